@@ -7,7 +7,7 @@ libcommon_a_SOURCES = \
 	common/err.c common/err.h \
 	common/ident.c common/ident.h \
 	common/log.c common/log.h \
-	common/proc.h \
+	common/proc.c common/proc.h \
 	common/schema.h \
 	common/scope.h
 libcommon_a_CPPFLAGS = $(AM_CPPFLAGS) $(SYSTEMD_CFLAGS)

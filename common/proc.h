@@ -21,7 +21,7 @@ struct proc_identity {
 
 /*
  * Resolves a user name with its supplementary groups (as initgroups would).
- * 0, ERR_NOT_FOUND (no such user), ERR_IO. Blocks on name services: engine start and reload only.
+ * 0, ERR_NOT_FOUND (no such user), ERR_TOO_LONG (more groups than fit), ERR_IO, ERR_NOMEM. Blocks on name services: engine start and reload only.
  */
 int proc_identity_of(const char *user, struct proc_identity *ret_identity);
 /* The numbers of this process itself (for the mode without root). */
@@ -31,12 +31,13 @@ void proc_identity_self(struct proc_identity *ret_identity);
  * Becomes identity for good: groups, gid, uid, no capabilities (bounding set
  * emptied where this process may), not dumpable, no-new-privileges; then reads
  * all of it back. In a process that is not root and already is identity only
- * the last three are done. 0, or a negative code: the caller must exit.
+ * the last three are done. An exec makes a process dumpable again: the new program
+ * calls this once more. 0, or a negative code: the caller must exit.
  */
 int proc_become(const struct proc_identity *identity);
 
 /*
- * Keeps exactly these capabilities (a bit mask of 1 << CAP_x) in the permitted,
+ * Keeps of its capabilities exactly these (a bit mask of 1 << CAP_x) in the permitted,
  * effective and bounding sets; none inheritable or ambient; verified. Without root: nothing to do, 0.
  */
 int proc_keep_capabilities(uint64_t mask);
@@ -59,7 +60,7 @@ void proc_close_all_but(const int *keep, size_t count);
 
 /*
  * In a child: execs path with argv, an empty environment but the NULL-ended env
- * list, and descriptor fds[i] as number 3 + i (close-on-exec cleared). Returns only on failure.
+ * list, and descriptor fds[i] as number 3 + i (close-on-exec cleared; every other one from 3 up is closed). At most 16. Returns only on failure.
  */
 int proc_exec(const char *path, char *const argv[], char *const env[], const int *fds, size_t count);
 
