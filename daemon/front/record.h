@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The bytes of every stored thing. Each record starts with its version (1) and,
+ * where lists filter, with fields at fixed offsets, so that a scan can peek
+ * without decoding strings. What the key says (cluster, id, clone name, day) is
+ * not repeated in the bytes: the decoders leave those members alone. The formats with
+ * worked examples are in record.c; tests/unit/test_record.c checks every byte.
+ *
+ * Times are wall milliseconds since 1970 as the clock gave them, 0 is "never" or
+ * "not yet". Strings are bounded arrays: an encoder whose field has no end in its array, or
+ * whose buffer is too small, gives ERR_TOO_LONG; an enum that is out of range
+ * cannot be decoded again. Decoders give ERR_VERSION for another version,
+ * ERR_CORRUPT for bytes that no encoder wrote, and leave the output untouched.
+ */
+#ifndef DBSNAP_FRONT_RECORD_H
+#define DBSNAP_FRONT_RECORD_H
+
+#include "common/ident.h"
+#include "daemon/front/job.h"
+#include "daemon/front/token.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	RECORD_WORD_SIZE = 16, /* backend, procedure, promise, database type */
+	RECORD_TEXT_SIZE = 512, /* cause, remedy, last error */
+	RECORD_LIST_SIZE = 1024, /* several lines, separated by newlines */
+	RECORD_PATH_SIZE = 1024,
+	RECORD_SERVER_SIZE = 128, /* "PostgreSQL 15.6 (Debian ...)" */
+	RECORD_DESCRIPTION_SIZE = 257,
+	RECORD_MAX = 8192 /* bytes of the longest record */
+};
+
+/* Why something failed: a code and two sentences for people. All empty: it did not. */
+struct record_failure {
+	int32_t code; /* enum err; 0: none */
+	char cause[RECORD_TEXT_SIZE];
+	char remedy[RECORD_TEXT_SIZE];
+};
+
+/* Who asked, and in which request. */
+struct record_origin {
+	char principal[IDENT_PRINCIPAL_SIZE]; /* "uid:1000", "key:ID", "policy" for Automated */
+	char request_id[IDENT_UUID_SIZE];
+};
+
+enum record_verdict {
+	RECORD_UNVERIFIED = 0,
+	RECORD_VERIFIED_GOOD = 1,
+	RECORD_VERIFIED_BAD = 2,
+	RECORD_VERDICTS
+};
+
+struct record_verified {
+	int64_t at_ms;
+	char by[IDENT_PRINCIPAL_SIZE];
+	enum record_verdict result;
+};
+
+struct record_backup {
+	char cluster[IDENT_CLUSTER_SIZE]; /* in the key */
+	uint64_t id;                      /* in the key; its create's job has the same */
+
+	enum backup_state state; /* never RUNNING */
+	enum backup_mode mode;
+	bool held;     /* HoldBackup: cannot be deleted */
+	bool refunded; /* its slot of the day was given back */
+	enum backup_state end_state; /* with DELETING: the state before; else BACKUP_NONE */
+	int64_t accepted_ms;
+	int64_t ended_ms; /* AVAILABLE, FAILED or CANCELLED reached */
+
+	struct nonce nonce;
+	int64_t started_ms;    /* of the attempt that made it */
+	int64_t consistent_ms; /* the moment of the cut */
+	int64_t expires_ms;
+	int64_t deleting_ms;   /* a delete was accepted */
+	uint64_t size;
+	int64_t size_ms; /* when size was measured; 0: taken over from an earlier backup, or nothing */
+	uint64_t cut_us;
+	uint64_t freeze_us;
+	char backend[RECORD_WORD_SIZE];   /* "btrfs" */
+	char procedure[RECORD_WORD_SIZE]; /* "A", "G", "none" */
+	char promise[RECORD_WORD_SIZE];   /* "atomic", "stopped", "crash", ... */
+	char weakened[RECORD_LIST_SIZE];  /* one sentence a line */
+	char path[RECORD_PATH_SIZE];
+	char server[RECORD_SERVER_SIZE];
+	struct record_origin origin;
+	struct record_failure failure;      /* of FAILED, CANCELLED, LOST */
+	char last_error[RECORD_TEXT_SIZE];  /* of the last attempt that failed, a delete's too; "" after a good one */
+	struct record_verified verified;
+};
+
+/* The fixed part of a backup's bytes: what a filtered list or a recount needs. */
+struct record_backup_peek {
+	enum backup_state state;
+	enum backup_mode mode;
+	bool refunded;
+	int64_t accepted_ms;
+};
+
+struct record_job {
+	char cluster[IDENT_CLUSTER_SIZE]; /* in the key */
+	uint64_t id;                      /* in the key */
+
+	enum job_state state;
+	enum job_kind kind;
+	enum backup_mode mode; /* of a create: its backup's; else 0 */
+	int64_t accepted_ms;
+	int64_t ended_ms;
+
+	uint64_t backup;               /* the backup that is made, deleted or read */
+	char clone[IDENT_CLONE_SIZE];  /* of CLONE and DELETE_CLONE */
+	struct token_key token;        /* size 0: accepted without one */
+	uint32_t attempts;             /* that were seen to end */
+	uint32_t failures;
+	uint32_t cutoffs;              /* in a row */
+	int64_t started_ms;            /* of the last attempt */
+	uint64_t bytes;                /* done when it ended */
+	uint8_t percent;               /* 0 to 100, when it ended */
+	struct record_origin origin;
+	struct record_failure failure; /* of the last attempt that failed; with JOB_FAILED: why it was given up */
+};
+
+struct record_job_peek {
+	enum job_state state;
+	enum job_kind kind;
+	enum backup_mode mode;
+	int64_t accepted_ms;
+	int64_t ended_ms;
+};
+
+struct record_clone {
+	char name[IDENT_CLONE_SIZE]; /* in the key; unique on the host */
+
+	enum clone_state state;
+	char cluster[IDENT_CLUSTER_SIZE];
+	uint64_t backup;
+	uint64_t job; /* that made it */
+	struct nonce nonce;
+	int64_t created_ms; /* accepted */
+	int64_t ended_ms;   /* AVAILABLE or FAILED reached */
+	int64_t expires_ms;
+	uint16_t port;
+	char path[RECORD_PATH_SIZE];       /* the clone's data directory */
+	char socket_dir[RECORD_PATH_SIZE];
+	struct record_origin origin;
+	struct record_failure failure;
+	char last_error[RECORD_TEXT_SIZE];
+};
+
+/* What stays of a deleted backup for as long as history is kept. */
+struct record_tomb {
+	char cluster[IDENT_CLUSTER_SIZE]; /* in the key */
+	uint64_t id;                      /* in the key */
+
+	enum backup_state end_state; /* AVAILABLE, FAILED, CANCELLED or LOST: before it was deleted */
+	enum backup_mode mode;
+	bool refunded;
+	int64_t accepted_ms;
+	int64_t deleted_ms;
+	struct nonce nonce;
+};
+
+struct record_token {
+	struct token_fingerprint fingerprint;
+	uint64_t job;
+	int64_t created_ms;
+};
+
+/* Value of the index of ended tokens: under which start of the front the job ended, and when by running time. */
+struct record_token_end {
+	struct nonce start;
+	int64_t running_ms;
+};
+
+enum record_layout {
+	RECORD_LAYOUT_UNKNOWN = 0, /* never looked, or OFFLINE since */
+	RECORD_LAYOUT_OK = 1,
+	RECORD_LAYOUT_REFUSED = 2,
+	RECORD_LAYOUTS
+};
+
+/* What was last seen of a cluster: lists answer without the disk, and retired clusters are still listed. */
+struct record_facts {
+	char cluster[IDENT_CLUSTER_SIZE]; /* in the key */
+
+	enum record_layout layout;
+	int64_t checked_ms;
+	uint64_t size; /* last known; 0: none yet */
+	int64_t size_ms;
+	char db_type[RECORD_WORD_SIZE]; /* "postgresql", "mariadb", "none", "" */
+	char db_version[RECORD_SERVER_SIZE];
+	char backend[RECORD_WORD_SIZE];
+	char procedure[RECORD_WORD_SIZE];
+	char promise[RECORD_WORD_SIZE];
+	char refusal[RECORD_TEXT_SIZE];
+	char remedy[RECORD_TEXT_SIZE];
+	char description[RECORD_DESCRIPTION_SIZE];
+	char data_dir[RECORD_PATH_SIZE];
+	char snapshot_dir[RECORD_PATH_SIZE];
+};
+
+/* How many records a cluster has; indices are the enums' numbers, unused ones stay 0. */
+struct record_counts {
+	uint32_t backups[BACKUP_STATES][BACKUP_MODES];
+	uint32_t jobs[JOB_KINDS][JOB_STATES];
+	uint32_t clones[CLONE_STATES];
+	uint32_t tombs;
+};
+
+/* Manual creates of one cluster and day. */
+struct record_day {
+	uint32_t accepted;
+	uint32_t refunded;
+};
+
+/* Each encoder: the number of bytes, or ERR_TOO_LONG. RECORD_MAX bytes suffice for all but counts, which need fewer. */
+int record_backup_encode(const struct record_backup *backup, void *bytes, size_t size);
+int record_backup_decode(const void *bytes, size_t size, struct record_backup *ret_backup);
+int record_backup_peek(const void *bytes, size_t size, struct record_backup_peek *ret_peek);
+
+int record_job_encode(const struct record_job *job, void *bytes, size_t size);
+int record_job_decode(const void *bytes, size_t size, struct record_job *ret_job);
+int record_job_peek(const void *bytes, size_t size, struct record_job_peek *ret_peek);
+
+int record_clone_encode(const struct record_clone *clone, void *bytes, size_t size);
+int record_clone_decode(const void *bytes, size_t size, struct record_clone *ret_clone);
+
+int record_tomb_encode(const struct record_tomb *tomb, void *bytes, size_t size);
+int record_tomb_decode(const void *bytes, size_t size, struct record_tomb *ret_tomb);
+
+int record_token_encode(const struct record_token *token, void *bytes, size_t size);
+int record_token_decode(const void *bytes, size_t size, struct record_token *ret_token);
+
+int record_token_end_encode(const struct record_token_end *end, void *bytes, size_t size);
+int record_token_end_decode(const void *bytes, size_t size, struct record_token_end *ret_end);
+
+int record_facts_encode(const struct record_facts *facts, void *bytes, size_t size);
+int record_facts_decode(const void *bytes, size_t size, struct record_facts *ret_facts);
+
+int record_counts_encode(const struct record_counts *counts, void *bytes, size_t size);
+int record_counts_decode(const void *bytes, size_t size, struct record_counts *ret_counts);
+
+int record_day_encode(const struct record_day *day, void *bytes, size_t size);
+int record_day_decode(const void *bytes, size_t size, struct record_day *ret_day);
+
+#endif
