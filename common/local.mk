@@ -7,6 +7,7 @@ libcommon_a_SOURCES = \
 	common/err.c common/err.h \
 	common/ident.c common/ident.h \
 	common/log.c common/log.h \
+	common/msg.c common/msg.h \
 	common/proc.c common/proc.h \
 	common/schema.h \
 	common/scope.h
