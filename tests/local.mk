@@ -14,6 +14,16 @@ EXTRA_DIST += tests/run-pytest tests/summary tests/tap_plugin.py
 dist_check_SCRIPTS = tests/check-system
 TESTS += tests/check-system
 EXTRA_DIST += \
+	tests/system/README \
 	tests/system/conftest.py \
-	tests/system/harness/__init__.py
-EXTRA_DIST += tests/system/test_summary.py
+	tests/system/harness/__init__.py \
+	tests/system/harness/client.py \
+	tests/system/harness/daemon.py \
+	tests/system/harness/disk.py \
+	tests/system/harness/invariants.py \
+	tests/system/harness/load.py \
+	tests/system/harness/postgres.py \
+	tests/system/harness/process.py \
+	tests/system/harness/scratch.py \
+	tests/system/test_harness.py \
+	tests/system/test_summary.py

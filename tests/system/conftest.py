@@ -1,1 +1,150 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+"""Fixtures of the system tests; README in this folder says which one to take."""
+import grp
+import os
+import shutil
+
+import pytest
+
+from harness import daemon as daemons
+from harness import postgres
+from harness.disk import Disk
+from harness.load import Pgbench
+from harness.scratch import Scratch
+
+
+@pytest.fixture(scope="session")
+def root():
+    """Skips where the run is not root's."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root: mounts, users, snapshots")
+
+
+@pytest.fixture(scope="session")
+def scratch():
+    scratch = Scratch()
+    yield scratch
+    scratch.remove()
+
+
+@pytest.fixture(scope="session")
+def programs(scratch):
+    """Folder with copies of the built programs, within every user's reach."""
+    return scratch.copy_programs()
+
+
+@pytest.fixture
+def folder(scratch, request):
+    """A folder of this test's own, 0755, gone after it."""
+    path = scratch.folder("t")
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def make_disk(root, scratch):
+    """make_disk(kind="btrfs", size="2G", options=""): a mounted Disk, unmounted after."""
+    made = []
+
+    def make(kind="btrfs", size="2G", options=""):
+        if shutil.which(f"mkfs.{kind}") is None:
+            pytest.skip(f"needs mkfs.{kind}")
+        made.append(Disk(scratch.folder("disk"), kind, size, options))
+        return made[-1]
+    yield make
+    for disk in reversed(made):
+        disk.close()
+
+
+@pytest.fixture
+def btrfs(make_disk):
+    return make_disk("btrfs")
+
+
+@pytest.fixture(scope="session")
+def pg_template(root, scratch):
+    """A data directory made by initdb, to copy from: initdb takes seconds."""
+    if not postgres.available():
+        pytest.skip("needs the server programs of PostgreSQL and the user postgres")
+    path = scratch.folder("template")
+    os.chmod(path, 0o700)
+    shutil.chown(path, postgres.USER, postgres.USER)
+    postgres.initdb(path)
+    return path
+
+
+@pytest.fixture
+def make_server(pg_template, scratch):
+    """make_server(data_dir, fresh=False, start=True): a postgres.Server on data_dir.
+
+    fresh=True runs initdb (a system identifier of its own) instead of copying.
+    """
+    made = []
+
+    def make(data_dir, fresh=False, start=True):
+        server = postgres.Server(data_dir, scratch.folder("pg"))
+        made.append(server)
+        server.create(None if fresh else pg_template)
+        if start:
+            server.start()
+        return server
+    yield make
+    for server in reversed(made):
+        server.close()
+
+
+@pytest.fixture
+def start_clone(root, scratch):
+    """start_clone(path): the running Server of a clone, ended after the test."""
+    made = []
+
+    def start(path):
+        made.append(postgres.start_clone(path, scratch.folder("clone")))
+        return made[-1]
+    yield start
+    for server in reversed(made):
+        server.close()
+
+
+@pytest.fixture
+def pg(btrfs, make_server):
+    """A running server on the subvolume `pg` of the btrfs disk."""
+    return make_server(btrfs.subvolume("pg", postgres.USER))
+
+
+@pytest.fixture
+def pgbench(pg):
+    """pgbench with eight clients running against pg; stop() or the test's end ends it."""
+    bench = Pgbench(pg)
+    bench.start()
+    yield bench
+    bench.stop()
+
+
+@pytest.fixture
+def make_daemon(root, programs, scratch):
+    """make_daemon(**settings): a configured Daemon, not started; ended after the test.
+
+    Settings are top-level keys of dbsnapd.yaml: quota={"manual_per_day": 100}.
+    """
+    try:
+        grp.getgrnam("dbsnap")
+    except KeyError:
+        pytest.skip("needs the user and group dbsnap: systemd-sysusers systemd/sysusers.d/dbsnap.conf")
+    made = []
+
+    def make(**settings):
+        made.append(daemons.Daemon(programs, scratch.folder("d"), **settings))
+        return made[-1]
+    yield make
+    for daemon in reversed(made):
+        daemon.close()
+
+
+@pytest.fixture
+def daemon(make_daemon, btrfs, pg):
+    """A running daemon with one cluster `main`: the server pg on btrfs, no tight quota."""
+    daemon = make_daemon(quota={"manual_per_day": 1000, "manual_retained": 1000,
+                                "creates_per_day": 100000})
+    daemon.add_server("main", pg)
+    return daemon.start()

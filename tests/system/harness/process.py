@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Waiting on events, and finding processes by what they are."""
+import os
+import select
+import signal
+import threading
+import time
+
+
+def eventually(probe, timeout=10.0, what=None):
+    """Return probe()'s first true answer; fail after timeout seconds.
+
+    Only for states of which neither the kernel nor the program tells by an event.
+    """
+    end = time.monotonic() + timeout
+    pause = threading.Event()
+    while True:
+        answer = probe()
+        if answer:
+            return answer
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {timeout} s: {what or probe}")
+        pause.wait(0.005)
+
+
+class Pid:
+    """One process, held by its pidfd: never another that got the same number."""
+
+    def __init__(self, pid):
+        self.pid = pid
+        self.fd = os.pidfd_open(pid)
+
+    def signal(self, number):
+        signal.pidfd_send_signal(self.fd, number)
+
+    def kill(self):
+        self.signal(signal.SIGKILL)
+
+    def alive(self):
+        return not self.ended(0)
+
+    def ended(self, timeout):
+        return bool(select.select([self.fd], [], [], timeout)[0])
+
+    def wait_end(self, timeout=10.0):
+        assert self.ended(timeout), f"process {self.pid} still lives after {timeout} s"
+
+    def close(self):
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def __del__(self):
+        self.close()
+
+
+def status_fields(pid):
+    """/proc/PID/status as a dict, {} when the process is gone."""
+    try:
+        with open(f"/proc/{pid}/status", encoding="utf-8") as file:
+            return {k: v.strip() for k, _, v in (line.partition(":") for line in file)}
+    except (FileNotFoundError, ProcessLookupError):
+        return {}
+
+
+def children(pid):
+    """Numbers of the living children of a process (zombies are not living)."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            fields = status_fields(entry)
+            if fields.get("PPid") == str(pid) and not fields["State"].startswith("Z"):
+                found.append(int(entry))
+    return found
+
+
+def program(pid):
+    """Base name of a process's executable, "" when it is gone."""
+    try:
+        return os.path.basename(os.readlink(f"/proc/{pid}/exe")).removesuffix(" (deleted)")
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return ""
+
+
+def open_files(pid):
+    """What the descriptors of a process point to, by number."""
+    links = {}
+    for number in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            links[int(number)] = os.readlink(f"/proc/{pid}/fd/{number}")
+        except FileNotFoundError:
+            continue
+    return links

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The harness itself, as far as a wrong answer of it would make other tests blind."""
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from harness import scratch as scratches
+from harness.disk import run
+from harness.load import Acked, check_sums
+from harness.process import Pid, children, eventually
+
+
+@pytest.mark.parametrize("kind", ["btrfs", "xfs", "ext4"])
+def test_disk_is_of_its_kind_and_goes_with_its_mount(make_disk, kind):
+    disk = make_disk(kind, "400M")
+    assert run("stat", "-f", "-c", "%T", disk.mnt).strip() in (kind, "ext2/ext3")
+    assert disk.image in run("losetup", "--list", "--noheadings", "--output", "BACK-FILE")
+    ballast = disk.fill(leave_bytes=50 << 20)
+    assert os.path.getsize(ballast) > 100 << 20
+    disk.umount()
+    assert disk.image not in run("losetup", "--list", "--noheadings", "--output", "BACK-FILE")
+
+
+def test_eventually_fails_when_the_state_does_not_come():
+    with pytest.raises(AssertionError, match="a miracle"):
+        eventually(lambda: False, 0.05, "a miracle")
+
+
+def test_pid_sees_the_end_and_never_another_process():
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    pid = Pid(process.pid)
+    assert pid.alive() and process.pid in children(os.getpid())
+    pid.kill()
+    pid.wait_end()
+    assert process.pid not in children(os.getpid())
+    assert process.wait() == -signal.SIGKILL
+    with pytest.raises(ProcessLookupError):
+        pid.kill()
+
+
+def test_what_a_killed_run_left_is_removed_and_a_living_runs_is_not(root, scratch):
+    dead = scratches.PREFIX + "dead"
+    os.mkdir(dead)
+    open(os.path.join(dead, "lock"), "w").close()
+    scratches.remove_survivors()
+    assert not os.path.exists(dead)
+    assert os.path.exists(scratch.path)
+
+
+def test_load_is_seen_whole_or_torn(pg, pgbench):
+    with Acked(pg, sessions=2) as ids:
+        ids.wait_more(20)
+        must = ids.acked()
+    assert pgbench.running()
+    pgbench.stop()
+    assert len(must) >= 22 and not ids.missing(pg, must)
+    assert ids.missing(pg, {1}) == {1}
+    check_sums(pg)
+    pg.sql("UPDATE pgbench_tellers SET tbalance = tbalance + 1 WHERE tid = 1")
+    with pytest.raises(AssertionError):
+        check_sums(pg)
+
+
+def test_a_killed_server_comes_back_and_a_hung_one_goes_on(pg):
+    pg.kill()
+    assert not pg.running()
+    pg.start()
+    pg.hang()
+    pg.unhang()
+    pg.wait_up()
+    pg.amcheck()
+    pg.stop()
+    pg.checksums()
