@@ -97,7 +97,7 @@ enum msg_outcome {
 	OUTCOME_MAX = 5
 };
 
-enum msg_mode { MODE_MANUAL = 0, MODE_AUTOMATED = 1, MODE_MAX = 1 };
+enum msg_mode { MODE_NONE = 0, MODE_MANUAL = 1, MODE_AUTOMATED = 2, MODE_MAX = 2 }; /* as enum backup_mode */
 
 enum msg_place {
 	PLACE_ONLINE = 0,

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Everything that lives as long as the front, made once by main and handed down.
+ * Owned by main. Configuration is replaced whole by a reload; read it anew in every request.
+ */
+#ifndef DBSNAP_FRONT_FRONT_H
+#define DBSNAP_FRONT_FRONT_H
+
+#include "common/msg.h"
+#include "daemon/front/cluster.h"
+#include "daemon/front/quota.h"
+
+struct event_base;
+struct http;
+struct link;
+struct sched;
+struct store;
+
+struct front {
+	struct event_base *base;
+	struct store *store;
+	struct link *link;
+	struct sched *sched;
+	struct http *http;
+	struct cluster_table *clusters;
+	struct msg_config conf; /* the generation in force */
+	int64_t started_ms;     /* wall time */
+	int64_t started_running_ms;
+};
+
+/* The limits of the configuration in force. */
+struct quota_limits front_quota_limits(const struct front *front);
+
+#endif

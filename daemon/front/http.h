@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* evhttp behind guards: see design.md "evhttp". The HTTP side's whole contract with main. */
+#ifndef DBSNAP_FRONT_HTTP_H
+#define DBSNAP_FRONT_HTTP_H
+
+struct front;
+struct http;
+
+/* listen_fd: a listening Unix socket, non-blocking; stays the caller's. Limits are read from front->conf. NULL: out of memory. */
+struct http *http_new(struct front *front, int listen_fd);
+/* Begin to accept (recovery is over). Until then clients wait in the backlog. */
+void http_serve(struct http *http);
+/* After a reload: take limits from front->conf again. */
+void http_limits_changed(struct http *http);
+/* Stop accepting; answers that are under way go out. Requests that come on open connections get 503. */
+void http_stop(struct http *http);
+struct http *http_free(struct http *http);
+
+#endif

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What runs next. The scheduler reads open jobs from the store, gives them to
+ * the engine, writes how they ended, and asks the engine what operations want
+ * to know. It is single-threaded; nothing here blocks but the commit of a job's end.
+ *
+ * Rules: at most one job that touches a source a cluster; deletes one at a time a
+ * file system; max_running in all; nothing on a cluster that is not ONLINE;
+ * pauses and give-up by job.h.
+ */
+#ifndef DBSNAP_FRONT_SCHED_H
+#define DBSNAP_FRONT_SCHED_H
+
+#include "common/msg.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct sched;
+
+/* An operation committed a new job, or a cancel: look again (before the loop sleeps). */
+void sched_kick(struct sched *sched);
+
+struct sched_view {
+	bool running; /* the engine has it */
+	uint8_t phase;
+	uint8_t percent;
+	uint64_t bytes_done, bytes_total;
+	int64_t started_ms;
+};
+/* How far an open job is; all zero if it is not running. */
+void sched_view_job(const struct sched *sched, uint64_t job, struct sched_view *ret_view);
+/* Numbers for DescribeStatus. */
+void sched_count(const struct sched *sched, uint32_t *ret_pending, uint32_t *ret_running);
+
+/* Does an open job read this backup (a clone)? Then it is pinned. (The store checks the same in its transaction.) */
+bool sched_pins(const struct sched *sched, uint64_t backup);
+
+enum sched_cancel { SCHED_CANCEL_DONE, SCHED_CANCEL_ASKED };
+/*
+ * Cancels an open job. Pending: CANCELLED is committed at once (DONE). Running: the worker
+ * is asked (ASKED); the job may still succeed. ERR_STATE: a removal, or ended; ERR_NOT_FOUND; store errors.
+ */
+int sched_cancel(struct sched *sched, uint64_t job, enum sched_cancel *ret_how);
+
+/*
+ * Asks the engine about a cluster; answer is called once, later, never from inside
+ * this call: with the CHECKED message and the parts before it; or with checked NULL and a code (ERR_TIMEOUT
+ * after timeout_ms of running time, ERR_CLOSED, ERR_NOT_FOUND, ERR_BUSY: too many questions). The cluster's entry in the table has
+ * been brought up to date before. Questions about space of one cluster share one worker.
+ */
+struct sched_answer {
+	int code;
+	const struct msg_checked *checked; /* borrowed for the call */
+	const struct msg_checked_part *parts;
+	size_t part_count;
+};
+typedef void sched_answer_fn(void *arg, const struct sched_answer *answer);
+void sched_check(struct sched *sched, const char *cluster, enum msg_depth depth, int64_t timeout_ms,
+		 sched_answer_fn *answer, void *arg);
+
+/* No new work is taken: the engine is stopping. Operations that start work answer 503. */
+bool sched_stopping(const struct sched *sched);
+
+#endif
