@@ -2,13 +2,23 @@
 noinst_LIBRARIES += libcommon.a
 libcommon_a_SOURCES = \
 	common/clock.c common/clock.h \
-	common/conf.h common/conf_error.h \
+	common/conf.c common/conf.h common/conf_parts.h \
+	common/conf_check.c \
+	common/conf_clusters.c \
+	common/conf_conninfo.c \
+	common/conf_error.c common/conf_error.h \
+	common/conf_file.c \
+	common/conf_load.c \
+	common/conf_reload.c \
+	common/conf_resolve.c \
 	common/cursor.c common/cursor.h \
 	common/err.c common/err.h \
 	common/ident.c common/ident.h \
 	common/log.c common/log.h \
 	common/msg.c common/msg.h \
 	common/proc.c common/proc.h \
-	common/schema.h \
+	common/schema.c common/schema.h \
+	common/schema_mdoc.c \
+	common/schema_value.c \
 	common/scope.h
-libcommon_a_CPPFLAGS = $(AM_CPPFLAGS) $(SYSTEMD_CFLAGS)
+libcommon_a_CPPFLAGS = $(AM_CPPFLAGS) $(SYSTEMD_CFLAGS) $(YAML_CFLAGS)

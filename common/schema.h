@@ -57,7 +57,8 @@ struct schema_row {
 	/* NULL, or a further check of a value of the right kind: NULL if good, else what was expected. */
 	const char *(*check)(const char *text);
 	const char *doc; /* one line for the manual page */
-	bool not_built;  /* the function does not exist yet: the key is refused, saying so */
+	bool not_built;  /* the function does not exist yet: the key is refused, saying so; it has no member */
+	bool list_not_built; /* SCHEMA_MAP: a list of such maps has a meaning, but not in this release */
 };
 
 enum { SCHEMA_ROWS_MAX = 48, SCHEMA_BYTES_MAX = 1 << 20 };
@@ -72,13 +73,15 @@ void schema_set_defaults(const struct schema_row *table, void *base);
 
 /*
  * Reads one document of size bytes (file: its name for errors) into base, which
- * has its defaults already. Every error is added to errors; 0 if there was none,
- * else ERR_INVALID, and base holds what could be read. Does not block.
+ * has its defaults already; nothing at all is an empty document. Every error is
+ * added to errors; 0 if there was none, else ERR_INVALID, and base holds what
+ * could be read. No error repeats the value of a SCHEMA_TEXT key: it may hold a
+ * secret. Does not block.
  */
 int schema_parse(const struct schema_row *table, const char *file, const char *bytes, size_t size, void *base,
 		 struct conf_errors *errors, struct schema_lines *ret_lines);
 
-/* One value by the rules of its row. 0, or ERR_INVALID with what was expected in expected. */
+/* One value by the rules of its row (no SCHEMA_MAP). 0, or ERR_INVALID with what was expected in expected. */
 int schema_set_value(const struct schema_row *row, const char *text, void *base, char *expected, size_t expected_size);
 
 /* What a value of the row looks like: "a duration from 1s to 7d", as errors and the manual page say it. */

@@ -1,3 +1,3 @@
 sbin_PROGRAMS += dbsnapd
 dbsnapd_SOURCES = daemon/engine/main.c
-dbsnapd_LDADD = libcommon.a $(SYSTEMD_LIBS)
+dbsnapd_LDADD = libcommon.a $(YAML_LIBS) $(SYSTEMD_LIBS)

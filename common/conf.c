@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The tables: every key that exists, once. To build a key that is "not built"
+ * give it a member and take the mark off its row. The sentences are mdoc(7)
+ * text in the manual page.
+ */
+#include "common/conf.h"
+
+#include "common/conf_parts.h"
+#include "common/err.h"
+
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DAEMON(member) .offset = offsetof(struct conf, member), .size = sizeof(((struct conf *)0)->member)
+#define CLUSTER(member) \
+	.offset = offsetof(struct conf_cluster, member), .size = sizeof(((struct conf_cluster *)0)->member)
+
+#define SECOND INT64_C(1000)
+#define MINUTE (60 * SECOND)
+#define HOUR (60 * MINUTE)
+#define DAY (24 * HOUR)
+#define KIB INT64_C(1024)
+#define MIB (1024 * KIB)
+#define TIB (1024 * 1024 * MIB)
+#define COUNT_MAX INT64_C(1000000000)
+
+/* schema_value.c stores a word's value as an int. */
+_Static_assert(sizeof(enum conf_backend) == sizeof(int), "enums are ints");
+
+static const struct schema_row daemon_table[] = {
+	{"listen", SCHEMA_MAP, .list_not_built = true, .doc = "The Unix socket that clients connect to."},
+	{"listen.path", SCHEMA_PATH, DAEMON(listen.path), .min = 1, .fallback = "/run/dbsnap/dbsnapd.sock",
+	 .doc = "Where the socket is. A socket inherited from systemd must be at this path."},
+	{"listen.mode", SCHEMA_MODE, DAEMON(listen.mode), .fallback = "0660",
+	 .doc = "Its permissions. An inherited socket has its unit's."},
+	{"listen.group", SCHEMA_NAME, DAEMON(listen.group), .fallback = "dbsnap",
+	 .doc = "Its group, whose members may create and list backups. Without root the default is the caller's own."},
+	{"state_dir", SCHEMA_PATH, DAEMON(state_dir), .min = 1, .fallback = DBSNAP_LOCALSTATEDIR "/lib/dbsnap",
+	 .doc = "Where the catalogue is kept; not inside anything that is backed up."},
+	{"region_id", SCHEMA_NAME, DAEMON(region_id), .min = 1, .fallback = "local",
+	 .doc = "The region in resource names and answers."},
+	{"account_id", SCHEMA_NAME, DAEMON(account_id), .min = 1, .fallback = "local",
+	 .doc = "The account in resource names and answers."},
+	{"clusters_dir", SCHEMA_PATH, DAEMON(clusters_dir), .min = 1,
+	 .fallback = DBSNAP_SYSCONFDIR "/dbsnap/clusters.d", .doc = "The folder of cluster files. It may be missing."},
+	{"policies_dir", SCHEMA_PATH, DAEMON(policies_dir), .min = 1,
+	 .fallback = DBSNAP_SYSCONFDIR "/dbsnap/policies.d",
+	 .doc = "The folder of policies. They are not built yet: a file named *.yaml in it is an error, never ignored."},
+	{"access_keys", SCHEMA_PATH, .not_built = true, .doc = "The file of keys for signed requests."},
+	{"quota", SCHEMA_MAP, .doc = "How many manual backups a cluster may have."},
+	{"quota.manual_per_day", SCHEMA_NUMBER, DAEMON(quota.manual_per_day), .max = COUNT_MAX, .fallback = "3",
+	 .doc = "How many creates are accepted on one day, less those that were refunded; 0 allows none."},
+	{"quota.manual_retained", SCHEMA_NUMBER, DAEMON(quota.manual_retained), .max = COUNT_MAX, .fallback = "3",
+	 .doc = "How many may exist at once; 0 allows none."},
+	{"quota.creates_per_day", SCHEMA_NUMBER, DAEMON(quota.creates_per_day), .max = COUNT_MAX, .fallback = "100",
+	 .doc = "How many creates are accepted on one day whatever becomes of them; 0 allows none."},
+	{"quota.utc_offset", SCHEMA_OFFSET, DAEMON(quota.utc_offset_min), .min = -14 * 60, .max = 14 * 60,
+	 .fallback = "+00:00", .doc = "Where a day begins, east of UTC."},
+	{"quota.refund_deleted", SCHEMA_BOOL, DAEMON(quota.refund_deleted), .fallback = "true",
+	 .doc = "Whether deleting a backup on the day it was made gives that day's create back."},
+	{"client_token", SCHEMA_MAP, .doc = "Idempotence of requests."},
+	{"client_token.ttl", SCHEMA_DURATION, DAEMON(client_token_ttl_ms), .min = SECOND, .max = 400 * DAY,
+	 .fallback = "24h", .doc = "How long a client token is remembered after its job has ended."},
+	{"jobs", SCHEMA_MAP, .doc = "The work done for requests."},
+	{"jobs.max_running", SCHEMA_NUMBER, DAEMON(jobs_max_running), .min = 1, .max = 64, .fallback = "2",
+	 .doc = "How many jobs run at once; on one cluster's data it is always one."},
+	{"jobs.timeout", SCHEMA_DURATION, DAEMON(jobs_timeout_ms), .min = SECOND, .max = 7 * DAY, .fallback = "1h",
+	 .doc = "When a job that has not ended is killed."},
+	{"limits", SCHEMA_MAP, .doc = "What a client may ask of the daemon."},
+	{"limits.connections", SCHEMA_NUMBER, DAEMON(limits_connections), .min = 1, .max = 16384, .fallback = "1024",
+	 .doc = "How many connections are open at once."},
+	{"limits.connections_per_uid", SCHEMA_NUMBER, DAEMON(limits_connections_per_uid), .min = 1, .max = 16384,
+	 .fallback = "256", .doc = "How many of them one user may have."},
+	{"limits.request_timeout", SCHEMA_DURATION, DAEMON(limits_request_timeout_ms), .min = 100, .max = HOUR,
+	 .fallback = "10s", .doc = "How long receiving a request, and sending its answer, may take."},
+	{"limits.body", SCHEMA_SIZE, DAEMON(limits_body), .min = KIB, .max = MIB, .fallback = "64KiB",
+	 .doc = "How large a request's body may be."},
+	{"store", SCHEMA_MAP, .doc = "The catalogue."},
+	{"store.map_size", SCHEMA_SIZE, DAEMON(store_map_size), .min = MIB, .max = TIB, .fallback = "1GiB",
+	 .doc = "How large the catalogue may grow; creates are refused from 80% of it."},
+	{"store.history", SCHEMA_DURATION, DAEMON(store_history_ms), .min = SECOND, .max = 36500 * DAY,
+	 .fallback = "400d", .doc = "How long deleted backups and ended jobs stay listed."},
+	{"metrics", SCHEMA_MAP, .not_built = true, .doc = "Metrics as a file."},
+	{"metrics.textfile", SCHEMA_PATH, .not_built = true, .doc = "Where the metrics are written for node_exporter."},
+	{NULL},
+};
+
+static const struct schema_word backends[] = {
+	{"auto", CONF_BACKEND_AUTO}, {"btrfs", CONF_BACKEND_BTRFS}, {"reflink", CONF_BACKEND_REFLINK, .not_built = true},
+	{"copy", CONF_BACKEND_COPY, .not_built = true}, {NULL},
+};
+
+static const struct schema_word databases[] = {
+	{"auto", CONF_DATABASE_AUTO}, {"postgresql", CONF_DATABASE_POSTGRESQL}, {"none", CONF_DATABASE_NONE},
+	{"mariadb", CONF_DATABASE_MARIADB, .not_built = true}, {NULL},
+};
+
+static const struct schema_word quiesces[] = {
+	{"auto", CONF_QUIESCE_AUTO}, {"none", CONF_QUIESCE_NONE}, {NULL},
+};
+
+static const struct schema_word restores[] = {
+	{"off", CONF_RESTORE_OFF}, {"in-place", CONF_RESTORE_IN_PLACE, .not_built = true}, {NULL},
+};
+
+static const struct schema_row cluster_table[] = {
+	{"id", SCHEMA_CLUSTER, CLUSTER(id), .min = 1, .doc = "The cluster's name in every request."},
+	{"description", SCHEMA_TEXT, CLUSTER(description), .max = CONF_DESCRIPTION_SIZE - 1, .fallback = "",
+	 .doc = "A line for people."},
+	{"data_dir", SCHEMA_PATH, CLUSTER(data_dir), .min = 1, .doc = "The database's data directory."},
+	{"snapshot_dir", SCHEMA_PATH, CLUSTER(snapshot_dir), .fallback = "",
+	 .doc = "Where its backups lie, on the same file system. Empty: .dbsnap/<id> at the top of data_dir's mount."},
+	{"backend", SCHEMA_WORD, CLUSTER(backend), .words = backends, .fallback = "auto",
+	 .doc = "How a snapshot is made."},
+	{"min_free", SCHEMA_FLOOR, CLUSTER(min_free), .max = 90, .fallback = "5%",
+	 .doc = "How much of the file system stays free: below it creates are refused, deletes never."},
+	{"protect", SCHEMA_MAP, .not_built = true, .doc = "What the engine enforces whatever it is asked."},
+	{"protect.min_age", SCHEMA_DURATION, .not_built = true, .doc = "A younger backup is not deleted."},
+	{"protect.keep", SCHEMA_NUMBER, .not_built = true, .doc = "This many are always kept."},
+	{"protect.deletes_per_hour", SCHEMA_NUMBER, .not_built = true, .doc = "How fast backups may go."},
+	{"restore", SCHEMA_WORD, CLUSTER(restore), .words = restores, .fallback = "off",
+	 .doc = "Whether a backup may replace the data directory."},
+	{"database", SCHEMA_MAP, .doc = "The server whose data it is."},
+	{"database.type", SCHEMA_WORD, CLUSTER(database.type), .words = databases, .fallback = "auto",
+	 .doc = "What lies in data_dir; auto looks at its files and refuses what it does not know."},
+	{"database.user", SCHEMA_NAME, CLUSTER(database.user), .fallback = "",
+	 .doc = "The operating-system user of the database. Empty: postgres; for type none the owner of data_dir; "
+		"without root always the caller."},
+	{"database.conninfo", SCHEMA_TEXT, CLUSTER(database.conninfo), .min = 1, .max = CONF_CONNINFO_SIZE - 1,
+	 .check = conf_check_conninfo, .fallback = "host=/var/run/postgresql dbname=postgres",
+	 .doc = "How libpq reaches the server: key=value pairs, a Unix socket, no password."},
+	{"database.bindir", SCHEMA_PATH, .not_built = true, .doc = "The server's programs, for verify."},
+	{"database.quiesce", SCHEMA_WORD, CLUSTER(database.quiesce), .words = quiesces, .fallback = "auto",
+	 .doc = "How the server is made consistent around the cut; none: as after a crash."},
+	{"database.max_freeze", SCHEMA_DURATION, .not_built = true, .doc = "How long writers may be held."},
+	{NULL},
+};
+
+_Static_assert(sizeof(daemon_table) / sizeof(daemon_table[0]) <= SCHEMA_ROWS_MAX, "rows have lines");
+_Static_assert(sizeof(cluster_table) / sizeof(cluster_table[0]) <= SCHEMA_ROWS_MAX, "rows have lines");
+
+const struct schema_row *conf_daemon_table(void)
+{
+	return daemon_table;
+}
+
+const struct schema_row *conf_cluster_table(void)
+{
+	return cluster_table;
+}
+
+static const char *word_of(const struct schema_word *words, int value)
+{
+	while (words->word && words->value != value)
+		words++;
+	return words->word ? words->word : "unknown";
+}
+
+const char *conf_backend_name(enum conf_backend backend)
+{
+	return word_of(backends, (int)backend);
+}
+
+const char *conf_database_name(enum conf_database type)
+{
+	return word_of(databases, (int)type);
+}
+
+/* $variable/tail if it is an absolute path, else home/fallback/tail. The XDG specification ignores relative ones. */
+static int xdg_path(const char *variable, const char *fallback, const char *tail, char *path, size_t size)
+{
+	const char *top = getenv(variable), *home = getenv("HOME");
+	const struct passwd *entry;
+	int length;
+
+	if (top && top[0] == '/')
+		length = snprintf(path, size, "%s/%s", top, tail);
+	else if (fallback[0] == '/')
+		length = snprintf(path, size, "%s/%lu/%s", fallback, (unsigned long)geteuid(), tail);
+	else {
+		entry = home && home[0] == '/' ? NULL : getpwuid(geteuid());
+		length = snprintf(path, size, "%s/%s/%s", entry ? entry->pw_dir : home ? home : "/", fallback, tail);
+	}
+	return length > 0 && (size_t)length < size ? 0 : ERR_TOO_LONG;
+}
+
+int conf_default_path(char *path, size_t size)
+{
+	int length;
+
+	if (geteuid() != 0)
+		return xdg_path("XDG_CONFIG_HOME", ".config", "dbsnap/dbsnapd.yaml", path, size);
+	length = snprintf(path, size, "%s/dbsnap/dbsnapd.yaml", DBSNAP_SYSCONFDIR);
+	return length > 0 && (size_t)length < size ? 0 : ERR_TOO_LONG;
+}
+
+/* The default of key without root; by the key's own rules, for the environment is not ours. */
+static int set_own_place(struct conf *conf, const char *key, const char *variable, const char *fallback,
+			 const char *tail)
+{
+	char path[CONF_PATH_SIZE], expected[CONF_ERROR_SIZE];
+	int error = xdg_path(variable, fallback, tail, path, sizeof(path));
+
+	if (error < 0)
+		return error;
+	return schema_set_value(&daemon_table[schema_find(daemon_table, key)], path, conf, expected, sizeof(expected));
+}
+
+static int set_own_places(struct conf *conf)
+{
+	int error = set_own_place(conf, "listen.path", "XDG_RUNTIME_DIR", "/run/user", "dbsnap/dbsnapd.sock");
+
+	conf->listen.group[0] = '\0';
+	if (error == 0)
+		error = set_own_place(conf, "state_dir", "XDG_STATE_HOME", ".local/state", "dbsnap");
+	if (error == 0)
+		error = set_own_place(conf, "clusters_dir", "XDG_CONFIG_HOME", ".config", "dbsnap/clusters.d");
+	if (error == 0)
+		error = set_own_place(conf, "policies_dir", "XDG_CONFIG_HOME", ".config", "dbsnap/policies.d");
+	return error;
+}
+
+int conf_set_defaults(struct conf *conf)
+{
+	schema_set_defaults(daemon_table, conf);
+	return geteuid() == 0 ? 0 : set_own_places(conf);
+}
+
+struct conf *conf_free(struct conf *conf)
+{
+	if (conf)
+		free(conf->clusters);
+	free(conf);
+	return NULL;
+}
+
+static int compare_with_id(const void *id, const void *cluster)
+{
+	return strcmp(id, ((const struct conf_cluster *)cluster)->id);
+}
+
+const struct conf_cluster *conf_find_cluster(const struct conf *conf, const char *id)
+{
+	if (conf->cluster_count == 0)
+		return NULL;
+	return bsearch(id, conf->clusters, conf->cluster_count, sizeof(conf->clusters[0]), compare_with_id);
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the files of conf share with each other, and nobody else uses. */
+#ifndef DBSNAP_CONF_PARTS_H
+#define DBSNAP_CONF_PARTS_H
+
+#include "common/conf.h"
+
+/* A cluster while it is being loaded. */
+struct conf_entry {
+	struct conf_cluster cluster;
+	struct schema_lines lines;
+};
+
+/* A configuration while it is being loaded; owns all but errors and path. */
+struct conf_draft {
+	const char *path;
+	struct conf_errors *errors;
+	struct conf *conf;
+	struct schema_lines lines;
+	struct conf_entry *entries;
+	size_t entry_count;
+	size_t entry_room;
+};
+
+/* conf.c: defaults of the daemon's table, and where things lie without root. 0, ERR_TOO_LONG, ERR_INVALID. */
+int conf_set_defaults(struct conf *conf);
+
+/* conf_load.c: an error at a key of the daemon's file, or of a cluster's. */
+void conf_add_error(struct conf_draft *draft, const char *key, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+void conf_add_cluster_error(struct conf_draft *draft, const struct conf_entry *entry, const char *key,
+			    const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/*
+ * conf_file.c: the bytes of name in the folder dir (AT_FDCWD for a path), called shown in errors, after a look
+ * at who may write it. The caller frees them. 0; ERR_NOT_FOUND (not added to errors); any other (added).
+ */
+int conf_file_read(int dir, const char *name, const char *shown, struct conf_errors *errors, char **ret_bytes,
+		   size_t *ret_size);
+/* Opens a folder after the same look. Same answers. */
+int conf_file_open_dir(const char *path, struct conf_errors *errors, int *ret_fd);
+
+/* conf_clusters.c: reads every file of clusters_dir; refuses what policies_dir holds. 0 or ERR_NOMEM. */
+int conf_read_clusters(struct conf_draft *draft);
+int conf_refuse_policies(struct conf_draft *draft);
+
+/* conf_check.c: what no single key can be blamed for. Sorts the entries by id. */
+void conf_check(struct conf_draft *draft);
+
+/* conf_resolve.c: names to numbers. */
+void conf_resolve(struct conf_draft *draft);
+
+/* conf_conninfo.c: NULL if text may be a conninfo of ours, else what was expected. */
+const char *conf_check_conninfo(const char *text);
+
+#endif
