@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* dbsnap backup create, list, show, delete. */
+#include "client/call.h"
+#include "client/client.h"
+#include "client/field.h"
+#include "client/show.h"
+#include "client/table.h"
+#include "client/text.h"
+#include "client/token.h"
+#include "client/wait.h"
+#include "common/clock.h"
+#include "common/scope.h"
+
+/* "1.2 GiB, cut in 5 ms, writers held 0 ms". */
+static char *describe_backup(const json_t *backup)
+{
+	scope_free char *size = text_size(field_int(backup, "BackupSetSize", -1));
+	scope_free char *cut = field_text(backup, "Dbsnap.CutMs");
+	scope_free char *freeze = field_text(backup, "Dbsnap.FreezeMs");
+	scope_free char *cut_words = cut[0] ? text_format(", cut in %s ms", cut) : text_format("%s", "");
+
+	return text_format("%s%s%s%s%s", size, cut_words, freeze[0] ? ", writers held " : "", freeze, freeze[0] ? " ms" : "");
+}
+
+static void print_result(const json_t *backup, const json_t *job, int64_t took_ms)
+{
+	scope_free char *words = describe_backup(backup);
+
+	text_say(stdout, "Backup %s of %s is complete: %s (%lld.%03lld s)", field_str(backup, "BackupId"),
+		 field_str(job, "DBClusterId"), words, (long long)(took_ms / 1000), (long long)(took_ms % 1000));
+}
+
+static int finish_create(struct client *client, const char *job_id, int64_t began_ms)
+{
+	scope_json json_t *job = NULL, *answer = NULL;
+	scope_free char *what = NULL;
+	int64_t took_ms;
+	int r = wait_job(client, &(struct wait_target){.job = job_id}, &job);
+	const char *backup_id = field_str(job, "BackupId");
+
+	if (r != 0) {
+		if (client->options.json && job)
+			field_print_json(job);
+		return r;
+	}
+	took_ms = clock_running_ms() - began_ms;
+	/* A create's job and its backup share their number. */
+	r = call_item(client, "DescribeBackups", "Backup", RPC_PARAMS({"BackupId", backup_id[0] ? backup_id : job_id}), &answer);
+	if (r != 0)
+		return r;
+	if (client->options.json)
+		field_print_json(field_item(answer, "Backup"));
+	what = text_format("backup %s of %s", job_id, field_str(job, "DBClusterId"));
+	if (!wait_job_succeeded(job))
+		return wait_explain_failure(job, what);
+	if (!client->options.json)
+		print_result(field_item(answer, "Backup"), job, took_ms);
+	return STATUS_DONE;
+}
+
+int cmd_backup_create(struct client *client, char **args, size_t count)
+{
+	scope_json json_t *answer = NULL;
+	char made[TOKEN_MADE_SIZE];
+	const char *token = token_choose(client->options.token, made), *job_id;
+	int64_t began_ms = clock_running_ms();
+	int r = call_api(client, "CreateBackup", RPC_PARAMS({"DBClusterId", args[0]}, {"ClientToken", token}), RPC_REPEATABLE,
+			 &answer);
+
+	(void)count;
+	if (r != 0)
+		return r;
+	job_id = field_str(answer, "BackupJobId");
+	if (client->options.wait)
+		return finish_create(client, job_id, began_ms);
+	if (client->options.json)
+		field_print_json(answer);
+	else
+		text_say(stdout, "Backup %s of %s is accepted: 'dbsnap backup show %s' shows it", job_id, args[0], job_id);
+	return STATUS_DONE;
+}
+
+static const char *backup_state(const json_t *backup)
+{
+	const char *state = field_str(backup, "Dbsnap.State");
+
+	return state[0] ? state : field_str(backup, "BackupStatus");
+}
+
+static void add_row(struct table *table, const json_t *backup)
+{
+	table_add(table, field_str(backup, "BackupId"));
+	table_add(table, field_str(backup, "DBClusterId"));
+	table_add(table, backup_state(backup));
+	table_add(table, field_str(backup, "BackupMode"));
+	table_add(table, field_str(backup, "BackupStartTime"));
+	table_take(table, text_age(field_str(backup, "BackupStartTime")));
+	table_take(table, text_size(field_int(backup, "BackupSetSize", -1)));
+	table_add(table, field_str(backup, "Dbsnap.Promise"));
+	table_add(table, field_str(backup, "Dbsnap.Cause"));
+}
+
+int cmd_backup_list(struct client *client, char **args, size_t count)
+{
+	static const struct column columns[] = {{"BACKUP", true},   {"CLUSTER"},	   {"STATE"},
+						{"MODE"},	    {"STARTED (UTC)"},	   {"AGE", true},
+						{"SIZE", true},	    {"PROMISE", .optional = true}, {"CAUSE", .optional = true}};
+	scope_table struct table *table = table_new(columns, sizeof(columns) / sizeof(columns[0]));
+	scope_json json_t *answer = NULL;
+	json_t *backup;
+	size_t i;
+	int r = call_list(client, "DescribeBackups", "Backup", count ? args[0] : NULL, &answer);
+
+	if (r != 0)
+		return r;
+	if (client->options.json) {
+		field_print_json(answer);
+		return STATUS_DONE;
+	}
+	json_array_foreach(field_items(answer, "Backup"), i, backup)
+		add_row(table, backup);
+	if (i == 0)
+		text_say(stdout, "There are no backups%s%s.", count ? " of " : "", count ? args[0] : "");
+	else
+		table_print(table, stdout);
+	return STATUS_DONE;
+}
+
+int cmd_backup_show(struct client *client, char **args, size_t count)
+{
+	scope_json json_t *answer = NULL;
+	int r = call_item(client, "DescribeBackups", "Backup", RPC_PARAMS({"BackupId", args[0]}), &answer);
+
+	(void)count;
+	if (r != 0)
+		return r;
+	if (client->options.json)
+		field_print_json(answer);
+	else
+		show_item(field_item(answer, "Backup"));
+	return STATUS_DONE;
+}
+
+static char *join_ids(char **args, size_t count)
+{
+	char *joined = text_format("%s", args[0]);
+
+	for (size_t i = 1; i < count; i++) {
+		scope_free char *before = joined;
+
+		joined = text_format("%s,%s", before, args[i]);
+	}
+	return joined;
+}
+
+/* Before the delete, because afterwards nobody can ask whose they were. */
+static int find_clusters(struct client *client, char **args, size_t count, json_t *ret_clusters)
+{
+	for (size_t i = 0; i < count; i++) {
+		scope_json json_t *answer = NULL;
+		int r = call_item(client, "DescribeBackups", "Backup", RPC_PARAMS({"BackupId", args[i]}), &answer);
+
+		if (r != 0)
+			return r;
+		json_array_append_new(ret_clusters, json_string(field_str(field_item(answer, "Backup"), "DBClusterId")));
+	}
+	return 0;
+}
+
+static int wait_for_delete(struct client *client, const char *id, const char *cluster)
+{
+	scope_json json_t *job = NULL;
+	scope_free char *what = text_format("the deletion of backup %s", id);
+	int r = wait_job(client, &(struct wait_target){.kind = "DeleteBackup", .cluster = cluster, .backup = id}, &job);
+
+	if (client->options.json && job)
+		field_print_json(job);
+	if (r != 0)
+		return r;
+	if (!wait_job_succeeded(job))
+		return wait_explain_failure(job, what);
+	if (!client->options.json)
+		text_say(stdout, "Backup %s of %s is deleted.", id, cluster);
+	return STATUS_DONE;
+}
+
+static int wait_for_deletes(struct client *client, char **args, size_t count, const json_t *clusters)
+{
+	int worst = STATUS_DONE;
+
+	for (size_t i = 0; i < count; i++) {
+		int r = wait_for_delete(client, args[i], json_string_value(json_array_get(clusters, i)));
+
+		worst = worst == STATUS_DONE ? r : worst;
+	}
+	return worst;
+}
+
+int cmd_backup_delete(struct client *client, char **args, size_t count)
+{
+	scope_json json_t *answer = NULL, *clusters = json_array();
+	scope_free char *ids = join_ids(args, count);
+	int r = client->options.wait ? find_clusters(client, args, count, clusters) : 0;
+
+	if (r == 0)
+		r = call_api(client, "DeleteBackup", RPC_PARAMS({"BackupId", ids}), RPC_ONCE, &answer);
+	if (r != 0)
+		return r;
+	if (client->options.wait)
+		return wait_for_deletes(client, args, count, clusters);
+	if (client->options.json)
+		field_print_json(answer);
+	else
+		text_say(stdout, "Backup%s %s will be deleted.", count > 1 ? "s" : "", ids);
+	return STATUS_DONE;
+}
