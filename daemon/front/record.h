@@ -3,13 +3,13 @@
  * The bytes of every stored thing. Each record starts with its version (1) and,
  * where lists filter, with fields at fixed offsets, so that a scan can peek
  * without decoding strings. What the key says (cluster, id, clone name, day) is
- * not repeated in the bytes: the decoders leave those members alone. The formats with
- * worked examples are in record.c; tests/unit/test_record.c checks every byte.
+ * not repeated in the bytes: the decoders leave it empty, the store fills it in. The
+ * formats with worked examples are in record.c; tests/unit/test_record.c checks every byte.
  *
  * Times are wall milliseconds since 1970 as the clock gave them, 0 is "never" or
  * "not yet". Strings are bounded arrays: an encoder whose field has no end in its array, or
- * whose buffer is too small, gives ERR_TOO_LONG; an enum that is out of range
- * cannot be decoded again. Decoders give ERR_VERSION for another version,
+ * whose buffer is too small, gives ERR_TOO_LONG, and one whose record no decoder
+ * would take (a state that is never stored, say) ERR_INVALID. Decoders give ERR_VERSION for another version,
  * ERR_CORRUPT for bytes that no encoder wrote, and leave the output untouched.
  */
 #ifndef DBSNAP_FRONT_RECORD_H
@@ -25,7 +25,7 @@
 
 enum {
 	RECORD_WORD_SIZE = 16, /* backend, procedure, promise, database type */
-	RECORD_TEXT_SIZE = 512, /* cause, remedy, last error */
+	RECORD_TEXT_SIZE = 1024, /* cause, remedy, last error: as long as a message carries (common/msg.h) */
 	RECORD_LIST_SIZE = 1024, /* several lines, separated by newlines */
 	RECORD_PATH_SIZE = 1024,
 	RECORD_SERVER_SIZE = 128, /* "PostgreSQL 15.6 (Debian ...)" */
@@ -216,7 +216,7 @@ struct record_day {
 	uint32_t refunded;
 };
 
-/* Each encoder: the number of bytes, or ERR_TOO_LONG. RECORD_MAX bytes suffice for all but counts, which need fewer. */
+/* Each encoder: the number of bytes, ERR_TOO_LONG or ERR_INVALID. RECORD_MAX bytes always suffice. */
 int record_backup_encode(const struct record_backup *backup, void *bytes, size_t size);
 int record_backup_decode(const void *bytes, size_t size, struct record_backup *ret_backup);
 int record_backup_peek(const void *bytes, size_t size, struct record_backup_peek *ret_peek);
