@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What a database wants before, during and after the cut and in a clone,
+ * behind one table of functions. Knows nothing of snapshots: steps call both.
+ */
+#ifndef DBSNAP_ENGINE_DB_H
+#define DBSNAP_ENGINE_DB_H
+
+#include "daemon/engine/job.h"
+#include "daemon/engine/layout.h"
+
+#include <stdint.h>
+
+struct db_ops;
+
+/* One open database; each implementation's struct begins with it. */
+struct db {
+	const struct db_ops *ops;
+};
+
+/* What the backup is a state of. */
+struct db_position {
+	char floor[64];             /* LSN that the cut is at or over; "" */
+	char position[128];         /* for people: "LSN 0/3000148, timeline 1"; "" */
+	char system_identifier[24]; /* "" for none */
+};
+
+/* What whoever starts a clone needs. */
+struct db_clone {
+	char socket_dir[MSG_PATH_SIZE]; /* "" for none */
+	uint32_t port;                  /* 0 for none */
+};
+
+struct manifest;
+
+struct db_ops {
+	const char *name; /* "postgresql", "none": as the manifest and the messages say it */
+
+	/*
+	 * Finds the server, or that none runs; proves that it is the one whose directory is job->data_fd;
+	 * reads its settings. Fills layout's procedure, promise, server, warnings, weakened and the parts that the server names.
+	 */
+	int (*open)(struct worker_job *job, struct layout *layout, struct db **ret_db, struct reason *why);
+	/* Makes what was acknowledged so far durable, and says where that is. Before the flush. */
+	int (*before)(struct db *db, struct db_position *ret_position, struct reason *why);
+	/* Right after the cut: is it still the same server (or still none)? position may be completed. */
+	int (*after)(struct db *db, struct db_position *position, struct reason *why);
+	/* Would the image at image_fd start, and is it ours? */
+	int (*check_image)(struct db *db, int image_fd, struct db_position *position, struct reason *why);
+	/* Copies configuration that lies outside data_dir into the folder config_fd (for people). Optional: NULL. */
+	int (*save_config)(struct db *db, int config_fd, struct reason *why);
+	/* Ends the session and frees it. NULL is fine. */
+	void (*close)(struct db *db);
+
+	/* Makes the fresh writable copy at clone_fd, to be known as path, startable beside its source. */
+	int (*make_clone)(struct worker_job *job, const struct manifest *manifest, int clone_fd, const char *path,
+			  struct db_clone *ret_clone, struct reason *why);
+};
+
+extern const struct db_ops db_none;
+extern const struct db_ops db_postgresql;
+
+/* By a manifest's name; NULL if this release has none such. */
+const struct db_ops *db_find(const char *name);
+
+#endif
