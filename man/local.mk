@@ -21,3 +21,5 @@ man/dbsnapd.yaml.5: $(srcdir)/man/dbsnapd.yaml.5.in man/keys-daemon.mdoc man/key
 		-e '/^@KEYS_CLUSTER@$$/{r man/keys-cluster.mdoc' -e 'd;}' \
 		-e 's|@sysconfdir[@]|$(sysconfdir)|g' -e 's|@docdir[@]|$(docdir)|g' \
 		$(srcdir)/man/dbsnapd.yaml.5.in >$@.tmp && mv $@.tmp $@
+
+dist_man_MANS += man/dbsnapd.8
