@@ -17,7 +17,7 @@
 #define PRINT NONCE NONCE
 #define T(n) "\x00\x00\x00\x00\x00\x00" n /* a 64-bit number by its last two bytes */
 
-static const struct nonce nonce = {{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}};
+#define NONCE_BYTES {{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}}
 
 static const struct record_backup backup = {
 	.state = BACKUP_DELETING,
@@ -27,7 +27,7 @@ static const struct record_backup backup = {
 	.end_state = BACKUP_LOST,
 	.accepted_ms = 0x0101,
 	.ended_ms = 0x0102,
-	.nonce = nonce,
+	.nonce = NONCE_BYTES,
 	.started_ms = 0x0103,
 	.consistent_ms = 0x0104,
 	.expires_ms = 0x0105,
@@ -97,7 +97,7 @@ static const struct record_clone clone = {
 	.cluster = "pc",
 	.backup = 0x0101,
 	.job = 0x0102,
-	.nonce = nonce,
+	.nonce = NONCE_BYTES,
 	.created_ms = 0x0103,
 	.ended_ms = 0x0104,
 	.expires_ms = 0x0105,
@@ -119,7 +119,7 @@ static const struct record_tomb tomb = {
 	.refunded = true,
 	.accepted_ms = 1000,
 	.deleted_ms = 2000,
-	.nonce = nonce,
+	.nonce = NONCE_BYTES,
 };
 static const char tomb_bytes[] = "\x01\x03\x01\x02" T("\x03\xe8") T("\x07\xd0") NONCE;
 
@@ -131,7 +131,7 @@ static const struct record_token token = {
 };
 static const char token_bytes[] = "\x01" PRINT T("\x01\x01") T("\x01\x02");
 
-static const struct record_token_end token_end = {.start = nonce, .running_ms = -2};
+static const struct record_token_end token_end = {.start = NONCE_BYTES, .running_ms = -2};
 static const char token_end_bytes[] = "\x01" NONCE "\xff\xff\xff\xff\xff\xff\xff\xfe";
 
 static const struct record_facts facts = {
