@@ -13,7 +13,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { BAR_WIDTH = 24, LINE_SIZE = 512 };
+enum { BAR_MIN = 6, BAR_MAX = 24 };
 
 void progress_begin(struct progress *progress)
 {
@@ -30,14 +30,32 @@ static int terminal_width(void)
 	return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 10 ? size.ws_col : 80;
 }
 
-static void draw(const struct progress *progress, const char *text)
+static char *elapsed_text(const struct progress *progress)
+{
+	int64_t seconds = (clock_running_ms() - progress->started_ms) / CLOCK_MS_PER_S;
+
+	return text_format("%d:%02d", (int)(seconds / 60), (int)(seconds % 60));
+}
+
+/* The bar takes what the words leave of the line: an even shorter terminal cuts the words' end. */
+static char *bar_text(const char *before, const char *after, int percent)
+{
+	int room = terminal_width() - 1 - (int)text_width(before) - (int)text_width(after) - 2;
+	int width = room > BAR_MAX ? BAR_MAX : room < BAR_MIN ? BAR_MIN : room;
+	int filled = percent * width / 100;
+	char bar[BAR_MAX + 1];
+
+	memset(bar, '#', (size_t)filled);
+	memset(bar + filled, '.', (size_t)(width - filled));
+	bar[width] = '\0';
+	return text_format("[%s]", bar);
+}
+
+static void draw(const char *text)
 {
 	scope_free char *clean = text_escape(text);
-	int64_t seconds = (clock_running_ms() - progress->started_ms) / CLOCK_MS_PER_S;
-	char line[LINE_SIZE];
 
-	snprintf(line, sizeof(line), "%s  %d:%02d", clean, (int)(seconds / 60), (int)(seconds % 60));
-	fprintf(stderr, "\r%.*s\033[K", terminal_width() - 1, line);
+	fprintf(stderr, "\r%.*s\033[K", terminal_width() - 1, clean);
 	fflush(stderr);
 }
 
@@ -72,27 +90,29 @@ static char *bytes_text(const json_t *job)
 void progress_show(const struct progress *progress, const json_t *job)
 {
 	int64_t percent = field_int(job, "Percent", 0);
-	char bar[BAR_WIDTH + 1];
-	scope_free char *bytes = NULL, *text = NULL;
-	int filled;
+	scope_free char *bytes = NULL, *before = NULL, *after = NULL, *bar = NULL, *time = NULL, *text = NULL;
 
 	if (!progress->shown)
 		return;
 	percent = percent < 0 ? 0 : percent > 100 ? 100 : percent;
-	filled = (int)(percent * BAR_WIDTH / 100);
-	memset(bar, '#', (size_t)filled);
-	memset(bar + filled, '.', (size_t)(BAR_WIDTH - filled));
-	bar[BAR_WIDTH] = '\0';
 	bytes = bytes_text(job);
-	text = text_format("%s  job %s  %-9s [%s] %3d%%%s", field_str(job, "DBClusterId"), field_str(job, "JobId"),
-			   phase_word(job), bar, (int)percent, bytes);
-	draw(progress, text);
+	time = elapsed_text(progress);
+	before = text_format("%s  job %s  %-9s ", field_str(job, "DBClusterId"), field_str(job, "JobId"), phase_word(job));
+	after = text_format(" %3d%%%s  %s", (int)percent, bytes, time);
+	bar = bar_text(before, after, (int)percent);
+	text = text_format("%s%s%s", before, bar, after);
+	draw(text);
 }
 
 void progress_show_away(const struct progress *progress)
 {
-	if (progress->shown)
-		draw(progress, "dbsnapd does not answer; trying again");
+	scope_free char *time = NULL, *text = NULL;
+
+	if (!progress->shown)
+		return;
+	time = elapsed_text(progress);
+	text = text_format("dbsnapd does not answer; trying again  %s", time);
+	draw(text);
 }
 
 void progress_end(const struct progress *progress)

@@ -6,6 +6,7 @@ man_print_keys_SOURCES = man/print_keys.c
 man_print_keys_CPPFLAGS = $(AM_CPPFLAGS) $(YAML_CFLAGS)
 man_print_keys_LDADD = libcommon.a $(YAML_LIBS)
 
+dist_man_MANS += man/dbsnap.1
 man_MANS = man/dbsnapd.yaml.5
 EXTRA_DIST += man/dbsnapd.yaml.5.in
 CLEANFILES += man/dbsnapd.yaml.5 man/keys-daemon.mdoc man/keys-cluster.mdoc
