@@ -1,0 +1,588 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""dbsnap(1) against a fake daemon: what it asks, what it prints, how it ends."""
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import termios
+import threading
+
+import pytest
+
+from harness.fake import Drop, Fake, Raw, Refuse
+
+DONE, REFUSED, USAGE, UNREACHABLE, GAVE_UP = range(5)
+
+BACKUP = {
+    "BackupId": "12", "DBClusterId": "pc-orders", "BackupStatus": "Success",
+    "BackupType": "FullBackup", "BackupMode": "Manual", "BackupMethod": "Snapshot",
+    "BackupStartTime": "2026-01-02T03:04:05Z", "BackupEndTime": "2026-01-02T03:04:06Z",
+    "BackupSetSize": "1288490189", "ConsistentTime": "1767323045", "StoreStatus": "Disabled",
+    "BackupsLevel": "Level-1", "IsAvail": "1", "ExpectExpireType": "NEVER",
+    "Dbsnap": {"State": "AVAILABLE", "Backend": "btrfs", "Procedure": "A", "Promise": "atomic",
+               "Weakened": ["synchronous_commit=off", "full_page_writes=off"],
+               "Path": "/srv/.dbsnap/pc-orders/12", "CutMs": "5", "FreezeMs": "0"},
+}
+FAILED = {**BACKUP, "BackupId": "13", "BackupStatus": "Failed", "IsAvail": "0",
+          "Dbsnap": {"State": "FAILED", "Cause": "the server does not answer",
+                     "Remedy": "start it"}}
+
+
+def job(**fields):
+    return {"JobId": "12", "Kind": "CreateBackup", "DBClusterId": "pc-orders",
+            "BackupId": "12", "State": "Running", "Phase": "Uploading", "Percent": "45",
+            "BytesDone": "536870912", "BytesTotal": "1073741824",
+            "AcceptTime": "2026-01-02T03:04:05Z", "Attempts": "1", **fields}
+
+
+def clusters(*ids):
+    return [{"DBClusterId": i, "DBType": "PostgreSQL", "DBVersion": "15",
+             "DBClusterStatus": "Running", "StorageUsed": 2048,
+             "DBClusterDescription": "Orders"} for i in ids]
+
+
+@pytest.fixture
+def fake(folder):
+    """A running Fake that knows pc-orders, pc-stock and the backups 12 and 13."""
+    fake = Fake(os.path.join(folder, "s"))
+    fake.items("DescribeDBClusters", "DBCluster", clusters("pc-orders", "pc-stock"))
+    fake.items("DescribeBackups", "Backup", [FAILED, BACKUP])
+    fake.on("CreateBackup", lambda p: {"BackupJobId": "12"})
+    yield fake.start()
+    fake.stop()
+
+
+def states(*items):
+    """A DescribeJobs handler that gives these one after the other, the last for ever."""
+    left = list(items)
+
+    def handle(_params):
+        item = left.pop(0) if len(left) > 1 else left[0]
+        if isinstance(item, Exception):
+            raise item
+        return {"Items": {"Job": [item]}}
+    return handle
+
+
+@pytest.fixture
+def dbsnap(programs, fake):
+    """dbsnap(*arguments): the finished process, its output as text."""
+    def run(*argv, env=(), **options):
+        environment = {"PATH": os.environ["PATH"], "DBSNAP_SOCKET": fake.path, **dict(env)}
+        return subprocess.run([os.path.join(programs, "dbsnap"), *argv], text=True, timeout=60,
+                              capture_output=True, stdin=subprocess.DEVNULL,
+                              env=environment, **options)
+    return run
+
+
+def lines(done, status=DONE):
+    assert done.returncode == status, (done.stdout, done.stderr)
+    if status == DONE:
+        assert done.stderr == ""
+    return done.stdout.splitlines()
+
+
+# What it asks, and the two forms of what it prints.
+
+def test_create_makes_a_token_of_its_own(fake, dbsnap):
+    out = lines(dbsnap("backup", "create", "pc-orders"))
+    assert out == ["Backup 12 of pc-orders is accepted: 'dbsnap backup show 12' shows it"]
+    lines(dbsnap("backup", "create", "pc-orders"))
+    first, second = fake.asked("CreateBackup")
+    assert first["DBClusterId"] == "pc-orders"
+    assert re.fullmatch("dbsnap-[0-9a-f]{32}", first["ClientToken"])
+    assert first["ClientToken"] != second["ClientToken"]
+
+
+def test_create_sends_the_given_token_whole(fake, dbsnap):
+    token = "a b+c&d=e%20~" + "x" * 51
+    lines(dbsnap("--json", "backup", "create", "--token", token, "pc-orders"))
+    assert fake.asked("CreateBackup") == [{"DBClusterId": "pc-orders", "ClientToken": token}]
+
+
+def test_json_is_the_answer(dbsnap):
+    done = dbsnap("backup", "create", "pc-orders", "--json")
+    assert json.loads("\n".join(lines(done))) == {"RequestId": "R", "BackupJobId": "12"}
+
+
+def test_options_may_stand_anywhere(fake, dbsnap):
+    for argv in (("--json", "backup", "list"), ("backup", "--json", "list"),
+                 ("backup", "list", "--json")):
+        done = dbsnap(*argv, "--socket", fake.path,
+                      env={"DBSNAP_SOCKET": "/nowhere", "POSIXLY_CORRECT": "1"})
+        assert len(json.loads(done.stdout)["Items"]["Backup"]) == 2
+
+
+def test_proxies_of_the_environment_are_not_asked(dbsnap):
+    lines(dbsnap("backup", "list", env={"http_proxy": "http://127.0.0.1:9", "all_proxy": "x"}))
+
+
+def test_list_is_a_table(dbsnap):
+    head, failed, good = lines(dbsnap("backup", "list", "pc-orders"))
+    assert head.split()[:4] == ["BACKUP", "CLUSTER", "STATE", "MODE"]
+    assert good.split()[:5] == ["12", "pc-orders", "AVAILABLE", "Manual", "2026-01-02T03:04:05Z"]
+    assert "1.2 GiB" in good and good.rstrip().endswith("atomic")
+    assert failed.endswith("the server does not answer")
+    end = head.index("SIZE") + 4
+    assert good[end - 7:end] == "1.2 GiB"
+
+
+def test_list_without_a_cluster_is_of_all(fake, dbsnap):
+    lines(dbsnap("backup", "list"))
+    assert [p["DBClusterId"] for p in fake.asked("DescribeBackups")] == ["pc-orders", "pc-stock"]
+
+
+def test_list_takes_every_page(fake, dbsnap):
+    many = [{**BACKUP, "BackupId": str(n)} for n in range(250, 0, -1)]
+    fake.items("DescribeBackups", "Backup", many)
+    answer = json.loads(dbsnap("--json", "backup", "list", "pc-orders").stdout)
+    assert [b["BackupId"] for b in answer["Items"]["Backup"]] == [b["BackupId"] for b in many]
+    assert answer["TotalRecordCount"] == answer["PageRecordCount"] == "250"
+    assert fake.connections == 1, "the connection is kept"
+
+
+def test_list_of_nothing_says_so(fake, dbsnap):
+    fake.items("DescribeBackups", "Backup", [])
+    assert lines(dbsnap("backup", "list")) == ["There are no backups."]
+    fake.items("DescribeDBClusters", "DBCluster", [])
+    assert json.loads(dbsnap("backup", "list", "--json").stdout)["Items"] == {"Backup": []}
+    assert "cluster add" in lines(dbsnap("cluster", "list"))[0]
+
+
+def test_show_has_every_field(fake, dbsnap):
+    fake.items("DescribeBackups", "Backup", [{**BACKUP, "LaterField": "x1",
+                                              "Dbsnap": {**BACKUP["Dbsnap"], "Newer": "x2"}}])
+    out = lines(dbsnap("backup", "show", "12"))
+    pairs = {line[:18].strip(): line[19:] for line in out}
+    assert pairs["Size"] == "1.2 GiB (1288490189 bytes)"
+    assert pairs["Moment of the cut"].startswith("2026-01-02T03:04:05Z (")
+    assert pairs["Weakened by"] == "synchronous_commit=off, full_page_writes=off"
+    assert pairs["Promise"].startswith("atomic: ")
+    assert pairs["Cut took"] == "5 ms" and pairs["Writers held"] == "0 ms"
+    assert pairs["Path"] == "/srv/.dbsnap/pc-orders/12"
+    assert pairs["LaterField"] == "x1" and pairs["Newer"] == "x2"
+
+
+def test_show_of_a_failed_backup_has_cause_and_remedy(dbsnap):
+    out = "\n".join(lines(dbsnap("backup", "show", "13")))
+    assert re.search("^Cause +the server does not answer$", out, re.M)
+    assert re.search("^Remedy +start it$", out, re.M)
+
+
+def test_delete_names_all_in_one_request(fake, dbsnap):
+    fake.on("DeleteBackup", lambda p: {})
+    lines(dbsnap("backup", "delete", "12", "13"))
+    assert fake.asked("DeleteBackup") == [{"BackupId": "12,13"}]
+
+
+def test_clone_commands(fake, dbsnap):
+    clone = {"CloneName": "c1", "DBClusterId": "pc-orders", "BackupId": "12", "JobId": "14",
+             "State": "Available", "ClonePath": "/srv/.dbsnap/pc-orders/clones/c1",
+             "SocketDir": "/run/c1", "Connect": "psql -h /run/c1 postgres",
+             "CreateTime": "2026-01-02T03:04:05Z"}
+    fake.on("CloneBackup", lambda p: {"JobId": "14", "ClonePath": clone["ClonePath"]})
+    fake.items("DescribeClones", "Clone", [clone])
+    fake.on("DescribeJobs", states(job(JobId="14", Kind="CloneBackup", State="Done")))
+    out = "\n".join(lines(dbsnap("clone", "create", "12", "c1", "--wait")))
+    assert clone["ClonePath"] in out and clone["Connect"] in out
+    asked = fake.asked("CloneBackup")[0]
+    assert (asked["BackupId"], asked["CloneName"]) == ("12", "c1") and asked["ClientToken"]
+    assert json.loads(dbsnap("clone", "create", "12", "c1", "--wait", "--json").stdout) == clone
+    assert "c1" in lines(dbsnap("clone", "list"))[1]
+    fake.on("DeleteClone", lambda p: {"JobId": "15"})
+    fake.on("DescribeJobs", states(job(JobId="15", Kind="DeleteClone", State="Done")))
+    assert lines(dbsnap("clone", "delete", "c1", "--wait")) == ["Clone c1 is deleted."]
+    assert fake.asked("DescribeJobs")[-1] == {"JobId": "15"}
+
+
+def test_job_commands(fake, dbsnap):
+    fake.items("DescribeJobs", "Job", [job(), job(JobId="11", State="Failed", Cause="no room")])
+    head, running, failed = lines(dbsnap("job", "list"))
+    assert running.split()[:5] == ["12", "CreateBackup", "pc-orders", "12", "Running"]
+    assert "45%" in running and failed.endswith("no room")
+    assert "CLONE" not in head, "an empty column is left out"
+    shown = "\n".join(lines(dbsnap("job", "show", "12")))
+    assert "512.0 MiB (536870912 bytes)" in shown
+    fake.on("CancelJob", lambda p: {})
+    lines(dbsnap("job", "cancel", "12"))
+    assert fake.asked("CancelJob") == [{"JobId": "12"}]
+
+
+def test_policy_show(fake, dbsnap):
+    fake.on("DescribeBackupPolicy", lambda p: {
+        "PreferredBackupTime": "02:00Z-03:00Z", "PreferredBackupPeriod": "Monday,Sunday",
+        "BackupRetentionPeriod": 7, "Dbsnap": {"Enabled": False}})
+    out = "\n".join(lines(dbsnap("policy", "show", "pc-orders")))
+    assert re.search("^Enabled +false$", out, re.M) and re.search(r"^Kept \(days\) +7$", out, re.M)
+    assert "02:00Z-03:00Z" in out and "Monday,Sunday" in out
+
+
+def test_status(fake, dbsnap):
+    fake.on("DescribeStatus", lambda p: {
+        "Version": "0.1.0", "Uptime": "7300", "Jobs": {"Pending": "1", "Running": "2"},
+        "Clusters": [
+            {"DBClusterId": "pc-orders", "State": "Online", "FreeBytes": str(5 << 30),
+             "TotalBytes": str(20 << 30), "Backups": "3", "Quarantine": "0",
+             "QuotaLeft": {"RetainedLeft": "0", "PerDayLeft": "1", "CreatesLeft": "97"}},
+            {"DBClusterId": "pc-stock", "State": "Offline", "Reason": "no marker",
+             "Remedy": "mount /srv"}]})
+    out = lines(dbsnap("status"))
+    assert out[0] == "dbsnapd 0.1.0, up for 2 h; jobs: 2 running, 1 waiting"
+    assert "5.0 GiB of 20.0 GiB (25%)" in out[3] and "QUARANTINE" not in out[2]
+    assert out[3].split()[:6] == ["pc-orders", "Online", "3", "0", "1", "97"]
+    assert out[5:] == ["pc-stock: no marker", "  mount /srv"]
+
+
+CHECK = {"DBClusterId": "pc-orders", "Ok": "true", "Backend": "btrfs", "Procedure": "A",
+         "Promise": "atomic", "DatabaseType": "postgresql", "DatabaseVersion": "15",
+         "SnapshotDir": "/srv/.dbsnap/pc-orders", "FreeBytes": "100", "TotalBytes": "200",
+         "Warnings": ["full_page_writes=off"],
+         "Parts": [{"Role": "data", "Path": "/srv/pg", "Device": "/dev/loop1",
+                    "Subvolume": "pg", "FileSystem": "btrfs", "Inside": "true"}]}
+
+
+def test_check_of_a_good_cluster(fake, dbsnap):
+    fake.on("CheckCluster", lambda p: CHECK)
+    out = "\n".join(lines(dbsnap("cluster", "check", "pc-orders")))
+    for part in ("can be backed up", "full_page_writes=off", "atomic: ", "postgresql 15",
+                 "100 B of 200 B (50%)"):
+        assert part in out
+    assert re.search("^data +/srv/pg +/dev/loop1 +pg +btrfs +true$", out, re.M)
+
+
+def test_check_of_a_refused_cluster(fake, dbsnap):
+    fake.on("CheckCluster", lambda p: {"DBClusterId": "pc-orders", "Ok": "false",
+                                       "Refusal": "fsync is off", "Remedy": "set fsync=on"})
+    done = dbsnap("cluster", "check", "pc-orders")
+    assert "refused" in "\n".join(lines(done, REFUSED))
+    assert done.stderr == ("dbsnap: pc-orders cannot be backed up: fsync is off\n"
+                           "  set fsync=on\n")
+    done = dbsnap("--json", "cluster", "check", "pc-orders")
+    assert done.returncode == REFUSED and json.loads(done.stdout)["Refusal"] == "fsync is off"
+
+
+# Waiting.
+
+def test_wait_ends_with_one_line(fake, dbsnap):
+    fake.on("DescribeJobs", states(job(State="Pending"), job(), job(State="Done")))
+    out = lines(dbsnap("backup", "create", "pc-orders", "--wait"))
+    assert len(out) == 1
+    assert re.fullmatch(r"Backup 12 of pc-orders is complete: 1\.2 GiB, cut in 5 ms, "
+                        r"writers held 0 ms \(\d+\.\d{3} s\)", out[0])
+    assert fake.asked("DescribeJobs") == [{"JobId": "12"}] * 3
+    assert fake.connections == 1, "the connection is kept"
+
+
+def test_wait_json_is_the_finished_item(fake, dbsnap):
+    fake.on("DescribeJobs", states(job(State="Done")))
+    done = dbsnap("backup", "create", "pc-orders", "--wait", "--json")
+    assert json.loads("\n".join(lines(done))) == BACKUP
+
+
+def test_wait_tells_cause_and_remedy(fake, dbsnap):
+    fake.on("CreateBackup", lambda p: {"BackupJobId": "13"})
+    fake.on("DescribeJobs", states(job(JobId="13", BackupId="13", State="Failed",
+                                       Cause="the server does not answer", Remedy="start it")))
+    done = dbsnap("backup", "create", "pc-orders", "--wait")
+    assert lines(done, REFUSED) == []
+    assert done.stderr == ("dbsnap: backup 13 of pc-orders failed: the server does not answer\n"
+                           "  start it\n")
+    done = dbsnap("backup", "create", "pc-orders", "--wait", "--json")
+    assert done.returncode == REFUSED and json.loads(done.stdout) == FAILED
+
+
+def test_wait_of_a_cancelled_job(fake, dbsnap):
+    fake.on("DescribeJobs", states(job(State="Cancelled")))
+    done = dbsnap("backup", "create", "pc-orders", "--wait")
+    assert done.returncode == REFUSED
+    assert done.stderr == "dbsnap: backup 12 of pc-orders was cancelled\n"
+
+
+def test_wait_gives_up(fake, dbsnap):
+    fake.on("DescribeJobs", states(job()))
+    done = dbsnap("backup", "create", "pc-orders", "--wait", "--timeout", "50ms")
+    assert done.returncode == GAVE_UP
+    assert "job 12 is Running; it goes on" in done.stderr
+    assert "dbsnap job cancel 12" in done.stderr
+
+
+@pytest.mark.parametrize("trouble", [
+    Drop(), Refuse(503, "ServiceUnavailable", "starting"),
+    Refuse(400, "Throttling", "slower", x_acs_retry_after="1")])
+def test_wait_survives(fake, dbsnap, trouble):
+    fake.on("DescribeJobs", states(job(), trouble, trouble, job(State="Done")))
+    lines(dbsnap("backup", "create", "pc-orders", "--wait"))
+
+
+def test_wait_survives_a_restart(fake, programs):
+    away = threading.Event()
+
+    def die(_params):
+        away.set()
+        raise Drop()
+    fake.on("DescribeJobs", die)
+    with subprocess.Popen([os.path.join(programs, "dbsnap"), "--socket", fake.path, "backup",
+                           "create", "pc-orders", "--wait"], text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert away.wait(30)
+        fake.stop()
+        os.unlink(fake.path)
+        fake.on("DescribeJobs", states(job(State="Done")))
+        fake.start()
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == DONE and err == "" and "is complete" in out
+
+
+def test_interrupted_wait_says_that_the_job_goes_on(fake, programs):
+    seen = threading.Event()
+
+    def running(_params):
+        seen.set()
+        return {"Items": {"Job": [job()]}}
+    fake.on("DescribeJobs", running)
+    with subprocess.Popen([os.path.join(programs, "dbsnap"), "--socket", fake.path, "backup",
+                           "create", "pc-orders", "--wait"], text=True,
+                          stderr=subprocess.PIPE) as process:
+        assert seen.wait(30)
+        process.send_signal(signal.SIGINT)
+        err = process.communicate(timeout=60)[1]
+    assert process.returncode == -signal.SIGINT
+    assert "the job goes on" in err and "dbsnap job cancel 12" in err
+
+
+def test_delete_waits_for_its_job(fake, dbsnap):
+    fake.on("DeleteBackup", lambda p: {})
+    jobs = [job(JobId="20", Kind="DeleteBackup", State="Done"), job(State="Done")]
+    fake.items("DescribeJobs", "Job", jobs)
+    assert lines(dbsnap("backup", "delete", "--wait", "12")) == ["Backup 12 of pc-orders is deleted."]
+    done = dbsnap("backup", "delete", "--wait", "99")
+    assert done.returncode == REFUSED and "there is no backup 99" in done.stderr
+    assert len(fake.asked("DeleteBackup")) == 1, "nothing is deleted when one is unknown"
+
+
+def read_terminal(fd):
+    """All that is written to a terminal until its other end is closed."""
+    text = b""
+    while select.select([fd], [], [], 60)[0]:
+        try:
+            more = os.read(fd, 65536)
+        except OSError:
+            break
+        if not more:
+            break
+        text += more
+    return text.decode()
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_progress_bar_on_a_terminal(fake, programs, columns):
+    fake.on("DescribeJobs", states(job(Phase="Preparing", Percent="0", BytesDone="0"), job(),
+                                   job(State="Done", Percent="100", Phase="Finished")))
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    with subprocess.Popen([os.path.join(programs, "dbsnap"), "--socket", fake.path, "backup",
+                           "create", "pc-orders", "--wait"], text=True, stderr=theirs,
+                          stdout=subprocess.PIPE,
+                          env={"TERM": "xterm", "PATH": os.environ["PATH"]}) as process:
+        os.close(theirs)
+        drawn = read_terminal(ours)
+        out = process.stdout.read()
+    os.close(ours)
+    assert process.returncode == DONE and out.count("\n") == 1
+    frames = [frame.removesuffix("\033[K") for frame in drawn.split("\r")]
+    bar = {80: "[######.........]", 120: "[##########..............]"}[columns]
+    assert frames[1].startswith("pc-orders  job 12  preparing [....")
+    assert frames[2].rstrip("0123456789") == \
+        f"pc-orders  job 12  cutting   {bar}  45%  512.0 MiB of 1.0 GiB  0:"
+    assert all(len(frame) < columns for frame in frames)
+    assert drawn.endswith("\r\033[K"), "the bar is taken away"
+
+
+# When it goes wrong.
+
+def test_create_repeats_itself_with_its_token(fake, dbsnap):
+    answers = [Drop(), Refuse(503, "ServiceUnavailable", "restarting"), None]
+
+    def handle(_params):
+        answer = answers.pop(0)
+        if answer:
+            raise answer
+        return {"BackupJobId": "12"}
+    fake.on("CreateBackup", handle)
+    lines(dbsnap("backup", "create", "pc-orders"))
+    tokens = {p["ClientToken"] for p in fake.asked("CreateBackup")}
+    assert answers == [] and len(tokens) == 1
+
+
+def test_delete_is_never_sent_twice(fake, dbsnap):
+    def drop(_params):
+        raise Drop()
+    fake.on("DeleteBackup", drop)
+    done = dbsnap("backup", "delete", "12", "--wait")
+    assert done.returncode == UNREACHABLE and "may have been accepted" in done.stderr
+    assert len(fake.asked("DeleteBackup")) == 1
+
+
+def refuse(fake, action, *error):
+    def handle(_params):
+        raise Refuse(*error)
+    fake.on(action, handle)
+
+
+@pytest.mark.parametrize("typed, advice", [
+    ("pc-order", "did you mean pc-orders?"), ("orders", "did you mean pc-orders?"),
+    ("pc-sotck", "did you mean pc-stock?"), ("zzzzzz", "the clusters are: pc-orders, pc-stock")])
+def test_unknown_cluster_names_the_near(fake, dbsnap, typed, advice):
+    refuse(fake, "CreateBackup", 404, "InvalidDBClusterId.NotFound",
+           "The DBClusterId provided does not exist in our records.")
+    done = dbsnap("backup", "create", typed)
+    assert done.returncode == REFUSED and done.stdout == ""
+    assert done.stderr == ("dbsnap: InvalidDBClusterId.NotFound: The DBClusterId provided does not "
+                           f"exist in our records.\n  {advice}\n")
+
+
+def test_error_answer_with_json(fake, dbsnap):
+    refuse(fake, "CreateBackup", 403, "BackupTimesExceeded", "The maximum is exceeded.")
+    done = dbsnap("--json", "backup", "create", "pc-orders")
+    assert done.returncode == REFUSED
+    assert json.loads(done.stdout)["Code"] == "BackupTimesExceeded"
+    assert "BackupTimesExceeded: The maximum is exceeded." in done.stderr
+
+
+@pytest.mark.parametrize("argv, operation, code", [
+    (("backup", "show", "99"), "DescribeBackups", None),
+    (("backup", "show", "99"), "DescribeBackups", "InvalidBackupSetID.NotFound"),
+    (("backup", "delete", "99"), "DeleteBackup", "InvalidBackupSetID.NotFound")])
+def test_unknown_backup_says_how_to_list(fake, dbsnap, argv, operation, code):
+    if code:
+        refuse(fake, operation, 400, code, "The specified parameter BackupId is not valid.")
+    done = dbsnap(*argv)
+    assert done.returncode == REFUSED and "'dbsnap backup list' shows" in done.stderr
+
+
+def test_unknown_job(fake, dbsnap):
+    fake.items("DescribeJobs", "Job", [])
+    done = dbsnap("job", "show", "99")
+    assert done.returncode == REFUSED
+    assert done.stderr.startswith("dbsnap: there is no job 99\n")
+
+
+def test_control_characters_do_not_reach_the_terminal(fake, dbsnap):
+    evil = "\x1b]0;x\x07\r\n\u009b2J\u202efoo\x7f ü"
+    fake.items("DescribeBackups", "Backup",
+               [{**FAILED, "DBClusterId": evil, evil: evil, "Dbsnap": {"State": evil, "Cause": evil}}])
+    refuse(fake, "CreateBackup", 400, evil, evil)
+    fake.on("DescribeStatus", lambda p: {"Clusters": [{"DBClusterId": evil, "Reason": evil}]})
+    fake.on("CheckCluster", lambda p: {"Warnings": [evil], "Parts": [{"Role": evil}],
+                                       "Refusal": evil, "Remedy": evil})
+    for argv in (("backup", "show", "13"), ("backup", "list", evil),
+                 ("backup", "create", "c"), ("status",), ("cluster", "check", "c")):
+        done = dbsnap(*argv)
+        for text in (done.stdout, done.stderr):
+            assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", text), (argv, text)
+        assert "\\x1b]0;x\\x07\\x0d\\x0a" in done.stdout + done.stderr
+        assert " ü" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"", b"[1]", b'{"a": "\xff"}'])
+def test_answers_that_are_none(fake, dbsnap, body):
+    def raw(_params):
+        raise Raw(body)
+    fake.on("CreateBackup", raw)
+    done = dbsnap("backup", "create", "pc-orders")
+    assert done.returncode == UNREACHABLE and "not dbsnapd" in done.stderr
+
+
+def test_answers_without_fields_do_no_harm(fake, dbsnap):
+    for action in ("CreateBackup", "DescribeBackups", "DescribeDBClusters", "DescribeStatus",
+                   "DescribeBackupPolicy", "DescribeJobs", "DescribeClones", "CheckCluster"):
+        for answer in ({}, {"Items": 1, "Clusters": "x", "Parts": {}, "Jobs": []},
+                       {"Items": {"Backup": [1], "Job": ["x"], "DBCluster": [{}]}}):
+            fake.on(action, lambda p, answer=answer: answer)
+            for argv in (("backup", "create", "c"), ("backup", "list"), ("backup", "show", "1"),
+                         ("status",), ("policy", "show", "c"), ("job", "show", "1"),
+                         ("job", "list", "c"), ("clone", "list", "c"), ("cluster", "check", "c")):
+                assert dbsnap(*argv).returncode in (DONE, REFUSED), argv
+
+
+def test_no_socket(dbsnap, folder):
+    path = os.path.join(folder, "none")
+    done = dbsnap("--socket", path, "status")
+    assert done.returncode == UNREACHABLE and done.stdout == ""
+    assert f"there is no socket {path}" in done.stderr
+
+
+def test_the_hosts_socket_is_started_by_systemd(programs):
+    if os.path.exists("/run/dbsnap/dbsnapd.sock"):
+        pytest.skip("a dbsnapd runs on this host")
+    done = subprocess.run([os.path.join(programs, "dbsnap"), "status"], capture_output=True,
+                          text=True, env={})
+    assert done.returncode == UNREACHABLE
+    assert "/run/dbsnap/dbsnapd.sock" in done.stderr
+    assert "systemctl start dbsnapd.socket" in done.stderr
+
+
+def test_nobody_listens(fake, dbsnap):
+    fake.stop()
+    done = dbsnap("backup", "create", "pc-orders")
+    assert done.returncode == UNREACHABLE and "nobody listens on" in done.stderr
+
+
+def test_no_permission(root, fake, dbsnap):
+    os.chmod(fake.path, 0o660)
+    os.chown(fake.path, 0, 1)
+    done = dbsnap("status", user="nobody", group="nogroup", extra_groups=[])
+    assert done.returncode == UNREACHABLE
+    assert f"no permission to use the socket {fake.path}" in done.stderr
+    assert "usermod -aG daemon nobody" in done.stderr
+
+
+def test_a_users_own_socket_comes_first(root, fake, programs, folder):
+    fake.on("DescribeStatus", lambda p: {"Version": "own"})
+    os.mkdir(os.path.join(folder, "dbsnap"))
+    os.symlink(fake.path, os.path.join(folder, "dbsnap", "dbsnapd.sock"))
+    os.chmod(fake.path, 0o666)
+    done = subprocess.run([os.path.join(programs, "dbsnap"), "status"], capture_output=True,
+                          text=True, env={"XDG_RUNTIME_DIR": folder}, user="nobody",
+                          group="nogroup", extra_groups=[])
+    assert "dbsnapd own" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("argv", [
+    (), ("backup",), ("backup", "hold", "1"), ("backup", "unhold", "1"), ("backup", "verify", "1"),
+    ("restore", "1"), ("policy", "set", "c"), ("quarantine", "list"), ("nonsense",),
+    ("backup", "create"), ("backup", "create", "a", "b"), ("clone", "create", "1"),
+    ("status", "x"), ("status", "--wait"), ("status", "--token", "x"), ("backup", "list", "--yes"),
+    ("cluster", "add", "--json"), ("--nonsense",), ("backup", "create", "c", "--token"),
+    ("backup", "create", "c", "--token", ""), ("backup", "create", "c", "--token", "x" * 65),
+    ("backup", "create", "c", "--token", "a\nb"), ("backup", "create", "c", "--token", "ü"),
+    ("backup", "create", "c", "--timeout", "1s"),
+    ("backup", "create", "c", "--wait", "--timeout", "soon"),
+    ("--socket", "/" + "x" * 108, "status")])
+def test_usage(fake, dbsnap, argv):
+    done = dbsnap(*argv)
+    assert done.returncode == USAGE and done.stdout == "" and done.stderr
+    assert fake.requests == []
+
+
+def test_help_and_version(dbsnap):
+    assert re.match(r"dbsnap \d", lines(dbsnap("--version"))[0])
+    everything = "\n".join(lines(dbsnap("--help")))
+    assert "cluster add" in everything and "Exit status" in everything
+    group = "\n".join(lines(dbsnap("backup", "--help")))
+    assert "backup show" in group and "cluster add" not in group
+    one = "\n".join(lines(dbsnap("backup", "create", "--help")))
+    assert "--token" in one and "--timeout" in one
+    assert "--token" not in "\n".join(lines(dbsnap("backup", "list", "-h")))
+
+
+def test_output_that_cannot_be_written_is_an_error(dbsnap, programs, fake):
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([os.path.join(programs, "dbsnap"), "--socket", fake.path, "backup",
+                               "list"], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == REFUSED and "standard output" in done.stderr
