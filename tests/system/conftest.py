@@ -3,6 +3,7 @@
 import grp
 import os
 import shutil
+import subprocess
 
 import pytest
 
@@ -11,6 +12,7 @@ from harness import postgres
 from harness.disk import Disk
 from harness.load import Pgbench
 from harness.scratch import Scratch
+from harness.systemd import Systemd
 
 
 @pytest.fixture(scope="session")
@@ -148,3 +150,26 @@ def daemon(make_daemon, btrfs, pg):
                                 "creates_per_day": 100000})
     daemon.add_server("main", pg)
     return daemon.start()
+
+
+@pytest.fixture(scope="session")
+def installed(scratch):
+    """A tree made by `make install DESTDIR=`."""
+    path = scratch.folder("installed")
+    done = subprocess.run(["make", "-s", "-C", os.environ["DBSNAP_BUILDDIR"], "install",
+                           f"DESTDIR={path}"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return path
+
+
+@pytest.fixture
+def make_systemd(root, installed, scratch):
+    """make_systemd(*folders): a booted Systemd with the folders bound into it."""
+    made = []
+
+    def make(*binds):
+        made.append(Systemd(scratch.folder("sd"), installed, binds))
+        return made[-1]
+    yield make
+    for system in reversed(made):
+        system.close()

@@ -17,7 +17,8 @@ def units(tmp_path, programs):
     if shutil.which("systemd-analyze") is None:
         pytest.skip("needs systemd-analyze")
     with open(os.path.join(SOURCE, "systemd/dbsnapd.service.in"), encoding="utf-8") as file:
-        (tmp_path / "dbsnapd.service").write_text(file.read().replace("@sbindir@", programs))
+        (tmp_path / "dbsnapd.service").write_text(file.read().replace("@sbindir@", programs)
+                                              .replace("@localstatedir@", "/var"))
     shutil.copy(os.path.join(SOURCE, "systemd/dbsnapd.socket"), tmp_path)
     return tmp_path
 
@@ -63,3 +64,13 @@ def test_sysusers_and_tmpfiles_are_understood(tmp_path, root):
     with open(os.path.join(BUILD, "systemd/tmpfiles.d/dbsnap.conf"), encoding="utf-8") as file:
         state = next(line.split()[1] for line in file if "0700" in line)
     assert os.stat(f"{tmp_path}{state}").st_mode & 0o777 == 0o700
+
+
+def test_socket_and_folders_of_an_installation(make_systemd):
+    system = make_systemd()
+    system.systemctl("start", "dbsnapd.socket")
+    listed = system.run("stat", "-c", "%U:%G %a %n", "/run/dbsnap", "/run/dbsnap/dbsnapd.sock",
+                        "/usr/local/var/lib/dbsnap").stdout.splitlines()
+    assert listed == ["root:root 755 /run/dbsnap",
+                      "root:dbsnap 660 /run/dbsnap/dbsnapd.sock",
+                      "dbsnap:dbsnap 700 /usr/local/var/lib/dbsnap"]

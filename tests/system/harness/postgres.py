@@ -92,6 +92,10 @@ class Server:
 
     def start(self, *options):
         tool("pg_ctl", "-D", self.data_dir, "-w", "-t", "120", "-l", self.log, *options, "start")
+        self.attach()
+
+    def attach(self):
+        """Takes up the server that runs on the data directory, whoever started it."""
         with open(os.path.join(self.data_dir, "postmaster.pid"), encoding="utf-8") as file:
             lines = file.read().split("\n")
         self.main = Pid(int(lines[0]))
