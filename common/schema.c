@@ -257,7 +257,7 @@ static bool read_map(struct parse *p, const char *prefix)
 	}
 }
 
-/* The whole stream. False if libyaml gave up, which has been added. */
+/* The whole stream. False if it was not read to its end; why has been added. */
 static bool read_stream(struct parse *p)
 {
 	if (!next_event(p) || !next_event(p)) /* the stream's start, then the document's or the end */
@@ -268,11 +268,10 @@ static bool read_stream(struct parse *p)
 		return false;
 	if (p->event.type != YAML_MAPPING_START_EVENT || decoration(&p->event)) {
 		add_error(p, event_line(p), NULL, "expected a map of keys without anchors, aliases and tags");
-		if (!skip_node(p))
-			return false;
-	} else if (!read_map(p, "")) {
 		return false;
 	}
+	if (!read_map(p, ""))
+		return false;
 	if (!next_event(p) || !next_event(p)) /* the document's end, then the stream's */
 		return false;
 	if (p->event.type != YAML_STREAM_END_EVENT)
@@ -303,7 +302,7 @@ int schema_parse(const struct schema_row *table, const char *file, const char *b
 	if (!yaml_parser_initialize(&p.parser))
 		return ERR_NOMEM;
 	yaml_parser_set_input_string(&p.parser, (const unsigned char *)bytes, size);
-	/* What follows a mistake of syntax was not read: nothing can be said to be missing. */
+	/* Of what was not read to its end nothing can be said to be missing. */
 	if (read_stream(&p))
 		find_missing(&p);
 	yaml_event_delete(&p.event);
