@@ -18,11 +18,53 @@ EXTRA_DIST += tests/system
 if HAVE_CMOCKA
 EXTRA_DIST += tests/unit/cmocka_all.h
 
+check_PROGRAMS += tests/unit/test_clock
+TESTS += tests/unit/test_clock
+tests_unit_test_clock_SOURCES = tests/unit/test_clock.c
+tests_unit_test_clock_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_clock_LDADD = libcommon.a $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test_conf
+TESTS += tests/unit/test_conf
+tests_unit_test_conf_SOURCES = tests/unit/test_conf.c
+tests_unit_test_conf_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_conf_LDADD = libcommon.a $(YAML_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test_cursor
+TESTS += tests/unit/test_cursor
+tests_unit_test_cursor_SOURCES = tests/unit/test_cursor.c
+tests_unit_test_cursor_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_cursor_LDADD = libcommon.a $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test_err
+TESTS += tests/unit/test_err
+tests_unit_test_err_SOURCES = tests/unit/test_err.c
+tests_unit_test_err_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_err_LDADD = libcommon.a $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test_ident
+TESTS += tests/unit/test_ident
+tests_unit_test_ident_SOURCES = tests/unit/test_ident.c
+tests_unit_test_ident_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_ident_LDADD = libcommon.a $(CMOCKA_LIBS)
+
 check_PROGRAMS += tests/unit/test_job
 TESTS += tests/unit/test_job
 tests_unit_test_job_SOURCES = tests/unit/test_job.c
 tests_unit_test_job_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_job_LDADD = $(STORE_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test_log
+TESTS += tests/unit/test_log
+tests_unit_test_log_SOURCES = tests/unit/test_log.c
+tests_unit_test_log_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_log_LDADD = libcommon.a $(SYSTEMD_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test_proc
+TESTS += tests/unit/test_proc
+tests_unit_test_proc_SOURCES = tests/unit/test_proc.c
+tests_unit_test_proc_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_proc_LDADD = libcommon.a $(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/unit/test_quota
 TESTS += tests/unit/test_quota
@@ -35,6 +77,12 @@ TESTS += tests/unit/test_record
 tests_unit_test_record_SOURCES = tests/unit/test_record.c
 tests_unit_test_record_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_record_LDADD = $(STORE_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test_schema
+TESTS += tests/unit/test_schema
+tests_unit_test_schema_SOURCES = tests/unit/test_schema.c
+tests_unit_test_schema_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_schema_LDADD = libcommon.a $(YAML_LIBS) $(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/unit/test_token
 TESTS += tests/unit/test_token
