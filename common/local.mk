@@ -1,6 +1,7 @@
 # What several programs share: no event loop, no policy.
 noinst_LIBRARIES += libcommon.a
 libcommon_a_SOURCES = \
+	common/ask.c common/ask.h \
 	common/clock.c common/clock.h \
 	common/conf.c common/conf.h common/conf_parts.h \
 	common/conf_check.c \

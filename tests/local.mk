@@ -18,6 +18,12 @@ EXTRA_DIST += tests/system
 if HAVE_CMOCKA
 EXTRA_DIST += tests/unit/cmocka_all.h
 
+check_PROGRAMS += tests/unit/test_ask
+TESTS += tests/unit/test_ask
+tests_unit_test_ask_SOURCES = tests/unit/test_ask.c
+tests_unit_test_ask_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_ask_LDADD = libcommon.a $(CMOCKA_LIBS)
+
 check_PROGRAMS += tests/unit/test_clock
 TESTS += tests/unit/test_clock
 tests_unit_test_clock_SOURCES = tests/unit/test_clock.c

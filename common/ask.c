@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Questions and answers between worker and helper. Neither end believes the other. */
+#include "common/ask.h"
+
+#include "common/cursor.h"
+#include "common/err.h"
+#include "common/scope.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+/* No control characters; a list may have newlines. */
+static bool is_clean(const char *str, bool lines)
+{
+	for (; *str; str++) {
+		unsigned char c = (unsigned char)*str;
+
+		if ((c < 0x20 || c == 0x7f) && !(lines && c == '\n'))
+			return false;
+	}
+	return true;
+}
+
+static void get_clean(struct reader *r, char *str, size_t size, bool lines)
+{
+	get_str(r, str, size);
+	if (!is_clean(str, lines))
+		r->failed = true;
+}
+
+int ask_encode_question(const struct ask_question *question, void *bytes, size_t size)
+{
+	struct writer w;
+
+	writer_init(&w, bytes, size);
+	put_u16(&w, question->type);
+	if (question->type == ASK_CONNECT) {
+		put_str(&w, question->conninfo);
+		put_u32(&w, question->timeout_ms);
+	} else if (question->type == ASK_FLUSH) {
+		put_u64(&w, question->backup);
+	}
+	return writer_end(&w);
+}
+
+int ask_decode_question(const void *bytes, size_t size, struct ask_question *ret_question)
+{
+	struct ask_question question = {0};
+	struct reader r;
+	uint16_t type;
+	int error;
+
+	reader_init(&r, bytes, size);
+	type = get_u16(&r);
+	if (type < ASK_CONNECT || type > ASK_FLUSH)
+		return ERR_INVALID;
+	question.type = (uint8_t)type;
+	if (type == ASK_CONNECT) {
+		get_clean(&r, question.conninfo, sizeof(question.conninfo), false);
+		question.timeout_ms = get_u32(&r);
+	} else if (type == ASK_FLUSH) {
+		question.backup = get_u64(&r);
+	}
+	error = reader_end(&r);
+	if (error == 0)
+		*ret_question = question;
+	return error;
+}
+
+static void put_facts(struct writer *w, const struct ask_facts *facts)
+{
+	put_u32(w, facts->version);
+	put_str(w, facts->version_text);
+	put_u64(w, facts->system_identifier);
+	put_u8(w, facts->in_recovery);
+	put_u8(w, facts->fsync);
+	put_u8(w, facts->full_page_writes);
+	put_u8(w, facts->data_checksums);
+	put_u8(w, facts->wal_level);
+	put_u32(w, facts->wal_segment_size);
+	put_u32(w, facts->port);
+	put_u32(w, facts->max_replication_slots);
+	put_u32(w, facts->tablespaces);
+	put_str(w, facts->tablespace);
+	put_str(w, facts->data_directory);
+	put_str(w, facts->config_file);
+	put_str(w, facts->hba_file);
+	put_str(w, facts->ident_file);
+	put_str(w, facts->preload);
+	put_str(w, facts->sources);
+}
+
+/* A power of two from 1 MiB to 1 GiB, as every server has. */
+static bool is_segment_size(uint32_t size)
+{
+	return size >= 1U << 20 && size <= 1U << 30 && (size & (size - 1)) == 0;
+}
+
+static void get_facts(struct reader *r, struct ask_facts *facts)
+{
+	facts->version = get_u32(r);
+	get_clean(r, facts->version_text, sizeof(facts->version_text), false);
+	facts->system_identifier = get_u64(r);
+	facts->in_recovery = get_bool(r);
+	facts->fsync = get_bool(r);
+	facts->full_page_writes = get_bool(r);
+	facts->data_checksums = get_bool(r);
+	facts->wal_level = get_enum(r, ASK_WAL_LEVEL_MAX);
+	facts->wal_segment_size = get_u32(r);
+	facts->port = get_u32(r);
+	facts->max_replication_slots = get_u32(r);
+	facts->tablespaces = get_u32(r);
+	get_clean(r, facts->tablespace, sizeof(facts->tablespace), false);
+	get_clean(r, facts->data_directory, sizeof(facts->data_directory), false);
+	get_clean(r, facts->config_file, sizeof(facts->config_file), false);
+	get_clean(r, facts->hba_file, sizeof(facts->hba_file), false);
+	get_clean(r, facts->ident_file, sizeof(facts->ident_file), false);
+	get_clean(r, facts->preload, sizeof(facts->preload), false);
+	get_clean(r, facts->sources, sizeof(facts->sources), true);
+	if (!is_segment_size(facts->wal_segment_size) || facts->port == 0 || facts->port > 65535)
+		r->failed = true;
+}
+
+int ask_encode_answer(const struct ask_answer *answer, void *bytes, size_t size)
+{
+	struct writer w;
+
+	writer_init(&w, bytes, size);
+	put_u16(&w, answer->type);
+	put_u8(&w, answer->outcome);
+	put_str(&w, answer->sqlstate);
+	put_str(&w, answer->text);
+	if (answer->type == ASK_FACTS && answer->outcome == ASK_DONE)
+		put_facts(&w, &answer->facts);
+	if (answer->type == ASK_FLUSH && answer->outcome == ASK_DONE)
+		put_u64(&w, answer->lsn);
+	return writer_end(&w);
+}
+
+int ask_decode_answer(const void *bytes, size_t size, struct ask_answer *ret_answer)
+{
+	struct ask_answer answer = {0};
+	struct reader r;
+	uint16_t type;
+	int error;
+
+	reader_init(&r, bytes, size);
+	type = get_u16(&r);
+	if (type < ASK_CONNECT || type > ASK_TYPE_MAX)
+		return ERR_INVALID;
+	answer.type = (uint8_t)type;
+	answer.outcome = get_enum(&r, ASK_OUTCOME_MAX);
+	get_clean(&r, answer.sqlstate, sizeof(answer.sqlstate), false);
+	get_clean(&r, answer.text, sizeof(answer.text), false);
+	if (reader_state(&r) == 0 && type == ASK_FACTS && answer.outcome == ASK_DONE)
+		get_facts(&r, &answer.facts);
+	if (reader_state(&r) == 0 && type == ASK_FLUSH && answer.outcome == ASK_DONE)
+		answer.lsn = get_u64(&r);
+	error = reader_end(&r);
+	if (error == 0)
+		*ret_answer = answer;
+	return error;
+}
+
+/* Room and alignment for one descriptor. */
+union control {
+	struct cmsghdr header;
+	char bytes[CMSG_SPACE(sizeof(int))];
+};
+
+static int send_packet(int fd, void *bytes, size_t size, int fd_passed)
+{
+	struct iovec part = {.iov_base = bytes, .iov_len = size};
+	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+	union control control = {0};
+	ssize_t sent;
+
+	if (fd_passed >= 0) {
+		message.msg_control = control.bytes;
+		message.msg_controllen = sizeof(control.bytes);
+		control.header.cmsg_level = SOL_SOCKET;
+		control.header.cmsg_type = SCM_RIGHTS;
+		control.header.cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(&control.header), &fd_passed, sizeof(int));
+	}
+	do {
+		sent = sendmsg(fd, &message, MSG_NOSIGNAL);
+	} while (sent < 0 && errno == EINTR);
+	return sent < 0 ? err_from_errno(errno) : 0;
+}
+
+int ask_send_question(int fd, const struct ask_question *question)
+{
+	uint8_t bytes[ASK_CONNINFO_SIZE + 16];
+	int size = ask_encode_question(question, bytes, sizeof(bytes));
+
+	return size < 0 ? size : send_packet(fd, bytes, (size_t)size, -1);
+}
+
+int ask_send_answer(int fd, const struct ask_answer *answer, int fd_passed)
+{
+	uint8_t bytes[ASK_PACKET_MAX];
+	int size = ask_encode_answer(answer, bytes, sizeof(bytes));
+
+	return size < 0 ? size : send_packet(fd, bytes, (size_t)size, fd_passed);
+}
+
+/* The one descriptor that came along; none: -1. What would not fit was closed by the kernel (MSG_CTRUNC). */
+static int passed_fd(struct msghdr *message)
+{
+	struct cmsghdr *header = CMSG_FIRSTHDR(message);
+	int fd = -1;
+
+	if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
+	    header->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(&fd, CMSG_DATA(header), sizeof(int));
+	return fd;
+}
+
+/* The packet's size, or a code. */
+static int receive_packet(int fd, void *bytes, size_t size, int *ret_fd)
+{
+	struct iovec part = {.iov_base = bytes, .iov_len = size};
+	union control control;
+	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes,
+				 .msg_controllen = sizeof(control.bytes)};
+	scope_close int passed = -1;
+	ssize_t got;
+
+	do {
+		got = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
+	} while (got < 0 && errno == EINTR);
+	if (got < 0)
+		return err_from_errno(errno);
+	passed = passed_fd(&message);
+	if (got == 0)
+		return ERR_CLOSED;
+	if (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
+		return ERR_INVALID;
+	*ret_fd = scope_take_fd(passed);
+	return (int)got;
+}
+
+int ask_receive_question(int fd, struct ask_question *ret_question)
+{
+	uint8_t bytes[ASK_CONNINFO_SIZE + 16];
+	scope_close int passed = -1;
+	int size = receive_packet(fd, bytes, sizeof(bytes), &passed);
+
+	if (size < 0)
+		return size;
+	return passed >= 0 ? ERR_INVALID : ask_decode_question(bytes, (size_t)size, ret_question);
+}
+
+int ask_receive_answer(int fd, struct ask_answer *ret_answer, int *ret_fd)
+{
+	uint8_t bytes[ASK_PACKET_MAX];
+	scope_close int passed = -1;
+	int size = receive_packet(fd, bytes, sizeof(bytes), &passed);
+	int error;
+
+	if (size < 0)
+		return size;
+	error = ask_decode_answer(bytes, (size_t)size, ret_answer);
+	if (error == 0)
+		*ret_fd = scope_take_fd(passed);
+	return error;
+}
+
+void ask_format_lsn(uint64_t lsn, char text[static ASK_LSN_SIZE])
+{
+	snprintf(text, ASK_LSN_SIZE, "%" PRIX32 "/%" PRIX32, (uint32_t)(lsn >> 32), (uint32_t)lsn);
+}
+
+/* Up to eight digits; what follows them, or NULL. */
+static const char *parse_half(const char *text, uint32_t *ret_half)
+{
+	static const char digits[] = "0123456789ABCDEF";
+	uint32_t half = 0;
+	int count = 0;
+
+	for (; *text && strchr(digits, *text) && count <= 8; text++, count++)
+		half = half << 4 | (uint32_t)(strchr(digits, *text) - digits);
+	*ret_half = half;
+	return count >= 1 && count <= 8 ? text : NULL;
+}
+
+int ask_parse_lsn(const char *text, uint64_t *ret_lsn)
+{
+	uint32_t high, low;
+
+	text = parse_half(text, &high);
+	if (!text || *text != '/')
+		return ERR_INVALID;
+	text = parse_half(text + 1, &low);
+	if (!text || *text)
+		return ERR_INVALID;
+	*ret_lsn = (uint64_t)high << 32 | low;
+	return 0;
+}

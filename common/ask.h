@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What a worker asks its database helper, and what the helper answers.
+ *
+ * One question or answer is one packet of a SEQPACKET socket pair: a 16-bit
+ * type, then the type's fields in the order below, encoded by common/cursor. A
+ * decoder consumes exactly the packet. One question is open at a time and gets one
+ * answer of its type; before CONNECT's answer the helper may send SOCKET
+ * any number of times. The helper passes on what a server said that
+ * may be hostile: every string is bounded, without control characters (but
+ * the newlines of a list), every number within its range, or the answer is malformed.
+ *
+ * question FLUSH (3) for backup 7:
+ *   00 03  00 00 00 00 00 00 00 07
+ * answer to it, done, the server's LSN being 0/3000148:
+ *   00 03  00  00 00  00 00  00 00 00 00 03 00 01 48
+ */
+#ifndef DBSNAP_ASK_H
+#define DBSNAP_ASK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	ASK_PACKET_MAX = 32768,
+	ASK_CONNINFO_SIZE = 1024,
+	ASK_PATH_SIZE = 1024,
+	ASK_LINES_SIZE = 4096,
+	ASK_TEXT_SIZE = 512
+};
+
+enum ask_type {
+	/* Question: connect. Answers: SOCKET each time there is a new socket, then CONNECT. */
+	ASK_CONNECT = 1,
+	/* Question: the settings that a cut depends on. */
+	ASK_FACTS = 2,
+	/* Question: make everything acknowledged so far durable (a standby: nothing to do), and where is that? */
+	ASK_FLUSH = 3,
+	/* Answer only. The packet carries the descriptor of the socket to the server, connected perhaps not yet answered. */
+	ASK_SOCKET = 4,
+	ASK_TYPE_MAX = 4
+};
+
+/* How a question ended, as a caller needs to tell it apart. */
+enum ask_outcome {
+	ASK_DONE = 0,
+	ASK_NO_SERVER = 1, /* nothing listens there */
+	ASK_REJECTED = 2,  /* the server does not let this role in */
+	ASK_NOT_READY = 3, /* the server is starting, stopping or recovering */
+	ASK_CROWDED = 4,   /* no connection is left */
+	ASK_FORBIDDEN = 5, /* the role lacks a right; text names what was asked */
+	ASK_LOST = 6,      /* the connection broke */
+	ASK_FAILED = 7,    /* anything else that the server said */
+	ASK_NONSENSE = 8,  /* an answer that no PostgreSQL gives */
+	ASK_OUTCOME_MAX = 8
+};
+
+struct ask_question {
+	uint8_t type;                     /* enum ask_type, not SOCKET */
+	char conninfo[ASK_CONNINFO_SIZE]; /* CONNECT */
+	uint32_t timeout_ms;              /* CONNECT: for connecting, and for every statement later */
+	uint64_t backup;                  /* FLUSH: the id, written into the WAL */
+};
+
+enum ask_wal_level { ASK_WAL_MINIMAL, ASK_WAL_REPLICA, ASK_WAL_LOGICAL, ASK_WAL_LEVEL_MAX = ASK_WAL_LOGICAL };
+
+struct ask_facts {
+	uint32_t version;    /* server_version_num: 150018 */
+	char version_text[64]; /* "15.18" */
+	uint64_t system_identifier;
+	bool in_recovery;
+	bool fsync;
+	bool full_page_writes;
+	bool data_checksums;
+	uint8_t wal_level;   /* enum ask_wal_level */
+	uint32_t wal_segment_size;
+	uint32_t port;
+	uint32_t max_replication_slots;
+	uint32_t tablespaces; /* that lie outside the data directory */
+	char tablespace[ASK_PATH_SIZE]; /* where the first one lies */
+	char data_directory[ASK_PATH_SIZE];
+	char config_file[ASK_PATH_SIZE];
+	char hba_file[ASK_PATH_SIZE];
+	char ident_file[ASK_PATH_SIZE];
+	char preload[ASK_PATH_SIZE];     /* shared_preload_libraries */
+	char sources[ASK_LINES_SIZE];    /* every file that a setting came from, one a line */
+};
+
+struct ask_answer {
+	uint8_t type;    /* enum ask_type */
+	uint8_t outcome; /* enum ask_outcome */
+	char sqlstate[6]; /* "" when there is none */
+	char text[ASK_TEXT_SIZE]; /* what the server or libpq said; "" when done */
+	struct ask_facts facts; /* FACTS and done */
+	uint64_t lsn;           /* FLUSH and done */
+};
+
+/* The number of bytes written, or ERR_TOO_LONG. */
+int ask_encode_question(const struct ask_question *question, void *bytes, size_t size);
+int ask_encode_answer(const struct ask_answer *answer, void *bytes, size_t size);
+/* 0 or ERR_INVALID. */
+int ask_decode_question(const void *bytes, size_t size, struct ask_question *ret_question);
+int ask_decode_answer(const void *bytes, size_t size, struct ask_answer *ret_answer);
+
+/*
+ * One packet on a socket, blocking. fd_passed: a descriptor that goes with an answer, or -1.
+ * 0, ERR_CLOSED, ERR_IO or ERR_TOO_LONG.
+ */
+int ask_send_question(int fd, const struct ask_question *question);
+int ask_send_answer(int fd, const struct ask_answer *answer, int fd_passed);
+/*
+ * 0, ERR_CLOSED (end of file), ERR_INVALID (malformed, or more than one descriptor) or ERR_IO.
+ * *ret_fd: the descriptor that came with the answer (the caller's, close-on-exec), or -1.
+ */
+int ask_receive_question(int fd, struct ask_question *ret_question);
+int ask_receive_answer(int fd, struct ask_answer *ret_answer, int *ret_fd);
+
+/* "16/B374D848" of an LSN. */
+enum { ASK_LSN_SIZE = 18 };
+void ask_format_lsn(uint64_t lsn, char text[static ASK_LSN_SIZE]);
+/* Exactly what a server prints: one to eight upper-case hexadecimal digits, '/', the same. 0 or ERR_INVALID. */
+int ask_parse_lsn(const char *text, uint64_t *ret_lsn);
+
+#endif

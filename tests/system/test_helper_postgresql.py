@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The PostgreSQL helper alone, against real servers and against nonsense."""
+import os
+import socket
+import struct
+import threading
+
+import pytest
+
+from harness.helper import CONNECT, FACTS, Helper
+from harness.process import Pid, status_fields
+
+ROLE = "CREATE ROLE dbsnap LOGIN; GRANT pg_read_all_settings TO dbsnap"
+
+
+@pytest.fixture
+def server(folder, make_server):
+    """A running server on whatever the temporary folder lies on."""
+    path = os.path.join(folder, "data")
+    os.mkdir(path, 0o700)
+    return make_server(path)
+
+
+@pytest.fixture
+def helper(programs):
+    helper = Helper(os.path.join(programs, "dbsnapd-helper-postgresql"))
+    yield helper
+    helper.close()
+
+
+def test_facts_are_the_servers_own(server, helper):
+    assert helper.connect(server.conninfo) == ("DONE", "", "")
+    facts = helper.facts()
+    assert facts["system_identifier"] == server.value(
+        "SELECT system_identifier FROM pg_control_system()")
+    assert facts["version"] == int(server.value("SHOW server_version_num"))
+    assert server.value("SHOW server_version").split()[0] == facts["version_text"]
+    assert facts["data_directory"] == server.data_dir
+    assert facts["hba_file"] == server.data_dir + "/pg_hba.conf"
+    assert facts["wal_segment_size"] == 16 << 20
+    assert (facts["fsync"], facts["in_recovery"], facts["tablespaces"]) == (1, 0, 0)
+    assert server.data_dir + "/postgresql.conf" in facts["sources"].splitlines()
+    assert helper.peer() == server.main.pid
+
+
+def test_role_of_least_privilege_suffices(server, helper):
+    server.sql(ROLE)
+    assert helper.connect(server.conninfo.replace("user=postgres", "user=dbsnap"))[0] == "DONE"
+    assert helper.facts()["data_directory"] == server.data_dir
+    before = server.value("SELECT pg_current_wal_insert_lsn()")
+    lsn = helper.flush()
+    high, low = (int(half, 16) for half in before.split("/"))
+    assert lsn > (high << 32 | low)
+
+
+def test_role_without_settings_is_told_which_one(server, helper):
+    server.sql("CREATE ROLE dbsnap LOGIN")
+    helper.connect(server.conninfo.replace("user=postgres", "user=dbsnap"))
+    outcome, _, said, _ = helper.ask(FACTS)
+    assert (outcome, said) == ("FORBIDDEN",
+                               "the setting data_directory is not shown to this role")
+
+
+def test_flush_makes_asynchronous_commits_durable(server, helper):
+    server.sql("ALTER SYSTEM SET synchronous_commit = off")
+    server.sql("ALTER SYSTEM SET wal_writer_delay = '10s'")
+    server.sql("SELECT pg_reload_conf()")
+    server.sql("CREATE TABLE t(i int)")
+    helper.connect(server.conninfo)
+    helper.facts()
+    server.sql("INSERT INTO t VALUES (1)")
+    written = server.value("SELECT pg_current_wal_insert_lsn()")
+    high, low = (int(half, 16) for half in written.split("/"))
+    assert helper.flush() >= (high << 32 | low)
+
+
+def test_unknown_role_and_no_server(server, helper):
+    outcome, sqlstate, said = helper.connect(server.conninfo.replace("user=postgres", "user=nosuch"))
+    assert (outcome, sqlstate) == ("REJECTED", "28000"), said
+    assert "nosuch" in said and "LOCATION" not in said
+    assert helper.passed, "the socket is shown although the role was rejected"
+    server.stop()
+    assert helper.connect(server.conninfo)[0] == "NO_SERVER"
+
+
+def test_hung_server_costs_the_deadline_and_is_shown(server, helper):
+    server.hang()
+    assert helper.connect(server.conninfo, 500)[0] == "LOST"
+    assert helper.peer() == server.main.pid
+    server.unhang()
+
+
+def test_no_address_but_a_unix_socket(helper):
+    outcome, _, said = helper.connect("host=127.0.0.1 dbname=postgres")
+    assert outcome == "FAILED" and "Unix socket" in said
+
+
+def test_nothing_to_ask_without_connection(helper):
+    assert helper.ask(FACTS)[0] == "LOST"
+
+
+def test_ends_with_its_worker_and_on_malformed_questions(programs):
+    program = os.path.join(programs, "dbsnapd-helper-postgresql")
+    for data in (b"", b"\0", struct.pack(">HH", CONNECT, 9), struct.pack(">H", 9)):
+        helper = Helper(program)
+        pid = Pid(helper.process.pid)
+        if data:
+            helper.sock.send(data)
+        else:
+            helper.sock.shutdown(socket.SHUT_RDWR)
+        pid.wait_end()
+        helper.close()
+
+
+def test_is_caged(server, helper):
+    helper.connect(server.conninfo)
+    fields = status_fields(helper.process.pid)
+    assert (fields["NoNewPrivs"], fields["Seccomp"]) == ("1", "2")
+    assert int(fields["CapEff"], 16) == int(fields["CapPrm"], 16) == 0
+    assert fields["Uid"].split() == [fields["Uid"].split()[0]] * 4 != ["0"] * 4
+
+
+def fake_server(path, reply):
+    """A socket that answers whatever comes with these bytes and then nothing."""
+    sock = socket.socket(socket.AF_UNIX)
+    sock.bind(path)
+    os.chmod(path, 0o777)
+    sock.listen(1)
+
+    def serve():
+        peer, _ = sock.accept()
+        peer.recv(8192)
+        peer.sendall(reply)
+        while peer.recv(8192):
+            pass
+        peer.close()
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    return sock, thread
+
+
+def message(kind, body):
+    return kind + struct.pack(">I", len(body) + 4) + body
+
+
+@pytest.mark.parametrize("reply, outcome", [
+    (b"HTTP/1.1 400 Bad Request\r\n\r\n", "FAILED"),
+    (message(b"E", b"SFATAL\0C28000\0Mgo\x1b[31m away\n\0\0"), "REJECTED"),
+    (message(b"E", b"SFATAL\0C57P03\0Mthe database system is starting up\0\0"), "NOT_READY"),
+    (message(b"E", b"SFATAL\0C53300\0Mtoo many\0\0"), "CROWDED"),
+    (b"", "LOST"),
+])
+def test_hostile_server(folder, helper, reply, outcome):
+    sock, thread = fake_server(os.path.join(folder, ".s.PGSQL.5432"), reply)
+    got, _, said = helper.connect(f"host={folder} dbname=postgres user=postgres", 1000)
+    assert got == outcome, said
+    assert said.isprintable() and len(said) < 512
+    helper.close()
+    thread.join(10)
+    sock.close()

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "common/ask.h"
+
+#include "common/err.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static const struct ask_answer facts_answer = {
+	.type = ASK_FACTS,
+	.facts = {.version = 150018,
+		  .version_text = "15.18",
+		  .system_identifier = 7,
+		  .fsync = true,
+		  .wal_level = ASK_WAL_LOGICAL,
+		  .wal_segment_size = 16 << 20,
+		  .port = 5432,
+		  .data_directory = "/srv/pg",
+		  .sources = "/srv/pg/a\n/srv/pg/b\n"},
+};
+
+static void test_worked_examples(void **state)
+{
+	static const uint8_t question[] = {0, 3, 0, 0, 0, 0, 0, 0, 0, 7};
+	static const uint8_t answer[] = {0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0, 1, 0x48};
+	struct ask_question asked = {.type = ASK_FLUSH, .backup = 7};
+	struct ask_answer answered = {.type = ASK_FLUSH, .lsn = 0x3000148}, back;
+	uint8_t bytes[64];
+
+	(void)state;
+	assert_int_equal(ask_encode_question(&asked, bytes, sizeof(bytes)), sizeof(question));
+	assert_memory_equal(bytes, question, sizeof(question));
+	assert_int_equal(ask_encode_answer(&answered, bytes, sizeof(bytes)), sizeof(answer));
+	assert_memory_equal(bytes, answer, sizeof(answer));
+	assert_int_equal(ask_decode_answer(bytes, sizeof(answer), &back), 0);
+	assert_int_equal(back.lsn, 0x3000148);
+}
+
+static void test_questions_come_back(void **state)
+{
+	struct ask_question asked = {.type = ASK_CONNECT, .conninfo = "host=/tmp", .timeout_ms = 9}, back;
+	uint8_t bytes[128];
+	int size = ask_encode_question(&asked, bytes, sizeof(bytes));
+
+	(void)state;
+	assert_int_equal(ask_decode_question(bytes, (size_t)size, &back), 0);
+	assert_string_equal(back.conninfo, asked.conninfo);
+	assert_int_equal(back.timeout_ms, 9);
+	for (int cut = 0; cut < size; cut++)
+		assert_int_equal(ask_decode_question(bytes, (size_t)cut, &back), ERR_INVALID);
+	bytes[1] = ASK_SOCKET;
+	assert_int_equal(ask_decode_question(bytes, (size_t)size, &back), ERR_INVALID);
+}
+
+static void test_facts_come_back(void **state)
+{
+	struct ask_answer back;
+	uint8_t bytes[ASK_PACKET_MAX];
+	int size = ask_encode_answer(&facts_answer, bytes, sizeof(bytes));
+
+	(void)state;
+	assert_true(size > 0);
+	assert_int_equal(ask_decode_answer(bytes, (size_t)size, &back), 0);
+	assert_memory_equal(&back, &facts_answer, sizeof(back));
+	for (int cut = 0; cut < size; cut++)
+		assert_int_equal(ask_decode_answer(bytes, (size_t)cut, &back), ERR_INVALID);
+	assert_int_equal(ask_decode_answer(bytes, (size_t)size + 1, &back), ERR_INVALID);
+}
+
+static void refuse_facts(void (*spoil)(struct ask_facts *facts))
+{
+	struct ask_answer answer = facts_answer, back;
+	uint8_t bytes[ASK_PACKET_MAX];
+	int size;
+
+	spoil(&answer.facts);
+	size = ask_encode_answer(&answer, bytes, sizeof(bytes));
+	assert_true(size > 0);
+	assert_int_equal(ask_decode_answer(bytes, (size_t)size, &back), ERR_INVALID);
+}
+
+static void spoil_segment(struct ask_facts *facts)
+{
+	facts->wal_segment_size = 3 << 20;
+}
+
+static void spoil_port(struct ask_facts *facts)
+{
+	facts->port = 65536;
+}
+
+static void spoil_level(struct ask_facts *facts)
+{
+	facts->wal_level = ASK_WAL_LEVEL_MAX + 1;
+}
+
+static void spoil_path(struct ask_facts *facts)
+{
+	strcpy(facts->data_directory, "/srv\n/pg");
+}
+
+static void spoil_lines(struct ask_facts *facts)
+{
+	strcpy(facts->sources, "/srv\x1b[31m");
+}
+
+static void test_facts_are_judged(void **state)
+{
+	(void)state;
+	refuse_facts(spoil_segment);
+	refuse_facts(spoil_port);
+	refuse_facts(spoil_level);
+	refuse_facts(spoil_path);
+	refuse_facts(spoil_lines);
+}
+
+static void test_answers_over_their_bounds(void **state)
+{
+	struct ask_answer answer = {.type = ASK_CONNECT, .outcome = ASK_OUTCOME_MAX + 1}, back;
+	uint8_t bytes[ASK_PACKET_MAX];
+	int size = ask_encode_answer(&answer, bytes, sizeof(bytes));
+
+	(void)state;
+	assert_int_equal(ask_decode_answer(bytes, (size_t)size, &back), ERR_INVALID);
+	bytes[2] = ASK_FAILED;
+	assert_int_equal(ask_decode_answer(bytes, (size_t)size, &back), 0);
+	bytes[1] = ASK_TYPE_MAX + 1;
+	assert_int_equal(ask_decode_answer(bytes, (size_t)size, &back), ERR_INVALID);
+}
+
+static void test_descriptor_is_passed(void **state)
+{
+	struct ask_answer answer = {.type = ASK_SOCKET}, back;
+	int pair[2], pipe_fds[2], passed = -1;
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+	assert_int_equal(pipe(pipe_fds), 0);
+	assert_int_equal(ask_send_answer(pair[0], &answer, pipe_fds[1]), 0);
+	assert_int_equal(ask_receive_answer(pair[1], &back, &passed), 0);
+	assert_true(passed >= 0);
+	assert_int_equal(write(passed, "x", 1), 1);
+	close(passed);
+	assert_int_equal(ask_send_answer(pair[0], &answer, -1), 0);
+	assert_int_equal(ask_receive_answer(pair[1], &back, &passed), 0);
+	assert_int_equal(passed, -1);
+	close(pair[0]);
+	assert_int_equal(ask_receive_answer(pair[1], &back, &passed), ERR_CLOSED);
+	close(pair[1]);
+	close(pipe_fds[0]);
+	close(pipe_fds[1]);
+}
+
+static void test_lsn(void **state)
+{
+	static const char *const bad[] = {"", "/", "0", "0/", "/0", "0/0 ", " 0/0", "g/0", "0/a", "123456789/0",
+					  "0/123456789", "0/0/0", "-1/0"};
+	char text[ASK_LSN_SIZE];
+	uint64_t lsn = 1;
+
+	(void)state;
+	assert_int_equal(ask_parse_lsn("16/B374D848", &lsn), 0);
+	assert_int_equal(lsn, 0x16B374D848);
+	ask_format_lsn(lsn, text);
+	assert_string_equal(text, "16/B374D848");
+	assert_int_equal(ask_parse_lsn("FFFFFFFF/FFFFFFFF", &lsn), 0);
+	ask_format_lsn(lsn, text);
+	assert_string_equal(text, "FFFFFFFF/FFFFFFFF");
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(ask_parse_lsn(bad[i], &lsn), ERR_INVALID);
+	assert_int_equal(lsn, UINT64_MAX);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_worked_examples),
+		cmocka_unit_test(test_questions_come_back),
+		cmocka_unit_test(test_facts_come_back),
+		cmocka_unit_test(test_facts_are_judged),
+		cmocka_unit_test(test_answers_over_their_bounds),
+		cmocka_unit_test(test_descriptor_is_passed),
+		cmocka_unit_test(test_lsn),
+	};
+
+	return cmocka_run_group_tests_name("ask", tests, NULL, NULL);
+}
