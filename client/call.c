@@ -94,7 +94,8 @@ static int list_pages(struct client *client, const char *action, const char *kin
 		scope_free char *page_number = text_format("%d", number);
 		scope_json json_t *page = NULL;
 		int r = call_api(client, action,
-				 RPC_PARAMS({"DBClusterId", cluster}, {"PageSize", page_size}, {"PageNumber", page_number}),
+				 RPC_PARAMS({"DBClusterId", cluster}, {"PageSize", page_size},
+					    {"PageNumber", page_number}),
 				 RPC_REPEATABLE, &page);
 
 		if (r != 0)
@@ -119,7 +120,8 @@ static void set_counts(json_t *list, const char *kind)
 	}
 }
 
-int call_list(struct client *client, const char *action, const char *kind, const char *cluster, json_t **ret_answer)
+int call_list(struct client *client, const char *action, const char *kind, const char *cluster,
+	      json_t **ret_answer)
 {
 	scope_json json_t *list = NULL, *clusters = NULL;
 	json_t *item;
@@ -146,9 +148,9 @@ int call_list(struct client *client, const char *action, const char *kind, const
 
 static const char *list_command(const char *kind)
 {
-	return strcmp(kind, "Backup") == 0 ? "dbsnap backup list" :
-	       strcmp(kind, "Clone") == 0  ? "dbsnap clone list" :
-					     "dbsnap job list";
+	return strcmp(kind, "Backup") == 0  ? "dbsnap backup list"
+	       : strcmp(kind, "Clone") == 0 ? "dbsnap clone list"
+					    : "dbsnap job list";
 }
 
 int call_item(struct client *client, const char *action, const char *kind, const struct rpc_param *params,
@@ -162,7 +164,10 @@ int call_item(struct client *client, const char *action, const char *kind, const
 	if (!field_item(answer, kind)) {
 		if (client->options.json)
 			field_print_json(answer);
-		text_complain("there is no %s %s", strcmp(kind, "Backup") == 0 ? "backup" : strcmp(kind, "Clone") == 0 ? "clone" : "job",
+		text_complain("there is no %s %s",
+			      strcmp(kind, "Backup") == 0  ? "backup"
+			      : strcmp(kind, "Clone") == 0 ? "clone"
+							   : "job",
 			      params->value);
 		text_advise("'%s' shows what there is", list_command(kind));
 		return STATUS_REFUSED;

@@ -19,7 +19,8 @@ int call_api(struct client *client, const char *action, const struct rpc_param *
  * Every page of a list, in one answer of the same form. kind: "Backup" for
  * Items.Backup. cluster NULL: of all clusters that the caller may see.
  */
-int call_list(struct client *client, const char *action, const char *kind, const char *cluster, json_t **ret_answer);
+int call_list(struct client *client, const char *action, const char *kind, const char *cluster,
+	      json_t **ret_answer);
 /* One item by a parameter that names it; the item is the caller's. Not there: tells so. */
 int call_item(struct client *client, const char *action, const char *kind, const struct rpc_param *params,
 	      json_t **ret_answer);

@@ -14,10 +14,10 @@ struct rpc;
 
 enum status {
 	STATUS_DONE = 0,
-	STATUS_REFUSED = 1,     /* refused by the daemon, or the job failed */
-	STATUS_USAGE = 2,       /* not a command of ours */
+	STATUS_REFUSED = 1,	/* refused by the daemon, or the job failed */
+	STATUS_USAGE = 2,	/* not a command of ours */
 	STATUS_UNREACHABLE = 3, /* no daemon answers */
-	STATUS_GAVE_UP = 4      /* --wait ended before the job did */
+	STATUS_GAVE_UP = 4	/* --wait ended before the job did */
 };
 
 /* Strings are the command line's or the environment's. */

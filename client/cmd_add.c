@@ -19,8 +19,8 @@ static void list_servers(const struct servers *servers)
 		const struct server *server = &servers->list[i];
 
 		text_advise("%s  (PostgreSQL %s, process %d, user %s, port %u)", server->data_dir,
-			    server->version[0] ? server->version : "?", (int)server->pid, server->user[0] ? server->user : "?",
-			    server->port);
+			    server->version[0] ? server->version : "?", (int)server->pid,
+			    server->user[0] ? server->user : "?", server->port);
 	}
 }
 
@@ -28,7 +28,8 @@ static bool is_same_folder(const char *a, const char *b)
 {
 	struct stat st_a, st_b;
 
-	return stat(a, &st_a) == 0 && stat(b, &st_b) == 0 && st_a.st_dev == st_b.st_dev && st_a.st_ino == st_b.st_ino;
+	return stat(a, &st_a) == 0 && stat(b, &st_b) == 0 && st_a.st_dev == st_b.st_dev &&
+	       st_a.st_ino == st_b.st_ino;
 }
 
 static const struct server *find_by_folder(const struct servers *servers, const char *data_dir)
@@ -60,9 +61,11 @@ static const struct server *choose_server(const struct servers *servers, const c
 		text_complain("several PostgreSQL servers run: name one by --data-dir");
 	list_servers(servers);
 	if (servers->count == 0 && servers->hidden)
-		text_advise("%zu processes of other users cannot be looked at: repeat as root", servers->hidden);
+		text_advise("%zu processes of other users cannot be looked at: repeat as root",
+			    servers->hidden);
 	else if (servers->count == 0)
-		text_advise("start it first; a cluster file can also be written by hand, see dbsnapd.yaml(5)");
+		text_advise(
+			"start it first; a cluster file can also be written by hand, see dbsnapd.yaml(5)");
 	return NULL;
 }
 
@@ -101,7 +104,8 @@ static void tell_next(const struct client *client, const char *id)
 {
 	int away = rpc_probe(client->rpc);
 
-	text_say(stdout, "Now: %s", away ? "systemctl enable --now dbsnapd.socket" : "systemctl reload dbsnapd");
+	text_say(stdout, "Now: %s",
+		 away ? "systemctl enable --now dbsnapd.socket" : "systemctl reload dbsnapd");
 	text_say(stdout, "then: dbsnap cluster check %s", id);
 }
 
@@ -115,7 +119,8 @@ static int write_and_check(struct client *client, const struct proposal *proposa
 	enum install_check check;
 
 	if (checkable && install_check_config(options->config) == INSTALL_REFUSED) {
-		text_complain("dbsnapd refuses its configuration as it is now: put that right first; nothing is written");
+		text_complain("dbsnapd refuses its configuration as it is now: put that right first; nothing "
+			      "is written");
 		return STATUS_REFUSED;
 	}
 	if (install_write_file(clusters_dir, proposal->file, text) < 0)
@@ -128,14 +133,16 @@ static int write_and_check(struct client *client, const struct proposal *proposa
 	}
 	text_say(stdout, "Written: %s", proposal->file);
 	if (check == INSTALL_UNCHECKED)
-		text_say(stdout, "Not checked: 'dbsnapd -t' does it%s", checkable ? ", once dbsnapd is installed" : ", with your -c FILE");
+		text_say(stdout, "Not checked: 'dbsnapd -t' does it%s",
+			 checkable ? ", once dbsnapd is installed" : ", with your -c FILE");
 	tell_next(client, proposal->id);
 	return STATUS_DONE;
 }
 
 static int add_server(struct client *client, const struct server *server)
 {
-	const char *clusters_dir = client->options.clusters_dir ? client->options.clusters_dir : INSTALL_CLUSTERS_DIR;
+	const char *clusters_dir =
+		client->options.clusters_dir ? client->options.clusters_dir : INSTALL_CLUSTERS_DIR;
 	scope_free char *text = NULL;
 	struct proposal proposal;
 	int r = propose_cluster(server, client->options.id, clusters_dir, &proposal);

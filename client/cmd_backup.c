@@ -19,7 +19,8 @@ static char *describe_backup(const json_t *backup)
 	scope_free char *freeze = field_text(backup, "Dbsnap.FreezeMs");
 	scope_free char *cut_words = cut[0] ? text_format(", cut in %s ms", cut) : text_format("%s", "");
 
-	return text_format("%s%s%s%s%s", size, cut_words, freeze[0] ? ", writers held " : "", freeze, freeze[0] ? " ms" : "");
+	return text_format("%s%s%s%s%s", size, cut_words, freeze[0] ? ", writers held " : "", freeze,
+			   freeze[0] ? " ms" : "");
 }
 
 static void print_result(const json_t *backup, const json_t *job, int64_t took_ms)
@@ -27,7 +28,8 @@ static void print_result(const json_t *backup, const json_t *job, int64_t took_m
 	scope_free char *words = describe_backup(backup);
 
 	text_say(stdout, "Backup %s of %s is complete: %s (%lld.%03lld s)", field_str(backup, "BackupId"),
-		 field_str(job, "DBClusterId"), words, (long long)(took_ms / 1000), (long long)(took_ms % 1000));
+		 field_str(job, "DBClusterId"), words, (long long)(took_ms / 1000),
+		 (long long)(took_ms % 1000));
 }
 
 static int finish_create(struct client *client, const char *job_id, int64_t began_ms)
@@ -45,7 +47,8 @@ static int finish_create(struct client *client, const char *job_id, int64_t bega
 	}
 	took_ms = clock_running_ms() - began_ms;
 	/* A create's job and its backup share their number. */
-	r = call_item(client, "DescribeBackups", "Backup", RPC_PARAMS({"BackupId", backup_id[0] ? backup_id : job_id}), &answer);
+	r = call_item(client, "DescribeBackups", "Backup",
+		      RPC_PARAMS({"BackupId", backup_id[0] ? backup_id : job_id}), &answer);
 	if (r != 0)
 		return r;
 	if (client->options.json)
@@ -64,8 +67,8 @@ int cmd_backup_create(struct client *client, char **args, size_t count)
 	char made[TOKEN_MADE_SIZE];
 	const char *token = token_choose(client->options.token, made), *job_id;
 	int64_t began_ms = clock_running_ms();
-	int r = call_api(client, "CreateBackup", RPC_PARAMS({"DBClusterId", args[0]}, {"ClientToken", token}), RPC_REPEATABLE,
-			 &answer);
+	int r = call_api(client, "CreateBackup", RPC_PARAMS({"DBClusterId", args[0]}, {"ClientToken", token}),
+			 RPC_REPEATABLE, &answer);
 
 	(void)count;
 	if (r != 0)
@@ -76,7 +79,8 @@ int cmd_backup_create(struct client *client, char **args, size_t count)
 	if (client->options.json)
 		field_print_json(answer);
 	else
-		text_say(stdout, "Backup %s of %s is accepted: 'dbsnap backup show %s' shows it", job_id, args[0], job_id);
+		text_say(stdout, "Backup %s of %s is accepted: 'dbsnap backup show %s' shows it", job_id,
+			 args[0], job_id);
 	return STATUS_DONE;
 }
 
@@ -102,9 +106,15 @@ static void add_row(struct table *table, const json_t *backup)
 
 int cmd_backup_list(struct client *client, char **args, size_t count)
 {
-	static const struct column columns[] = {{"BACKUP", true},   {"CLUSTER"},	   {"STATE"},
-						{"MODE"},	    {"STARTED (UTC)"},	   {"AGE", true},
-						{"SIZE", true},	    {"PROMISE", .optional = true}, {"CAUSE", .optional = true}};
+	static const struct column columns[] = {{"BACKUP", true},
+						{"CLUSTER"},
+						{"STATE"},
+						{"MODE"},
+						{"STARTED (UTC)"},
+						{"AGE", true},
+						{"SIZE", true},
+						{"PROMISE", .optional = true},
+						{"CAUSE", .optional = true}};
 	scope_table struct table *table = table_new(columns, sizeof(columns) / sizeof(columns[0]));
 	scope_json json_t *answer = NULL;
 	json_t *backup;
@@ -158,11 +168,13 @@ static int find_clusters(struct client *client, char **args, size_t count, json_
 {
 	for (size_t i = 0; i < count; i++) {
 		scope_json json_t *answer = NULL;
-		int r = call_item(client, "DescribeBackups", "Backup", RPC_PARAMS({"BackupId", args[i]}), &answer);
+		int r = call_item(client, "DescribeBackups", "Backup", RPC_PARAMS({"BackupId", args[i]}),
+				  &answer);
 
 		if (r != 0)
 			return r;
-		json_array_append_new(ret_clusters, json_string(field_str(field_item(answer, "Backup"), "DBClusterId")));
+		json_array_append_new(ret_clusters,
+				      json_string(field_str(field_item(answer, "Backup"), "DBClusterId")));
 	}
 	return 0;
 }
@@ -171,7 +183,9 @@ static int wait_for_delete(struct client *client, const char *id, const char *cl
 {
 	scope_json json_t *job = NULL;
 	scope_free char *what = text_format("the deletion of backup %s", id);
-	int r = wait_job(client, &(struct wait_target){.kind = "DeleteBackup", .cluster = cluster, .backup = id}, &job);
+	int r = wait_job(client,
+			 &(struct wait_target){.kind = "DeleteBackup", .cluster = cluster, .backup = id},
+			 &job);
 
 	if (client->options.json && job)
 		field_print_json(job);

@@ -13,8 +13,8 @@ static void print_clone(const json_t *clone)
 {
 	const char *connect = field_str(clone, "Connect");
 
-	text_say(stdout, "Clone %s of backup %s is ready: %s", field_str(clone, "CloneName"), field_str(clone, "BackupId"),
-		 field_str(clone, "ClonePath"));
+	text_say(stdout, "Clone %s of backup %s is ready: %s", field_str(clone, "CloneName"),
+		 field_str(clone, "BackupId"), field_str(clone, "ClonePath"));
 	if (connect[0])
 		text_say(stdout, "Once its server is started, connect by: %s", connect);
 }
@@ -46,8 +46,8 @@ int cmd_clone_create(struct client *client, char **args, size_t count)
 	char made[TOKEN_MADE_SIZE];
 	const char *token = token_choose(client->options.token, made);
 	int r = call_api(client, "CloneBackup",
-			 RPC_PARAMS({"BackupId", args[0]}, {"CloneName", args[1]}, {"ClientToken", token}), RPC_REPEATABLE,
-			 &answer);
+			 RPC_PARAMS({"BackupId", args[0]}, {"CloneName", args[1]}, {"ClientToken", token}),
+			 RPC_REPEATABLE, &answer);
 
 	(void)count;
 	if (r != 0)
@@ -57,8 +57,8 @@ int cmd_clone_create(struct client *client, char **args, size_t count)
 	if (client->options.json)
 		field_print_json(answer);
 	else
-		text_say(stdout, "Clone %s of backup %s is accepted (job %s): it will be %s", args[1], args[0],
-			 field_str(answer, "JobId"), field_str(answer, "ClonePath"));
+		text_say(stdout, "Clone %s of backup %s is accepted (job %s): it will be %s", args[1],
+			 args[0], field_str(answer, "JobId"), field_str(answer, "ClonePath"));
 	return STATUS_DONE;
 }
 
@@ -77,9 +77,15 @@ static void add_row(struct table *table, const json_t *clone)
 
 int cmd_clone_list(struct client *client, char **args, size_t count)
 {
-	static const struct column columns[] = {{"CLONE"},	    {"CLUSTER"},    {"BACKUP", true},
-						{"STATE"},	    {"CREATED (UTC)"}, {"AGE", true},
-						{"PATH"},	    {"CONNECT", .optional = true}, {"CAUSE", .optional = true}};
+	static const struct column columns[] = {{"CLONE"},
+						{"CLUSTER"},
+						{"BACKUP", true},
+						{"STATE"},
+						{"CREATED (UTC)"},
+						{"AGE", true},
+						{"PATH"},
+						{"CONNECT", .optional = true},
+						{"CAUSE", .optional = true}};
 	scope_table struct table *table = table_new(columns, sizeof(columns) / sizeof(columns[0]));
 	scope_json json_t *answer = NULL;
 	json_t *clone;
@@ -105,7 +111,8 @@ static int finish_delete(struct client *client, const char *job_id, const char *
 {
 	scope_json json_t *job = NULL;
 	scope_free char *what = text_format("the deletion of clone %s", name);
-	struct wait_target target = {.job = job_id[0] ? job_id : NULL, .kind = "DeleteClone", .cluster = cluster, .clone = name};
+	struct wait_target target = {
+		.job = job_id[0] ? job_id : NULL, .kind = "DeleteClone", .cluster = cluster, .clone = name};
 	int r = wait_job(client, &target, &job);
 
 	if (client->options.json && job)
@@ -133,8 +140,8 @@ int cmd_clone_delete(struct client *client, char **args, size_t count)
 	if (r != 0)
 		return r;
 	if (client->options.wait)
-		return finish_delete(client, field_str(answer, "JobId"), field_str(field_item(before, "Clone"), "DBClusterId"),
-				     args[0]);
+		return finish_delete(client, field_str(answer, "JobId"),
+				     field_str(field_item(before, "Clone"), "DBClusterId"), args[0]);
 	if (client->options.json)
 		field_print_json(answer);
 	else

@@ -20,8 +20,9 @@ static void add_row(struct table *table, const json_t *cluster)
 
 int cmd_cluster_list(struct client *client, char **args, size_t count)
 {
-	static const struct column columns[] = {{"CLUSTER"}, {"TYPE", .optional = true}, {"VERSION", .optional = true},
-						{"STATUS"},  {"USED", true},		 {"DESCRIPTION", .optional = true}};
+	static const struct column columns[] = {
+		{"CLUSTER"},	{"TYPE", .optional = true},	  {"VERSION", .optional = true}, {"STATUS"},
+		{"USED", true}, {"DESCRIPTION", .optional = true}};
 	scope_table struct table *table = table_new(columns, sizeof(columns) / sizeof(columns[0]));
 	scope_json json_t *answer = NULL;
 	json_t *cluster;
@@ -39,7 +40,8 @@ int cmd_cluster_list(struct client *client, char **args, size_t count)
 	json_array_foreach(field_items(answer, "DBCluster"), i, cluster)
 		add_row(table, cluster);
 	if (i == 0)
-		text_say(stdout, "No cluster is registered: 'dbsnap cluster add' finds a running server and registers it.");
+		text_say(stdout, "No cluster is registered: 'dbsnap cluster add' finds a running server and "
+				 "registers it.");
 	else
 		table_print(table, stdout);
 	return STATUS_DONE;
@@ -47,8 +49,12 @@ int cmd_cluster_list(struct client *client, char **args, size_t count)
 
 static void print_parts(const json_t *check)
 {
-	static const struct column columns[] = {{"PART"}, {"PATH"}, {"DEVICE", .optional = true}, {"SUBVOLUME", .optional = true},
-						{"FILE SYSTEM", .optional = true}, {"INSIDE", .optional = true}};
+	static const struct column columns[] = {{"PART"},
+						{"PATH"},
+						{"DEVICE", .optional = true},
+						{"SUBVOLUME", .optional = true},
+						{"FILE SYSTEM", .optional = true},
+						{"INSIDE", .optional = true}};
 	static const char *const fields[] = {"Role", "Path", "Device", "Subvolume", "FileSystem", "Inside"};
 	scope_table struct table *table = table_new(columns, sizeof(columns) / sizeof(columns[0]));
 	json_t *part;
@@ -75,8 +81,10 @@ static void print_promise(const json_t *check)
 static void print_check(const json_t *check)
 {
 	scope_free char *version = field_text(check, "DatabaseVersion");
-	scope_free char *database = text_format("%s%s%s", field_str(check, "DatabaseType"), version[0] ? " " : "", version);
-	scope_free char *space = text_free_of(field_int(check, "FreeBytes", -1), field_int(check, "TotalBytes", -1));
+	scope_free char *database =
+		text_format("%s%s%s", field_str(check, "DatabaseType"), version[0] ? " " : "", version);
+	scope_free char *space =
+		text_free_of(field_int(check, "FreeBytes", -1), field_int(check, "TotalBytes", -1));
 	json_t *warning;
 	size_t i;
 
@@ -98,7 +106,8 @@ int cmd_cluster_check(struct client *client, char **args, size_t count)
 {
 	scope_json json_t *check = NULL;
 	const char *refusal;
-	int r = call_api(client, "CheckCluster", RPC_PARAMS({"DBClusterId", args[0]}), RPC_REPEATABLE, &check);
+	int r = call_api(client, "CheckCluster", RPC_PARAMS({"DBClusterId", args[0]}), RPC_REPEATABLE,
+			 &check);
 
 	(void)count;
 	if (r != 0)
@@ -111,7 +120,8 @@ int cmd_cluster_check(struct client *client, char **args, size_t count)
 	if (field_bool(check, "Ok"))
 		return STATUS_DONE;
 	refusal = field_str(check, "Refusal");
-	text_complain("%s cannot be backed up: %s", args[0], refusal[0] ? refusal : "dbsnapd gives no reason");
+	text_complain("%s cannot be backed up: %s", args[0],
+		      refusal[0] ? refusal : "dbsnapd gives no reason");
 	if (field_str(check, "Remedy")[0])
 		text_advise("%s", field_str(check, "Remedy"));
 	return STATUS_REFUSED;

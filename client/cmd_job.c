@@ -26,9 +26,17 @@ static void add_row(struct table *table, const json_t *job)
 
 int cmd_job_list(struct client *client, char **args, size_t count)
 {
-	static const struct column columns[] = {
-		{"JOB", true}, {"KIND"}, {"CLUSTER"}, {"BACKUP", true, true}, {"CLONE", .optional = true}, {"STATE"},
-		{"PHASE", .optional = true}, {"DONE", true, true}, {"ACCEPTED (UTC)"}, {"AGE", true}, {"CAUSE", .optional = true}};
+	static const struct column columns[] = {{"JOB", true},
+						{"KIND"},
+						{"CLUSTER"},
+						{"BACKUP", true, true},
+						{"CLONE", .optional = true},
+						{"STATE"},
+						{"PHASE", .optional = true},
+						{"DONE", true, true},
+						{"ACCEPTED (UTC)"},
+						{"AGE", true},
+						{"CAUSE", .optional = true}};
 	scope_table struct table *table = table_new(columns, sizeof(columns) / sizeof(columns[0]));
 	scope_json json_t *answer = NULL;
 	json_t *job;
@@ -76,6 +84,7 @@ int cmd_job_cancel(struct client *client, char **args, size_t count)
 	if (client->options.json)
 		field_print_json(answer);
 	else
-		text_say(stdout, "Job %s is asked to stop: 'dbsnap job show %s' shows its end", args[0], args[0]);
+		text_say(stdout, "Job %s is asked to stop: 'dbsnap job show %s' shows its end", args[0],
+			 args[0]);
 	return STATUS_DONE;
 }

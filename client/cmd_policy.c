@@ -25,7 +25,8 @@ int cmd_policy_show(struct client *client, char **args, size_t count)
 		{"BackupRetentionPolicyOnClusterDeletion", "On cluster's end"},
 	};
 	scope_json json_t *answer = NULL;
-	int r = call_api(client, "DescribeBackupPolicy", RPC_PARAMS({"DBClusterId", args[0]}), RPC_REPEATABLE, &answer);
+	int r = call_api(client, "DescribeBackupPolicy", RPC_PARAMS({"DBClusterId", args[0]}), RPC_REPEATABLE,
+			 &answer);
 
 	(void)count;
 	if (r != 0)

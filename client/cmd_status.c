@@ -18,7 +18,8 @@ static void add_row(struct table *table, const json_t *cluster)
 	table_take(table, field_text(cluster, "QuotaLeft.PerDayLeft"));
 	table_take(table, field_text(cluster, "QuotaLeft.CreatesLeft"));
 	table_take(table, quarantine > 0 ? field_text(cluster, "Quarantine") : text_format("%s", ""));
-	table_take(table, text_free_of(field_int(cluster, "FreeBytes", -1), field_int(cluster, "TotalBytes", -1)));
+	table_take(table,
+		   text_free_of(field_int(cluster, "FreeBytes", -1), field_int(cluster, "TotalBytes", -1)));
 }
 
 static void print_daemon(const json_t *status)
@@ -27,8 +28,8 @@ static void print_daemon(const json_t *status)
 	scope_free char *running = field_text(status, "Jobs.Running");
 	scope_free char *pending = field_text(status, "Jobs.Pending");
 
-	text_say(stdout, "dbsnapd %s, up for %s; jobs: %s running, %s waiting", field_str(status, "Version"), uptime,
-		 running[0] ? running : "0", pending[0] ? pending : "0");
+	text_say(stdout, "dbsnapd %s, up for %s; jobs: %s running, %s waiting", field_str(status, "Version"),
+		 uptime, running[0] ? running : "0", pending[0] ? pending : "0");
 }
 
 /* Why a cluster cannot be backed up now, below the table. */
@@ -50,10 +51,14 @@ static void print_reasons(const json_t *clusters)
 
 int cmd_status(struct client *client, char **args, size_t count)
 {
-	static const struct column columns[] = {{"CLUSTER"},	     {"STATE"},
-						{"BACKUPS", true},   {"MORE TO KEEP", true, true},
-						{"MORE TODAY", true, true}, {"CREATES LEFT", true, true},
-						{"QUARANTINE", true, true}, {"FREE", .optional = true}};
+	static const struct column columns[] = {{"CLUSTER"},
+						{"STATE"},
+						{"BACKUPS", true},
+						{"MORE TO KEEP", true, true},
+						{"MORE TODAY", true, true},
+						{"CREATES LEFT", true, true},
+						{"QUARANTINE", true, true},
+						{"FREE", .optional = true}};
 	scope_table struct table *table = table_new(columns, sizeof(columns) / sizeof(columns[0]));
 	scope_json json_t *status = NULL;
 	json_t *clusters, *cluster;
@@ -77,7 +82,8 @@ int cmd_status(struct client *client, char **args, size_t count)
 		table_print(table, stdout);
 		print_reasons(clusters);
 	} else {
-		text_say(stdout, "No cluster is registered: 'dbsnap cluster add' finds a running server and registers it.");
+		text_say(stdout, "No cluster is registered: 'dbsnap cluster add' finds a running server and "
+				 "registers it.");
 	}
 	return STATUS_DONE;
 }

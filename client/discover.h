@@ -19,7 +19,7 @@ struct server {
 	char data_dir[PATH_MAX];   /* absolute, real */
 	char socket_dir[PATH_MAX]; /* "" when it has no Unix socket, or postmaster.pid cannot be read */
 	unsigned port;
-	char version[16];	   /* "15" */
+	char version[16]; /* "15" */
 };
 
 struct servers {

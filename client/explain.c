@@ -56,7 +56,8 @@ static void explain_offline(const struct client *client)
 		advise_group(socket);
 		break;
 	default:
-		text_complain("cannot connect to %s: %s", socket, error ? strerror(error) : "the connection was refused");
+		text_complain("cannot connect to %s: %s", socket,
+			      error ? strerror(error) : "the connection was refused");
 		advise_start(socket);
 	}
 }
@@ -74,7 +75,9 @@ int call_explain_silence(const struct client *client, int error)
 		text_advise("it may still be starting, or hang: systemctl status dbsnapd");
 		break;
 	case ERR_CLOSED:
-		text_complain("the connection to %s broke before the answer came: the request may have been accepted", socket);
+		text_complain("the connection to %s broke before the answer came: the request may have been "
+			      "accepted",
+			      socket);
 		text_advise("look with 'dbsnap job list' before repeating it; systemctl status dbsnapd");
 		break;
 	case ERR_INVALID:
@@ -123,7 +126,8 @@ static void advise_cluster(struct client *client, const char *typed)
 	struct answer answer = {0};
 	json_t *clusters = NULL;
 
-	if (rpc_call(client->rpc, "DescribeDBClusters", RPC_PARAMS({"PageSize", "100"}), RPC_REPEATABLE, &answer) == 0)
+	if (rpc_call(client->rpc, "DescribeDBClusters", RPC_PARAMS({"PageSize", "100"}), RPC_REPEATABLE,
+		     &answer) == 0)
 		clusters = field_items(answer.json, "DBCluster");
 	if (clusters && typed) {
 		size_t near_count, all_count;
@@ -156,11 +160,14 @@ static const char *hint_of(const char *code)
 		{"InvalidBackupJobId.", "'dbsnap job list' shows the jobs"},
 		{"InvalidCloneName.NotFound", "'dbsnap clone list' shows the clones"},
 		{"InvalidCloneName.Malformed", "a clone's name: 1 to 63 of a-z, 0-9 and -, not - first"},
-		{"BackupTimesExceeded", "'dbsnap status' shows what is left; deleting a backup frees its place"},
-		{"Forbidden.RAM", "without policy files root may do everything, a member of the socket's group create and look"},
+		{"BackupTimesExceeded",
+		 "'dbsnap status' shows what is left; deleting a backup frees its place"},
+		{"Forbidden.RAM", "without policy files root may do everything, a member of the socket's "
+				  "group create and look"},
 		{"OperationDenied.DiskFull", "'dbsnap status' shows the space; deleting backups frees it"},
 		{"ServiceUnavailable", "'dbsnap status' says why; systemctl status dbsnapd"},
-		{"IdempotentParameterMismatch", "a token belongs to one request: leave --token out for a new one"},
+		{"IdempotentParameterMismatch",
+		 "a token belongs to one request: leave --token out for a new one"},
 	};
 
 	for (size_t i = 0; i < sizeof(hints) / sizeof(hints[0]); i++) {

@@ -63,7 +63,8 @@ int install_write_file(const char *dir, const char *file, const char *text)
 	folder = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (folder < 0)
 		return complain_file(file);
-	if (write_aside(folder, aside, text) < 0 || renameat2(folder, aside, folder, name, RENAME_NOREPLACE) < 0) {
+	if (write_aside(folder, aside, text) < 0 ||
+	    renameat2(folder, aside, folder, name, RENAME_NOREPLACE) < 0) {
 		int r = complain_file(file);
 
 		unlinkat(folder, aside, 0);

@@ -38,17 +38,23 @@ struct command {
 enum { MANY = 1000 };
 
 static const struct command commands[] = {
-	{"backup create", "CLUSTER", "Back up a running cluster", TAKES_JSON | TAKES_TOKEN | TAKES_WAIT, 1, 1, cmd_backup_create},
+	{"backup create", "CLUSTER", "Back up a running cluster", TAKES_JSON | TAKES_TOKEN | TAKES_WAIT, 1, 1,
+	 cmd_backup_create},
 	{"backup list", "[CLUSTER]", "List backups, newest first", TAKES_JSON, 0, 1, cmd_backup_list},
 	{"backup show", "ID", "Show all that is known of a backup", TAKES_JSON, 1, 1, cmd_backup_show},
-	{"backup delete", "ID...", "Delete backups: all of them, or none", TAKES_JSON | TAKES_WAIT, 1, MANY, cmd_backup_delete},
-	{"clone create", "ID NAME", "Make a writable copy of a backup", TAKES_JSON | TAKES_TOKEN | TAKES_WAIT, 2, 2, cmd_clone_create},
+	{"backup delete", "ID...", "Delete backups: all of them, or none", TAKES_JSON | TAKES_WAIT, 1, MANY,
+	 cmd_backup_delete},
+	{"clone create", "ID NAME", "Make a writable copy of a backup", TAKES_JSON | TAKES_TOKEN | TAKES_WAIT,
+	 2, 2, cmd_clone_create},
 	{"clone list", "[CLUSTER]", "List clones", TAKES_JSON, 0, 1, cmd_clone_list},
 	{"clone delete", "NAME", "Delete a clone", TAKES_JSON | TAKES_WAIT, 1, 1, cmd_clone_delete},
 	{"cluster list", "", "List the registered clusters", TAKES_JSON, 0, 0, cmd_cluster_list},
-	{"cluster check", "ID", "Show how a cluster lies on disk and what a backup of it promises", TAKES_JSON, 1, 1, cmd_cluster_check},
-	{"cluster add", "", "Find a running PostgreSQL server and register it", TAKES_ADD, 0, 0, cmd_cluster_add},
-	{"policy show", "CLUSTER", "Show when automated backups are made and how long they are kept", TAKES_JSON, 1, 1, cmd_policy_show},
+	{"cluster check", "ID", "Show how a cluster lies on disk and what a backup of it promises",
+	 TAKES_JSON, 1, 1, cmd_cluster_check},
+	{"cluster add", "", "Find a running PostgreSQL server and register it", TAKES_ADD, 0, 0,
+	 cmd_cluster_add},
+	{"policy show", "CLUSTER", "Show when automated backups are made and how long they are kept",
+	 TAKES_JSON, 1, 1, cmd_policy_show},
 	{"job list", "[CLUSTER]", "List jobs, newest first", TAKES_JSON, 0, 1, cmd_job_list},
 	{"job show", "ID", "Show all that is known of a job", TAKES_JSON, 1, 1, cmd_job_show},
 	{"job cancel", "ID", "Ask a job to stop", TAKES_JSON, 1, 1, cmd_job_cancel},
@@ -58,8 +64,17 @@ static const struct command commands[] = {
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]) };
 
 enum {
-	OPT_SOCKET = 256, OPT_JSON, OPT_TOKEN, OPT_WAIT, OPT_TIMEOUT, OPT_DATA_DIR, OPT_ID, OPT_CLUSTERS_DIR, OPT_CONFIG,
-	OPT_YES, OPT_VERSION
+	OPT_SOCKET = 256,
+	OPT_JSON,
+	OPT_TOKEN,
+	OPT_WAIT,
+	OPT_TIMEOUT,
+	OPT_DATA_DIR,
+	OPT_ID,
+	OPT_CLUSTERS_DIR,
+	OPT_CONFIG,
+	OPT_YES,
+	OPT_VERSION
 };
 
 static const struct option longs[] = {
@@ -115,10 +130,10 @@ static void take_add(struct line *line, int option)
 	if (option == OPT_YES)
 		options->yes = true;
 	else
-		*(option == OPT_DATA_DIR       ? &options->data_dir :
-		  option == OPT_ID	       ? &options->id :
-		  option == OPT_CLUSTERS_DIR ? &options->clusters_dir :
-						 &options->config) = optarg;
+		*(option == OPT_DATA_DIR       ? &options->data_dir
+		  : option == OPT_ID	       ? &options->id
+		  : option == OPT_CLUSTERS_DIR ? &options->clusters_dir
+					       : &options->config) = optarg;
 }
 
 static int take_option(struct line *line, int option)
@@ -170,10 +185,12 @@ static int read_line(int argc, char **argv, struct line *line)
 
 static void print_synopsis(FILE *file, const struct command *command, const char *indent)
 {
-	fprintf(file, "%sdbsnap %s%s%s%s%s%s\n", indent, command->words, command->args[0] ? " " : "", command->args,
-		command->takes & TAKES_TOKEN ? " [--token TOKEN]" : "",
+	fprintf(file, "%sdbsnap %s%s%s%s%s%s\n", indent, command->words, command->args[0] ? " " : "",
+		command->args, command->takes & TAKES_TOKEN ? " [--token TOKEN]" : "",
 		command->takes & TAKES_WAIT ? " [--wait [--timeout DURATION]]" : "",
-		command->takes & TAKES_ADD ? " [--data-dir DIR] [--id ID] [--clusters-dir DIR] [--config FILE] [--yes]" : "");
+		command->takes & TAKES_ADD
+			? " [--data-dir DIR] [--id ID] [--clusters-dir DIR] [--config FILE] [--yes]"
+			: "");
 }
 
 static void print_options(FILE *file, unsigned takes)
@@ -182,23 +199,29 @@ static void print_options(FILE *file, unsigned takes)
 	if (takes & TAKES_JSON)
 		fputs("  --json               print the API's answer; with --wait the finished item\n", file);
 	if (takes & TAKES_TOKEN)
-		fputs("  --token TOKEN        the same token again gives the same job, never a second one\n", file);
+		fputs("  --token TOKEN        the same token again gives the same job, never a second one\n",
+		      file);
 	if (takes & TAKES_WAIT)
 		fputs("  --wait               until the job has ended\n"
-		      "  --timeout DURATION   how long to wait: 30s, 5m, 1h; then exit with status 4\n", file);
+		      "  --timeout DURATION   how long to wait: 30s, 5m, 1h; then exit with status 4\n",
+		      file);
 	if (takes & TAKES_ADD)
 		fputs("  --data-dir DIR       of the server that is meant, when several run\n"
 		      "  --id ID              of the cluster; default: from the data directory\n"
-		      "  --clusters-dir DIR   where the file goes; default: " DBSNAP_SYSCONFDIR "/dbsnap/clusters.d\n"
+		      "  --clusters-dir DIR   where the file goes; default: " DBSNAP_SYSCONFDIR
+		      "/dbsnap/clusters.d\n"
 		      "  --config FILE        the configuration that 'dbsnapd -t' checks afterwards\n"
-		      "  --yes                write without asking\n", file);
+		      "  --yes                write without asking\n",
+		      file);
 	fputs("  -h, --help           this text\n", file);
 }
 
 static void print_exit_statuses(FILE *file)
 {
-	fputs("\nExit status: 0 done; 1 refused, or the job failed; 2 usage; 3 no daemon answers; 4 gave up waiting.\n"
-	      "See dbsnap(1).\n", file);
+	fputs("\nExit status: 0 done; 1 refused, or the job failed; 2 usage; 3 no daemon answers; 4 gave up "
+	      "waiting.\n"
+	      "See dbsnap(1).\n",
+	      file);
 }
 
 /* Whether the command's words begin with the group ("backup"). */
@@ -206,7 +229,8 @@ static bool is_in_group(const struct command *command, const char *group)
 {
 	size_t length = strlen(group);
 
-	return strncmp(command->words, group, length) == 0 && (command->words[length] == ' ' || command->words[length] == '\0');
+	return strncmp(command->words, group, length) == 0 &&
+	       (command->words[length] == ' ' || command->words[length] == '\0');
 }
 
 /* Of all commands, or of one group. */
@@ -246,7 +270,8 @@ static const struct command *find_command(const struct line *line, size_t *ret_w
 
 		if (line->count < words)
 			continue;
-		said = words == 2 ? text_format("%s %s", line->words[0], line->words[1]) : text_format("%s", line->words[0]);
+		said = words == 2 ? text_format("%s %s", line->words[0], line->words[1])
+				  : text_format("%s", line->words[0]);
 		if (strcmp(said, commands[i].words) == 0) {
 			*ret_words = words;
 			return &commands[i];
@@ -267,15 +292,16 @@ static bool is_group(const char *word)
 static int refuse_unknown(const struct line *line)
 {
 	bool group = is_group(line->words[0]);
-	scope_free char *said = line->count > 1 ? text_format("%s %s", line->words[0], line->words[1]) :
-						  text_format("%s", line->words[0]);
+	scope_free char *said = line->count > 1 ? text_format("%s %s", line->words[0], line->words[1])
+						: text_format("%s", line->words[0]);
 
 	if (group && line->count == 1)
 		text_complain("'%s' wants a command:", said);
 	else
 		text_complain("unknown command '%s'", said);
 	for (size_t i = 0; i < COMMAND_COUNT; i++) {
-		if (group ? is_in_group(&commands[i], line->words[0]) : near_distance(said, commands[i].words) <= 2)
+		if (group ? is_in_group(&commands[i], line->words[0])
+			  : near_distance(said, commands[i].words) <= 2)
 			print_synopsis(stderr, &commands[i], "  ");
 	}
 	text_advise("'dbsnap --help' lists the commands");
@@ -288,10 +314,10 @@ static int check_use(const struct line *line, const struct command *command, siz
 
 	if (wrong)
 		text_complain("'%s' takes no %s", command->words,
-			      wrong & TAKES_JSON  ? "--json" :
-			      wrong & TAKES_TOKEN ? "--token" :
-			      wrong & TAKES_WAIT  ? "--wait or --timeout" :
-						    "option of 'cluster add'");
+			      wrong & TAKES_JSON    ? "--json"
+			      : wrong & TAKES_TOKEN ? "--token"
+			      : wrong & TAKES_WAIT  ? "--wait or --timeout"
+						    : "option of 'cluster add'");
 	else if (count < command->min)
 		text_complain("'%s' wants %s", command->words, command->args);
 	else if (count > command->max)
@@ -323,7 +349,8 @@ static char *default_socket(void)
 
 static int run_command(struct line *line, const struct command *command, size_t words)
 {
-	scope_free char *socket = line->options.socket ? text_format("%s", line->options.socket) : default_socket();
+	scope_free char *socket =
+		line->options.socket ? text_format("%s", line->options.socket) : default_socket();
 	struct client client = {.options = line->options};
 	int r;
 

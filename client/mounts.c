@@ -50,7 +50,8 @@ static bool parse_line(char *line, struct mount *mount)
 	mount->id = strtoull(id, NULL, 10);
 	mount->read_only = strcmp(flags, "ro") == 0 || strncmp(flags, "ro,", 3) == 0;
 	return copy_field(device, mount->device, sizeof(mount->device)) &&
-	       copy_field(root, mount->root, sizeof(mount->root)) && copy_field(point, mount->point, sizeof(mount->point)) &&
+	       copy_field(root, mount->root, sizeof(mount->root)) &&
+	       copy_field(point, mount->point, sizeof(mount->point)) &&
 	       copy_field(strsep(&rest, " "), mount->type, sizeof(mount->type)) &&
 	       copy_field(strsep(&rest, " "), mount->source, sizeof(mount->source));
 }
@@ -88,7 +89,8 @@ int mounts_find(const char *path, struct mount *ret_mount)
 	struct statx stx;
 	unsigned long long id;
 
-	if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_MNT_ID, &stx) < 0 || !(stx.stx_mask & STATX_MNT_ID))
+	if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_MNT_ID, &stx) < 0 ||
+	    !(stx.stx_mask & STATX_MNT_ID))
 		return ERR_IO;
 	id = stx.stx_mnt_id;
 	return find(has_id, &id, ret_mount);
@@ -107,8 +109,9 @@ static bool is_other(const struct mount *mount, const void *arg)
 {
 	const struct mount *like = arg;
 
-	return strcmp(mount->device, like->device) == 0 && strcmp(mount->type, like->type) == 0 && !mount->read_only &&
-	       !mounts_is_below(mount->root, like->root) && !mounts_is_below(mount->point, like->point);
+	return strcmp(mount->device, like->device) == 0 && strcmp(mount->type, like->type) == 0 &&
+	       !mount->read_only && !mounts_is_below(mount->root, like->root) &&
+	       !mounts_is_below(mount->point, like->point);
 }
 
 int mounts_find_other(const struct mount *mount, struct mount *ret_other)

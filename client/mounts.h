@@ -18,7 +18,8 @@ struct mount {
 
 /* The mount of path. 0, ERR_NOT_FOUND, ERR_IO. */
 int mounts_find(const char *path, struct mount *ret_mount);
-/* Another writable mount of the same file system that shows neither the same folder nor one in it. 0, ERR_NOT_FOUND, ERR_IO. */
+/* Another writable mount of the same file system that shows neither the same folder nor one in it. 0,
+ * ERR_NOT_FOUND, ERR_IO. */
 int mounts_find_other(const struct mount *mount, struct mount *ret_other);
 /* Whether path is folder or lies in it: by name, both absolute. */
 bool mounts_is_below(const char *path, const char *folder);

@@ -63,8 +63,8 @@ static const char *phase_word(const json_t *job)
 {
 	static const struct {
 		const char *phase, *word;
-	} words[] = {{"NoStart", "waiting"}, {"Preparing", "preparing"}, {"Waiting", "waiting"},
-		     {"Uploading", "cutting"}, {"Checking", "checking"}, {"Finished", "finished"}};
+	} words[] = {{"NoStart", "waiting"},   {"Preparing", "preparing"}, {"Waiting", "waiting"},
+		     {"Uploading", "cutting"}, {"Checking", "checking"},   {"Finished", "finished"}};
 	const char *phase = field_str(job, "Phase");
 
 	if (!phase[0])
@@ -97,7 +97,8 @@ void progress_show(const struct progress *progress, const json_t *job)
 	percent = percent < 0 ? 0 : percent > 100 ? 100 : percent;
 	bytes = bytes_text(job);
 	time = elapsed_text(progress);
-	before = text_format("%s  job %s  %-9s ", field_str(job, "DBClusterId"), field_str(job, "JobId"), phase_word(job));
+	before = text_format("%s  job %s  %-9s ", field_str(job, "DBClusterId"), field_str(job, "JobId"),
+			     phase_word(job));
 	after = text_format(" %3d%%%s  %s", (int)percent, bytes, time);
 	bar = bar_text(before, after, (int)percent);
 	text = text_format("%s%s%s", before, bar, after);

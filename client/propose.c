@@ -77,7 +77,8 @@ static bool exists(const char *path)
 
 static bool choose_file(struct proposal *proposal, const char *clusters_dir)
 {
-	int length = snprintf(proposal->file, sizeof(proposal->file), "%s/%s.yaml", clusters_dir, proposal->id);
+	int length =
+		snprintf(proposal->file, sizeof(proposal->file), "%s/%s.yaml", clusters_dir, proposal->id);
 
 	return length < (int)sizeof(proposal->file) && !exists(proposal->file);
 }
@@ -97,7 +98,8 @@ static int choose_id(struct proposal *proposal, const char *wanted_id, const cha
 	if (!wanted_id) {
 		size_t used = strlen(proposal->id);
 
-		snprintf(proposal->id + used, sizeof(proposal->id) - used, "-%u", proposal->server->port % 65536);
+		snprintf(proposal->id + used, sizeof(proposal->id) - used, "-%u",
+			 proposal->server->port % 65536);
 		if (choose_file(proposal, clusters_dir))
 			return 0;
 	}
@@ -142,7 +144,8 @@ static int check_not_registered(const char *clusters_dir, const char *data_dir)
 		scope_free char *path = text_format("%s/%s", clusters_dir, entry->d_name);
 		size_t length = strlen(entry->d_name);
 
-		if (length > 5 && strcmp(entry->d_name + length - 5, ".yaml") == 0 && names_data_dir(path, data_dir)) {
+		if (length > 5 && strcmp(entry->d_name + length - 5, ".yaml") == 0 &&
+		    names_data_dir(path, data_dir)) {
 			text_complain("%s is registered already, by %s", data_dir, path);
 			return STATUS_REFUSED;
 		}
@@ -156,8 +159,9 @@ static int refuse_folder(const char *data_dir, const struct mount *mount)
 	scope_free char *old_path = text_format("%s.old", data_dir);
 	scope_free char *old = text_shell(old_path);
 
-	text_complain("%s is a folder of the btrfs file system at %s, not a subvolume: nothing smaller can be cut", data_dir,
-		      mount->point);
+	text_complain(
+		"%s is a folder of the btrfs file system at %s, not a subvolume: nothing smaller can be cut",
+		data_dir, mount->point);
 	text_advise("make it one: stop the server, then");
 	text_advise("  mv %s %s", dir, old);
 	text_advise("  btrfs subvolume create %s", dir);
@@ -179,8 +183,9 @@ static int choose_snapshot_dir(struct proposal *proposal, const struct mount *mo
 
 		return length < (int)sizeof(proposal->snapshot_dir) ? 0 : STATUS_REFUSED;
 	}
-	text_complain("%s is a mount of its own: there is no place beside it on its file system for snapshots",
-		      proposal->server->data_dir);
+	text_complain(
+		"%s is a mount of its own: there is no place beside it on its file system for snapshots",
+		proposal->server->data_dir);
 	text_advise("mount the file system's top as well, from /etc/fstab too:");
 	text_advise("  mkdir -p /srv/btrfs-top && mount -o subvolid=5 %s /srv/btrfs-top", source);
 	text_advise("and repeat 'dbsnap cluster add'");
@@ -199,9 +204,11 @@ static int check_layout(struct proposal *proposal)
 		return STATUS_REFUSED;
 	}
 	if ((unsigned long)fs.f_type != BTRFS_SUPER_MAGIC) {
-		text_complain("%s lies on %s (mounted at %s): this release of dbsnap takes snapshots on btrfs only", data_dir,
-			      mount.type, mount.point);
-		text_advise("move it to a subvolume of a btrfs file system: stop the server, btrfs subvolume create, cp -a");
+		text_complain(
+			"%s lies on %s (mounted at %s): this release of dbsnap takes snapshots on btrfs only",
+			data_dir, mount.type, mount.point);
+		text_advise("move it to a subvolume of a btrfs file system: stop the server, btrfs subvolume "
+			    "create, cp -a");
 		return STATUS_REFUSED;
 	}
 	if (st.st_ino != SUBVOLUME_INODE)
@@ -223,10 +230,12 @@ static bool has_control(const char *text)
 static int check_server(const struct server *server)
 {
 	if (!server->socket_dir[0])
-		text_complain("the server in %s has no Unix socket that is known (postmaster.pid, unix_socket_directories)",
+		text_complain("the server in %s has no Unix socket that is known (postmaster.pid, "
+			      "unix_socket_directories)",
 			      server->data_dir);
 	else if (!server->user[0])
-		text_complain("the server in %s runs as user id %u, which has no name", server->data_dir, (unsigned)server->uid);
+		text_complain("the server in %s runs as user id %u, which has no name", server->data_dir,
+			      (unsigned)server->uid);
 	else if (has_control(server->data_dir) || has_control(server->socket_dir))
 		text_complain("%s: a path with control characters cannot be registered", server->data_dir);
 	else
@@ -309,5 +318,6 @@ char *propose_text(const struct proposal *proposal)
 			   "  user: %s\n"
 			   "  conninfo: %s\n",
 			   now, proposal->id, data_dir, proposal->snapshot_dir[0] ? "snapshot_dir: " : "",
-			   proposal->snapshot_dir[0] ? snapshot_dir : "", proposal->snapshot_dir[0] ? "\n" : "", user, conninfo);
+			   proposal->snapshot_dir[0] ? snapshot_dir : "",
+			   proposal->snapshot_dir[0] ? "\n" : "", user, conninfo);
 }

@@ -22,7 +22,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-enum { ANSWER_MAX = 64 << 20, TIMEOUT_MS = 60000, CONNECT_TIMEOUT_MS = 10000 };
+enum { ANSWER_MAX = 64 << 20, CONNECT_TIMEOUT_MS = 10000 };
 
 struct rpc {
 	CURL *curl;
@@ -64,7 +64,8 @@ static size_t take_header(char *data, size_t one, size_t size, void *arg)
 	char value[32];
 
 	if (size * one > sizeof(name) && strncasecmp(data, name, sizeof(name) - 1) == 0) {
-		snprintf(value, sizeof(value), "%.*s", (int)(size * one - sizeof(name) + 1), data + sizeof(name) - 1);
+		snprintf(value, sizeof(value), "%.*s", (int)(size * one - sizeof(name) + 1),
+			 data + sizeof(name) - 1);
 		answer->retry_after_ms = strtoll(value, NULL, 10);
 	}
 	return size * one;
@@ -77,7 +78,7 @@ struct rpc *rpc_new(const char *socket)
 	if (!rpc)
 		return NULL;
 	rpc->socket = socket;
-	rpc->timeout_ms = TIMEOUT_MS;
+	rpc->timeout_ms = RPC_TIMEOUT_MS;
 	return rpc;
 }
 

@@ -26,16 +26,18 @@ struct answer {
 	int64_t retry_after_ms; /* what a throttled answer asks for; 0 = nothing */
 };
 
+enum { RPC_TIMEOUT_MS = 60000 };
+
 enum rpc_way {
 	RPC_REPEATABLE, /* doing it twice is doing it once: reads, and creates with a token */
-	RPC_ONCE        /* never sent a second time behind the caller's back */
+	RPC_ONCE	/* never sent a second time behind the caller's back */
 };
 
 /* socket: borrowed for the object's life. NULL without memory. */
 struct rpc *rpc_new(const char *socket);
 struct rpc *rpc_free(struct rpc *rpc);
 const char *rpc_socket(const struct rpc *rpc);
-/* For every later call; 60 s at first. */
+/* For every later call; RPC_TIMEOUT_MS at first: a check of a cluster may take 30 s. */
 void rpc_set_timeout(struct rpc *rpc, int64_t timeout_ms);
 
 /*

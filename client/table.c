@@ -105,7 +105,8 @@ void table_print(const struct table *table, FILE *file)
 		last = widths[c] ? c : last;
 	for (size_t c = 0; c < table->column_count; c++) {
 		if (widths[c])
-			print_cell(file, table->columns[c].title, widths[c], table->columns[c].right, c == last);
+			print_cell(file, table->columns[c].title, widths[c], table->columns[c].right,
+				   c == last);
 	}
 	for (size_t i = 0; i < table->count; i++) {
 		size_t c = i % table->column_count;

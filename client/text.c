@@ -38,11 +38,21 @@ char *text_format(const char *format, ...)
 	return text;
 }
 
+/* Bytes of the UTF-8 sequence that begins with this one; 0: none does. */
+static size_t sequence_length(unsigned char first)
+{
+	if (first < 0x80)
+		return 1;
+	if (first < 0xc2 || first > 0xf4)
+		return 0;
+	return first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+}
+
 /* The code point at text, and the number of its bytes; -1 (and 1 byte) where there is no valid UTF-8. */
 static int32_t decode(const unsigned char *text, size_t *ret_bytes)
 {
 	static const int32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t bytes = text[0] < 0x80 ? 1 : text[0] < 0xc2 ? 0 : text[0] < 0xe0 ? 2 : text[0] < 0xf0 ? 3 : text[0] < 0xf5 ? 4 : 0;
+	size_t bytes = sequence_length(text[0]);
 	int32_t point = bytes == 1 ? text[0] : bytes ? text[0] & (0x7f >> bytes) : -1;
 
 	*ret_bytes = 1;
@@ -60,7 +70,8 @@ static int32_t decode(const unsigned char *text, size_t *ret_bytes)
 static bool is_harmless(int32_t point)
 {
 	return point >= 0x20 && !(point >= 0x7f && point < 0xa0) && !(point >= 0x200b && point <= 0x200f) &&
-	       !(point >= 0x2028 && point <= 0x202e) && !(point >= 0x2066 && point <= 0x2069) && point != 0xfeff;
+	       !(point >= 0x2028 && point <= 0x202e) && !(point >= 0x2066 && point <= 0x2069) &&
+	       point != 0xfeff;
 }
 
 char *text_escape(const char *text)
@@ -163,7 +174,8 @@ char *text_free_of(int64_t free_bytes, int64_t total_bytes)
 
 	if (free_bytes < 0 || total_bytes <= 0)
 		return text_format("%s", "");
-	return text_format("%s of %s (%.0f%%)", free_text, total_text, 100.0 * (double)free_bytes / (double)total_bytes);
+	return text_format("%s of %s (%.0f%%)", free_text, total_text,
+			   100.0 * (double)free_bytes / (double)total_bytes);
 }
 
 char *text_span(int64_t seconds)
@@ -223,7 +235,8 @@ int text_parse_span(const char *text, int64_t *ret_ms)
 
 char *text_shell(const char *path)
 {
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:@%,=";
+	static const char plain[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:@%,=";
 	char *quoted, *to;
 
 	if (path[0] && strspn(path, plain) == strlen(path))

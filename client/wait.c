@@ -15,8 +15,8 @@
 #include "common/err.h"
 #include "common/scope.h"
 
-#include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -24,7 +24,7 @@ enum {
 	PAUSE_FIRST_MS = 20,
 	PAUSE_LAST_MS = 500,
 	CALL_TIMEOUT_MS = 10000,
-	AWAY_MS = 30000 /* a restarting daemon is given as long as it may take to get its store's lock, and more */
+	AWAY_MS = 30000 /* a new front alone may wait 10 s for the lock of its store */
 };
 
 struct watch {
@@ -32,10 +32,11 @@ struct watch {
 	const struct wait_target *target;
 	struct progress progress;
 	sigset_t signals, signals_before;
-	int64_t until_ms;     /* negative: no end */
-	int64_t answered_ms;  /* the last time that somebody answered */
+	int64_t until_ms;    /* negative: no end */
+	int64_t answered_ms; /* the last time that somebody answered */
 	int64_t pause_ms;
-	json_t *job;          /* as last seen */
+	json_t *job; /* as last seen */
+	char *told;  /* the last error that was told, or NULL */
 };
 
 static const char *job_id(const struct watch *watch)
@@ -72,6 +73,16 @@ static bool has_ended(const json_t *job)
 	return strcmp(state, "Done") == 0 || strcmp(state, "Failed") == 0 || strcmp(state, "Cancelled") == 0;
 }
 
+/* A poll may take long, but not longer than --timeout. */
+static void bound_call(const struct watch *watch)
+{
+	int64_t left = watch->until_ms - clock_running_ms();
+
+	if (watch->until_ms < 0 || left > CALL_TIMEOUT_MS)
+		left = CALL_TIMEOUT_MS;
+	rpc_set_timeout(watch->client->rpc, left > 0 ? left : 1);
+}
+
 /* 0: look again. 1: ended. Otherwise a negative error of rpc_call, or ERR_NOT_FOUND. */
 static int look(struct watch *watch, struct answer *answer)
 {
@@ -79,11 +90,14 @@ static int look(struct watch *watch, struct answer *answer)
 	json_t *job;
 	int r;
 
+	bound_call(watch);
 	if (id)
-		r = rpc_call(watch->client->rpc, "DescribeJobs", RPC_PARAMS({"JobId", id}), RPC_REPEATABLE, answer);
+		r = rpc_call(watch->client->rpc, "DescribeJobs", RPC_PARAMS({"JobId", id}), RPC_REPEATABLE,
+			     answer);
 	else
 		r = rpc_call(watch->client->rpc, "DescribeJobs",
-			     RPC_PARAMS({"DBClusterId", watch->target->cluster}, {"PageSize", "100"}), RPC_REPEATABLE, answer);
+			     RPC_PARAMS({"DBClusterId", watch->target->cluster}, {"PageSize", "100"}),
+			     RPC_REPEATABLE, answer);
 	if (r < 0)
 		return r;
 	job = pick_job(watch, answer->json);
@@ -100,8 +114,9 @@ static void end_by_signal(struct watch *watch, int number)
 {
 	progress_end(&watch->progress);
 	if (job_id(watch))
-		text_complain("no longer waiting; the job goes on: 'dbsnap job show %s', 'dbsnap job cancel %s'", job_id(watch),
-			      job_id(watch));
+		text_complain(
+			"no longer waiting; the job goes on: 'dbsnap job show %s', 'dbsnap job cancel %s'",
+			job_id(watch), job_id(watch));
 	signal(number, SIG_DFL);
 	sigprocmask(SIG_SETMASK, &watch->signals_before, NULL);
 	raise(number);
@@ -129,16 +144,34 @@ static bool pause_between(struct watch *watch, int64_t at_least_ms)
 	return true;
 }
 
+/* A failed attempt that is repeated: who waits for it wants to know why it takes so long. */
+static void tell_retry(struct watch *watch)
+{
+	const char *cause = field_str(watch->job, "Cause");
+
+	if (has_ended(watch->job) || !cause[0] || (watch->told && strcmp(watch->told, cause) == 0))
+		return;
+	free(watch->told);
+	watch->told = text_format("%s", cause);
+	progress_end(&watch->progress);
+	text_complain("job %s is tried again after an error: %s", field_str(watch->job, "JobId"), cause);
+}
+
 static int explain_gave_up(struct watch *watch)
 {
-	scope_free char *spent = text_span(watch->client->options.timeout_ms / CLOCK_MS_PER_S);
+	int64_t ms = watch->client->options.timeout_ms;
+	scope_free char *spent =
+		ms < CLOCK_MS_PER_S ? text_format("%d ms", (int)ms) : text_span(ms / CLOCK_MS_PER_S);
 
 	progress_end(&watch->progress);
 	text_complain("gave up waiting after %s: job %s is %s%s%s; it goes on", spent,
-		      job_id(watch) ? job_id(watch) : "(not seen)", watch->job ? field_str(watch->job, "State") : "unknown",
-		      field_str(watch->job, "Cause")[0] ? ", last error: " : "", field_str(watch->job, "Cause"));
+		      job_id(watch) ? job_id(watch) : "(not seen)",
+		      watch->job ? field_str(watch->job, "State") : "unknown",
+		      field_str(watch->job, "Cause")[0] ? ", last error: " : "",
+		      field_str(watch->job, "Cause"));
 	if (job_id(watch))
-		text_advise("'dbsnap job show %s' shows it, 'dbsnap job cancel %s' ends it", job_id(watch), job_id(watch));
+		text_advise("'dbsnap job show %s' shows it, 'dbsnap job cancel %s' ends it", job_id(watch),
+			    job_id(watch));
 	return STATUS_GAVE_UP;
 }
 
@@ -178,6 +211,7 @@ static int follow(struct watch *watch)
 
 		if (r >= 0) {
 			watch->answered_ms = clock_running_ms();
+			tell_retry(watch);
 			progress_show(&watch->progress, watch->job);
 		}
 		if (!again) {
@@ -202,7 +236,8 @@ static int follow(struct watch *watch)
 int wait_job(struct client *client, const struct wait_target *target, json_t **ret_job)
 {
 	int64_t now = clock_running_ms();
-	struct watch watch = {.client = client, .target = target, .answered_ms = now, .pause_ms = PAUSE_FIRST_MS};
+	struct watch watch = {
+		.client = client, .target = target, .answered_ms = now, .pause_ms = PAUSE_FIRST_MS};
 	int r;
 
 	watch.until_ms = client->options.timeout_ms < 0 ? -1 : now + client->options.timeout_ms;
@@ -212,9 +247,10 @@ int wait_job(struct client *client, const struct wait_target *target, json_t **r
 	sigaddset(&watch.signals, SIGHUP);
 	sigprocmask(SIG_BLOCK, &watch.signals, &watch.signals_before);
 	progress_begin(&watch.progress);
-	rpc_set_timeout(client->rpc, CALL_TIMEOUT_MS);
 	r = follow(&watch);
 	sigprocmask(SIG_SETMASK, &watch.signals_before, NULL);
+	rpc_set_timeout(client->rpc, RPC_TIMEOUT_MS);
+	free(watch.told);
 	*ret_job = watch.job;
 	return r;
 }

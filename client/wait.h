@@ -9,11 +9,11 @@
 #include <stdbool.h>
 
 struct wait_target {
-	const char *job;     /* its id; or NULL, then the newest job of this kind about: */
-	const char *kind;    /* "DeleteBackup" */
+	const char *job;  /* its id; or NULL, then the newest job of this kind about: */
+	const char *kind; /* "DeleteBackup" */
 	const char *cluster;
-	const char *backup;  /* or NULL */
-	const char *clone;   /* or NULL */
+	const char *backup; /* or NULL */
+	const char *clone;  /* or NULL */
 };
 
 /*

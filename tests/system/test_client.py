@@ -311,6 +311,21 @@ def test_wait_gives_up(fake, dbsnap):
     assert "dbsnap job cancel 12" in done.stderr
 
 
+def test_wait_gives_up_on_a_daemon_that_hangs(fake, dbsnap):
+    hung = threading.Event()
+    fake.on("DescribeJobs", lambda p: hung.wait(60) and {})
+    done = dbsnap("backup", "create", "pc-orders", "--wait", "--timeout", "1s")
+    hung.set()
+    assert done.returncode == GAVE_UP, done.stderr
+
+
+def test_wait_tells_of_a_repeated_attempt_once(fake, dbsnap):
+    fake.on("DescribeJobs", states(job(Cause="no room"), job(Cause="no room"), job(State="Done")))
+    done = dbsnap("backup", "create", "pc-orders", "--wait")
+    assert done.returncode == DONE
+    assert done.stderr == "dbsnap: job 12 is tried again after an error: no room\n"
+
+
 @pytest.mark.parametrize("trouble", [
     Drop(), Refuse(503, "ServiceUnavailable", "starting"),
     Refuse(400, "Throttling", "slower", x_acs_retry_after="1")])

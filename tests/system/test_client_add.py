@@ -335,6 +335,7 @@ def complete(programs, folder):
     ("dbsnap backup create --w", ["--wait"]),
     ("dbsnap backup create --token x pc-s", ["pc-stock"]),
     ("dbsnap backup list --t", []),
+    ("dbsnap --v", ["--version"]),
     ("dbsnap cluster add --d", ["--data-dir"])])
 def test_completion(complete, line, offered):
     assert complete(line) == offered
