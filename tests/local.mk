@@ -66,6 +66,12 @@ tests_unit_test_log_SOURCES = tests/unit/test_log.c
 tests_unit_test_log_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_log_LDADD = libcommon.a $(SYSTEMD_LIBS) $(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/unit/test_near
+TESTS += tests/unit/test_near
+tests_unit_test_near_SOURCES = tests/unit/test_near.c client/near.c client/near.h
+tests_unit_test_near_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_near_LDADD = $(CMOCKA_LIBS)
+
 check_PROGRAMS += tests/unit/test_proc
 TESTS += tests/unit/test_proc
 tests_unit_test_proc_SOURCES = tests/unit/test_proc.c
@@ -89,6 +95,12 @@ TESTS += tests/unit/test_schema
 tests_unit_test_schema_SOURCES = tests/unit/test_schema.c
 tests_unit_test_schema_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_schema_LDADD = libcommon.a $(YAML_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test_text
+TESTS += tests/unit/test_text
+tests_unit_test_text_SOURCES = tests/unit/test_text.c client/text.c client/text.h
+tests_unit_test_text_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_text_LDADD = libcommon.a $(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/unit/test_token
 TESTS += tests/unit/test_token
