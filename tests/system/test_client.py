@@ -11,6 +11,7 @@ import struct
 import subprocess
 import termios
 import threading
+import time
 
 import pytest
 
@@ -334,6 +335,18 @@ def test_wait_survives(fake, dbsnap, trouble):
     lines(dbsnap("backup", "create", "pc-orders", "--wait"))
 
 
+def test_wait_comes_back_when_it_was_told_to(fake, dbsnap):
+    times = []
+    handle = states(Refuse(400, "Throttling", "slower", x_acs_retry_after="400"), job(State="Done"))
+
+    def note(params):
+        times.append(time.monotonic())
+        return handle(params)
+    fake.on("DescribeJobs", note)
+    lines(dbsnap("backup", "create", "pc-orders", "--wait"))
+    assert times[1] - times[0] >= 0.39
+
+
 def test_wait_survives_a_restart(fake, programs):
     away = threading.Event()
 
@@ -372,7 +385,8 @@ def test_interrupted_wait_says_that_the_job_goes_on(fake, programs):
 
 def test_delete_waits_for_its_job(fake, dbsnap):
     fake.on("DeleteBackup", lambda p: {})
-    jobs = [job(JobId="20", Kind="DeleteBackup", State="Done"), job(State="Done")]
+    jobs = [job(JobId="21", Kind="CloneBackup", State="Failed"),
+            job(JobId="20", Kind="DeleteBackup", State="Done"), job(State="Failed")]
     fake.items("DescribeJobs", "Job", jobs)
     assert lines(dbsnap("backup", "delete", "--wait", "12")) == ["Backup 12 of pc-orders is deleted."]
     done = dbsnap("backup", "delete", "--wait", "99")
@@ -527,8 +541,10 @@ def test_answers_without_fields_do_no_harm(fake, dbsnap):
 
 def test_no_socket(dbsnap, folder):
     path = os.path.join(folder, "none")
+    began = time.monotonic()
     done = dbsnap("--socket", path, "status")
     assert done.returncode == UNREACHABLE and done.stdout == ""
+    assert time.monotonic() - began < 5, "nothing was sent, so nothing is repeated"
     assert f"there is no socket {path}" in done.stderr
 
 
