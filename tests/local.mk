@@ -16,13 +16,19 @@ TESTS += tests/check-system
 EXTRA_DIST += tests/system
 
 if HAVE_CMOCKA
-EXTRA_DIST += tests/unit/cmocka_all.h tests/unit/store_fixture.h
+EXTRA_DIST += tests/unit/cmocka_all.h
 
 check_PROGRAMS += tests/unit/test_ask
 TESTS += tests/unit/test_ask
 tests_unit_test_ask_SOURCES = tests/unit/test_ask.c
 tests_unit_test_ask_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_ask_LDADD = libcommon.a $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test_authz
+TESTS += tests/unit/test_authz
+tests_unit_test_authz_SOURCES = tests/unit/test_authz.c
+tests_unit_test_authz_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_authz_LDADD = $(FRONTHTTP_LIBS) libcommon.a $(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/unit/test_clock
 TESTS += tests/unit/test_clock
@@ -90,17 +96,23 @@ tests_unit_test_record_SOURCES = tests/unit/test_record.c
 tests_unit_test_record_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_record_LDADD = $(STORE_LIBS) $(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/unit/test_request
+TESTS += tests/unit/test_request
+tests_unit_test_request_SOURCES = tests/unit/test_request.c
+tests_unit_test_request_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_request_LDADD = $(FRONTHTTP_LIBS) libcommon.a $(CMOCKA_LIBS)
+
 check_PROGRAMS += tests/unit/test_schema
 TESTS += tests/unit/test_schema
 tests_unit_test_schema_SOURCES = tests/unit/test_schema.c
 tests_unit_test_schema_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_schema_LDADD = libcommon.a $(YAML_LIBS) $(CMOCKA_LIBS)
 
-check_PROGRAMS += tests/unit/test_store
-TESTS += tests/unit/test_store
-tests_unit_test_store_SOURCES = tests/unit/test_store.c
-tests_unit_test_store_CPPFLAGS = $(AM_CPPFLAGS) $(LMDB_CFLAGS) $(CMOCKA_CFLAGS)
-tests_unit_test_store_LDADD = $(STORE_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/test_sign
+TESTS += tests/unit/test_sign
+tests_unit_test_sign_SOURCES = tests/unit/test_sign.c
+tests_unit_test_sign_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_sign_LDADD = $(FRONTHTTP_LIBS) libcommon.a $(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/unit/test_text
 TESTS += tests/unit/test_text

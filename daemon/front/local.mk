@@ -5,13 +5,31 @@ libstore_a_SOURCES = \
 	daemon/front/job.c daemon/front/job.h \
 	daemon/front/quota.c daemon/front/quota.h \
 	daemon/front/record.c daemon/front/record.h \
-	daemon/front/store.h daemon/front/store_internal.h \
-	daemon/front/store_backup.c daemon/front/store_clone.c \
-	daemon/front/store_cluster.c daemon/front/store_count.c \
-	daemon/front/store_db.c daemon/front/store_env.c \
-	daemon/front/store_job.c daemon/front/store_list.c \
-	daemon/front/store_purge.c daemon/front/store_recount.c \
-	daemon/front/store_token.c daemon/front/store_txn.c \
+	daemon/front/store.h \
 	daemon/front/token.c daemon/front/token.h
 libstore_a_CPPFLAGS = $(AM_CPPFLAGS) $(LMDB_CFLAGS) $(CRYPTO_CFLAGS)
 STORE_LIBS = libstore.a libcommon.a $(LMDB_LIBS) $(CRYPTO_LIBS) $(SYSTEMD_LIBS)
+
+# HTTP and the operations: hostile bytes to one transaction and its answer.
+noinst_LIBRARIES += libfronthttp.a
+libfronthttp_a_SOURCES = \
+	daemon/front/api.c daemon/front/api.h \
+	daemon/front/audit.c daemon/front/audit.h \
+	daemon/front/authz.c daemon/front/authz.h \
+	daemon/front/call.h \
+	daemon/front/conn.c daemon/front/conn.h \
+	daemon/front/framing.c daemon/front/framing.h \
+	daemon/front/http.c daemon/front/http.h \
+	daemon/front/op.h \
+	daemon/front/op_backup.c daemon/front/op_clone.c daemon/front/op_cluster.c \
+	daemon/front/op_create.c daemon/front/op_job.c daemon/front/op_policy.c \
+	daemon/front/op_status.c \
+	daemon/front/param.c daemon/front/param.h \
+	daemon/front/peer.c daemon/front/peer.h \
+	daemon/front/present.c daemon/front/present.h \
+	daemon/front/reply.c daemon/front/reply.h \
+	daemon/front/request.c daemon/front/request.h \
+	daemon/front/sign.c daemon/front/sign.h \
+	daemon/front/standing.c daemon/front/standing.h
+libfronthttp_a_CPPFLAGS = $(AM_CPPFLAGS) $(EVENT_CFLAGS) $(JANSSON_CFLAGS) $(CRYPTO_CFLAGS)
+FRONTHTTP_LIBS = libfronthttp.a $(EVENT_LIBS) $(JANSSON_LIBS)

@@ -58,8 +58,7 @@ enum {
 static int begin(struct reader *r, const void *bytes, size_t size)
 {
 	reader_init(r, bytes, size);
-	/* No version is 0: zeros are what a damaged disk gives. */
-	if (size == 0 || *(const uint8_t *)bytes == 0)
+	if (size == 0)
 		return ERR_CORRUPT;
 	return get_u8(r) == FORMAT_VERSION ? 0 : ERR_VERSION;
 }

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* From parameters to an operation: the order of the checks is the promise here. */
+#include "daemon/front/api.h"
+
+#include "daemon/front/audit.h"
+#include "daemon/front/authz.h"
+#include "daemon/front/front.h"
+#include "daemon/front/op.h"
+#include "daemon/front/reply.h"
+#include "daemon/front/sign.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define API_VERSION "2017-08-01"
+
+static const struct api_row rows[] = {
+	{"CreateBackup", API_LEVEL_CREATE, true, API_CLUSTER | API_MALFORMED_404 | API_TOKEN, {NULL}, op_create_backup},
+	{"DescribeBackups", API_LEVEL_GET, true, API_CLUSTER | API_OR_BACKUP, {NULL}, op_describe_backups},
+	{"DescribeBackupTasks", API_LEVEL_GET, true, API_CLUSTER, {NULL}, op_describe_backup_tasks},
+	{"DeleteBackup", API_LEVEL_DELETE, false, API_CLUSTER | API_OR_BACKUP, {"BackupId"}, op_delete_backup},
+	{"DescribeBackupPolicy", API_LEVEL_GET, true, API_CLUSTER, {NULL}, op_describe_backup_policy},
+	{"DescribeDBClusters", API_LEVEL_GET, true, 0, {NULL}, op_describe_db_clusters},
+	{"CloneBackup", API_LEVEL_CREATE, false, API_TOKEN, {"BackupId", "CloneName"}, op_clone_backup},
+	{"DescribeClones", API_LEVEL_GET, true, 0, {NULL}, op_describe_clones},
+	{"DeleteClone", API_LEVEL_DELETE, false, 0, {"CloneName"}, op_delete_clone},
+	{"DescribeJobs", API_LEVEL_GET, true, 0, {NULL}, op_describe_jobs},
+	{"CancelJob", API_LEVEL_UPDATE, false, 0, {"JobId"}, op_cancel_job},
+	{"CheckCluster", API_LEVEL_GET, false, API_CLUSTER, {NULL}, op_check_cluster},
+	{"DescribeStatus", API_LEVEL_GET, true, 0, {NULL}, op_describe_status},
+};
+
+struct api *api_new(void)
+{
+	struct api *api = calloc(1, sizeof(*api));
+
+	if (!api)
+		return NULL;
+	api->creates = op_create_queues_new();
+	if (!api->creates)
+		return api_free(api);
+	return api;
+}
+
+struct api *api_free(struct api *api)
+{
+	if (api)
+		op_create_queues_free(api->creates);
+	free(api);
+	return NULL;
+}
+
+/* Each of these says whether the call goes on; if not, it is answered. */
+
+static bool check_signature(struct call *call)
+{
+	const char *missing;
+
+	switch (sign_classify(&call->request, call->authorization, &missing)) {
+	case SIGN_NONE:
+		return true;
+	case SIGN_INCOMPLETE:
+		reply_error(call, REPLY_INCOMPLETE_SIGNATURE, "The signature lacks \"%s\".", missing);
+		return false;
+	default:
+		reply_error(call, REPLY_NO_ACCESS_KEY, NULL);
+		return false;
+	}
+}
+
+static bool check_action(struct call *call)
+{
+	const char *action = request_get(&call->request, "Action"), *header = call->header_action;
+
+	if (action && header && strcmp(action, header) != 0) {
+		reply_error(call, REPLY_INVALID_PARAMETER, "Parameter Action and header x-acs-action do not agree.");
+		return false;
+	}
+	action = action ? action : header;
+	if (!action) {
+		reply_missing(call, "Action");
+		return false;
+	}
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (strcmp(rows[i].name, action) == 0)
+			call->row = &rows[i];
+	}
+	if (!call->row)
+		reply_error(call, REPLY_INVALID_ACTION, NULL);
+	return call->row != NULL;
+}
+
+static bool check_version(struct call *call)
+{
+	const char *version = request_get(&call->request, "Version"), *format = request_get(&call->request, "Format");
+
+	if ((version && strcmp(version, API_VERSION) != 0) ||
+	    (call->header_version && strcmp(call->header_version, API_VERSION) != 0)) {
+		reply_error(call, REPLY_INVALID_PARAMETER, "The specified parameter Version is not valid: it is " API_VERSION ".");
+		return false;
+	}
+	if (format && strcasecmp(format, "JSON") != 0) {
+		reply_error(call, REPLY_INVALID_PARAMETER, "The specified parameter Format is not valid: it is JSON.");
+		return false;
+	}
+	return true;
+}
+
+static bool check_required(struct call *call)
+{
+	const struct api_row *row = call->row;
+	bool instead = (row->flags & API_OR_BACKUP) && request_get(&call->request, "BackupId");
+
+	if ((row->flags & API_CLUSTER) && !instead && !request_get(&call->request, "DBClusterId")) {
+		reply_missing(call, "DBClusterId");
+		return false;
+	}
+	for (size_t i = 0; i < 2 && row->required[i]; i++) {
+		if (!request_get(&call->request, row->required[i])) {
+			reply_missing(call, row->required[i]);
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool check_form(struct call *call)
+{
+	const char *cluster = request_get(&call->request, "DBClusterId");
+	const char *token = call->row->flags & API_TOKEN ? request_get(&call->request, "ClientToken") : NULL;
+
+	if (cluster && !ident_is_cluster(cluster)) {
+		reply_error(call, call->row->flags & API_MALFORMED_404 ? REPLY_CLUSTER_MALFORMED_404 : REPLY_CLUSTER_MALFORMED,
+			    NULL);
+		return false;
+	}
+	if (cluster)
+		memcpy(call->cluster, cluster, strlen(cluster) + 1); /* its form bounds it */
+	if (token && !ident_is_token(token)) {
+		reply_malformed(call, "ClientToken");
+		return false;
+	}
+	if (token)
+		audit_note_token(call, token);
+	return true;
+}
+
+static bool check_right(struct call *call)
+{
+	if (authz_allows(&call->front->conf, call->peer, call->row->group_may))
+		return true;
+	reply_error(call, REPLY_FORBIDDEN, NULL);
+	return false;
+}
+
+static bool check_cluster(struct call *call)
+{
+	if (!call->cluster[0] || cluster_find(call->front->clusters, call->cluster))
+		return true;
+	reply_error(call, REPLY_CLUSTER_NOT_FOUND, NULL);
+	return false;
+}
+
+void api_handle(struct call *call)
+{
+	if (check_signature(call) && check_action(call) && check_version(call) && check_required(call) &&
+	    check_form(call) && check_right(call) && check_cluster(call))
+		call->row->run(call);
+}

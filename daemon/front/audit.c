@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The audit record: who asked for what, on which cluster, with which result. */
+#include "daemon/front/audit.h"
+
+#include "common/log.h"
+#include "daemon/front/api.h"
+
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { ACTION_SHOWN = 64 };
+
+void audit_note_token(struct call *call, const char *token)
+{
+	unsigned char digest[EVP_MAX_MD_SIZE];
+	unsigned size = 0;
+
+	if (EVP_Digest(token, strlen(token), digest, &size, EVP_sha256(), NULL) != 1)
+		return;
+	for (size_t i = 0; i < (CALL_TOKEN_HASH_SIZE - 1) / 2; i++)
+		snprintf(call->token_hash + 2 * i, 3, "%02x", digest[i]);
+}
+
+/* What the caller called it: an unknown name is shown cut, the log cleans it. */
+static const char *action_name(const struct call *call)
+{
+	const char *name = call->row ? call->row->name : request_get(&call->request, "Action");
+
+	return name ? name : call->header_action && !call->row ? call->header_action : "-";
+}
+
+void audit_call(const struct call *call, const char *code)
+{
+	struct log_about about = {.cluster = call->cluster[0] ? call->cluster : NULL,
+				  .backup = call->about_backup,
+				  .job = call->about_job,
+				  .request = call->request_id};
+
+	if (!code && call->row && call->row->level == API_LEVEL_GET)
+		return;
+	log_about(LOG_LEVEL_INFO, &about, "request %s by %s: %s \"%.*s\"%s%s%s%s%s%s", call->request_id,
+		  call->principal[0] ? call->principal : "-", code ? "refused" : "accepted", ACTION_SHOWN, action_name(call),
+		  call->cluster[0] ? " on " : "", call->cluster, call->token_hash[0] ? " token " : "", call->token_hash,
+		  code ? ": " : "", code ? code : "");
+}

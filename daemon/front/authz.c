@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The default policy. */
+#include "daemon/front/authz.h"
+
+bool authz_allows(const struct msg_config *conf, const struct peer *peer, bool group_may)
+{
+	if (peer->uid == 0 || peer->uid == conf->daemon_uid)
+		return true;
+	return group_may && peer_in_group(peer, conf->socket_gid);
+}

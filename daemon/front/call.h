@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * One request on its way from its parameters to its answer. Made by http, handed
+ * to api, answered exactly once by a function of reply.h, at once or later; the
+ * answer frees it. What an operation needs of the caller is copied here, for the
+ * connection may be gone before the answer.
+ */
+#ifndef DBSNAP_FRONT_CALL_H
+#define DBSNAP_FRONT_CALL_H
+
+#include "common/ident.h"
+#include "daemon/front/peer.h"
+#include "daemon/front/request.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+enum { CALL_TOKEN_HASH_SIZE = 17 };
+
+struct api;
+struct api_row;
+struct call;
+struct front;
+
+/* What goes out. text is borrowed for the call. */
+struct call_answer {
+	int status;
+	const char *text;
+	size_t size;
+	int retry_after_ms; /* 0: no header for it */
+	bool close;         /* the connection cannot be used further */
+};
+/* Sends the answer, if anybody is still there, and frees the call. */
+typedef void call_answer_fn(struct call *call, const struct call_answer *answer);
+
+struct call {
+	struct front *front;
+	struct api *api;
+	call_answer_fn *answer;
+	void *owner; /* the answer function's own */
+
+	struct request request;
+	const char *authorization; /* header values; NULL: absent; valid until api_handle() returns */
+	const char *header_action;
+	const char *header_version;
+	const struct peer *peer; /* the same */
+
+	uint32_t uid;
+	char principal[IDENT_PRINCIPAL_SIZE];
+	char request_id[IDENT_UUID_SIZE];
+	const struct api_row *row;        /* NULL until the operation is known */
+	char cluster[IDENT_CLUSTER_SIZE]; /* the resource; "": none, or not known */
+	uint64_t about_backup;            /* for the audit record; 0: none */
+	uint64_t about_job;
+	char token_hash[CALL_TOKEN_HASH_SIZE]; /* "": no token */
+	TAILQ_ENTRY(call) waiting;
+};
+TAILQ_HEAD(call_list, call);
+
+#endif

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* CloneBackup, DescribeClones, DeleteClone. */
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/scope.h"
+#include "daemon/front/front.h"
+#include "daemon/front/op.h"
+#include "daemon/front/param.h"
+#include "daemon/front/present.h"
+#include "daemon/front/reply.h"
+#include "daemon/front/sched.h"
+#include "daemon/front/standing.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct clone_request {
+	uint64_t backup;
+	const char *name;
+	bool has_token;
+	struct store_token token;
+};
+
+static bool check_unsupported(struct call *call)
+{
+	static const char *const names[] = {"Start", "TTL"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (request_get(&call->request, names[i])) {
+			reply_error(call, REPLY_UNSUPPORTED_PARAMETER, "The parameter %s is not supported.", names[i]);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* The fingerprint holds the cluster of the backup, named or not: the same clone is the same request. */
+static int read_token(const struct call *call, const char *cluster, struct clone_request *clone)
+{
+	const char *token = request_get(&call->request, "ClientToken");
+	struct token_owner owner = {.kind = TOKEN_OWNER_UID, .uid = call->uid};
+	const struct token_param params[] = {
+		{"DBClusterId", cluster}, {"BackupId", request_get(&call->request, "BackupId")}, {"CloneName", clone->name}};
+	int r;
+
+	clone->token.now = (struct store_now){clock_wall_ms(), clock_running_ms()};
+	clone->token.ttl_ms = call->front->conf.token_ttl_ms;
+	if (!token)
+		return 0;
+	clone->has_token = true;
+	r = token_key_make(&owner, TOKEN_CLONE_BACKUP, token, &clone->token.key);
+	return r == 0 ? token_fingerprint_make(params, 3, &clone->token.fingerprint) : r;
+}
+
+/* Where a clone of this cluster lies, or will lie: its record knows, if it was accepted. */
+static void reply_clone(struct call *call, uint64_t job, const char *path)
+{
+	json_t *answer = reply_begin(call);
+
+	call->about_job = job;
+	reply_put_number(answer, "JobId", job);
+	reply_put(answer, "ClonePath", path);
+	reply_send(call, answer);
+}
+
+static int make_path(const struct cluster *cluster, const char *name, char path[static RECORD_PATH_SIZE])
+{
+	size_t room = RECORD_PATH_SIZE;
+	int length = snprintf(path, room, "%s/clones/%s", cluster->snapshot_dir, name);
+
+	return length < 0 || (size_t)length >= room ? ERR_TOO_LONG : 0;
+}
+
+/* False: answered, as the first request with this token was. */
+static bool check_token(struct call *call, struct store_txn *txn, const struct clone_request *clone)
+{
+	char path[RECORD_PATH_SIZE] = "";
+	const struct cluster *cluster = cluster_find(call->front->clusters, call->cluster);
+	struct record_token known;
+	int r = clone->has_token ? store_token_find(txn, &clone->token, &known) : ERR_NOT_FOUND;
+
+	if (r == ERR_NOT_FOUND)
+		return true;
+	if (r < 0) {
+		reply_store_error(call, r);
+	} else if (!token_fingerprint_equal(&known.fingerprint, &clone->token.fingerprint)) {
+		reply_error(call, REPLY_TOKEN_MISMATCH, NULL);
+	} else {
+		if (!cluster || !cluster->snapshot_dir[0] || make_path(cluster, clone->name, path) < 0)
+			path[0] = '\0';
+		reply_clone(call, known.job, path);
+	}
+	return false;
+}
+
+/* The backup's cluster becomes the call's. A tombstone's too: a replay must find its token after the backup is gone. */
+static int settle_cluster(struct call *call, struct store_txn *txn, uint64_t backup)
+{
+	char cluster[IDENT_CLUSTER_SIZE];
+	int r = store_id_cluster(txn, backup, cluster);
+
+	if (r == 0 && call->cluster[0] && strcmp(call->cluster, cluster) != 0)
+		return ERR_NOT_FOUND;
+	if (r == 0)
+		memcpy(call->cluster, cluster, sizeof(cluster));
+	return r;
+}
+
+/* Clones of a retired cluster's backups may be made; its place must be there all the same. */
+static bool check_place(struct call *call, const struct cluster *cluster)
+{
+	if (sched_stopping(call->front->sched)) {
+		reply_error(call, REPLY_UNAVAILABLE, "The service is stopping.");
+		return false;
+	}
+	if (!cluster || !cluster->snapshot_dir[0]) {
+		reply_error(call, REPLY_UNAVAILABLE, "The cluster is offline: its snapshot_dir is not known.");
+		return false;
+	}
+	return !cluster->registered || standing_check(call, cluster);
+}
+
+static void reply_refusal(struct call *call, const struct clone_request *clone, int error, bool name_taken)
+{
+	if (error == ERR_EXISTS && name_taken)
+		reply_error(call, REPLY_BACKUP_STATUS, "A clone \"%s\" exists already: delete it, or take another name.",
+			    clone->name);
+	else if (error == ERR_NOT_FOUND)
+		reply_error(call, REPLY_BACKUP_NOT_FOUND, NULL);
+	else if (error == ERR_STATE)
+		reply_error(call, REPLY_BACKUP_STATUS, "Backup %llu is not available: only an available one can be cloned.",
+			    (unsigned long long)clone->backup);
+	else
+		reply_store_error(call, error);
+}
+
+static int put(struct call *call, struct store_txn *txn, const struct clone_request *request, struct record_clone *clone,
+	       bool *ret_name_taken)
+{
+	const struct cluster *cluster = cluster_find(call->front->clusters, call->cluster);
+	struct record_job job = {.accepted_ms = request->token.now.wall_ms};
+	int r = make_path(cluster, request->name, clone->path);
+
+	if (r < 0)
+		return r;
+	memcpy(clone->name, request->name, strlen(request->name) + 1);
+	memcpy(clone->cluster, call->cluster, sizeof(clone->cluster));
+	clone->backup = request->backup;
+	clone->created_ms = request->token.now.wall_ms;
+	nonce_make(&clone->nonce);
+	memcpy(clone->origin.principal, call->principal, sizeof(clone->origin.principal));
+	memcpy(clone->origin.request_id, call->request_id, sizeof(clone->origin.request_id));
+	job.origin = clone->origin;
+	r = store_clone_accept(txn, clone, &job, request->has_token ? &request->token : NULL, ret_name_taken);
+	if (r == 0)
+		clone->job = job.id;
+	return r;
+}
+
+static void accept_clone(struct call *call, struct clone_request *request)
+{
+	scope_store_abort struct store_txn *txn = NULL;
+	struct sched *sched = call->front->sched;
+	struct record_clone clone = {0};
+	bool name_taken = false;
+	int r = store_begin(call->front->store, &txn);
+
+	if (r == 0)
+		r = settle_cluster(call, txn, request->backup);
+	if (r == 0)
+		r = read_token(call, call->cluster, request);
+	if (r == 0) {
+		if (!check_token(call, txn, request) || !check_place(call, cluster_find(call->front->clusters, call->cluster)))
+			return;
+		r = put(call, txn, request, &clone, &name_taken);
+	}
+	if (r == 0)
+		r = store_commit(scope_take_ptr(txn));
+	if (r < 0) {
+		reply_refusal(call, request, r, name_taken);
+		return;
+	}
+	reply_clone(call, clone.job, clone.path);
+	sched_kick(sched);
+}
+
+void op_clone_backup(struct call *call)
+{
+	struct clone_request request = {0};
+
+	if (!check_unsupported(call) || !param_id(call, "BackupId", &request.backup) || !param_clone(call, &request.name))
+		return;
+	call->about_backup = request.backup;
+	accept_clone(call, &request);
+}
+
+static int collect(void *arg, const struct record_clone *clone)
+{
+	return json_array_append_new(arg, present_clone(clone)) < 0 ? ERR_NOMEM : 0;
+}
+
+static int list(struct call *call, const char *name, const struct store_page *page, json_t *items, uint64_t *ret_total)
+{
+	scope_store_abort struct store_txn *txn = NULL;
+	const char *cluster = call->cluster[0] ? call->cluster : NULL;
+	struct record_clone clone;
+	int r = store_read(call->front->store, &txn);
+
+	if (r < 0 || !name)
+		return r < 0 ? r : store_clone_list(txn, cluster, 0, page, collect, items, ret_total);
+	r = store_clone_get(txn, name, &clone);
+	if (r == ERR_NOT_FOUND || (r == 0 && cluster && strcmp(cluster, clone.cluster) != 0))
+		return 0;
+	if (r == 0) {
+		*ret_total = 1;
+		r = collect(items, &clone);
+	}
+	return r;
+}
+
+void op_describe_clones(struct call *call)
+{
+	struct param_page page;
+	const char *name;
+	uint64_t total = 0;
+	json_t *items, *answer;
+	int r;
+
+	if (!param_clone(call, &name) || !param_page(call, &page))
+		return;
+	items = json_array();
+	r = list(call, name, &page.store, items, &total);
+	if (r < 0) {
+		json_decref(items);
+		reply_store_error(call, r);
+		return;
+	}
+	answer = reply_begin(call);
+	present_page(answer, &page, total, "Clone", items);
+	reply_send(call, answer);
+}
+
+static int accept_delete(struct call *call, struct store_txn *txn, const char *name)
+{
+	struct record_clone clone;
+	struct record_job job = {.accepted_ms = clock_wall_ms()};
+	int r = store_clone_get(txn, name, &clone);
+
+	if (r == 0 && call->cluster[0] && strcmp(call->cluster, clone.cluster) != 0)
+		return ERR_NOT_FOUND;
+	if (r < 0)
+		return r;
+	memcpy(call->cluster, clone.cluster, sizeof(call->cluster));
+	memcpy(job.cluster, clone.cluster, sizeof(job.cluster));
+	memcpy(job.clone, clone.name, sizeof(job.clone));
+	job.backup = clone.backup;
+	memcpy(job.origin.principal, call->principal, sizeof(job.origin.principal));
+	memcpy(job.origin.request_id, call->request_id, sizeof(job.origin.request_id));
+	return store_clone_accept_delete(txn, &job);
+}
+
+void op_delete_clone(struct call *call)
+{
+	scope_store_abort struct store_txn *txn = NULL;
+	struct sched *sched = call->front->sched;
+	const char *name;
+	int r;
+
+	if (!param_clone(call, &name))
+		return;
+	if (sched_stopping(sched)) {
+		reply_error(call, REPLY_UNAVAILABLE, "The service is stopping.");
+		return;
+	}
+	r = store_begin(call->front->store, &txn);
+	if (r == 0)
+		r = accept_delete(call, txn, name);
+	if (r == 0)
+		r = store_commit(scope_take_ptr(txn));
+	if (r == ERR_NOT_FOUND) {
+		reply_error(call, REPLY_CLONE_NOT_FOUND, NULL);
+	} else if (r == ERR_STATE) {
+		reply_error(call, REPLY_BACKUP_STATUS, "Clone \"%s\" is being made or deleted.", name);
+	} else if (r < 0) {
+		reply_store_error(call, r);
+	} else {
+		reply_done(call);
+		sched_kick(sched);
+	}
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* DescribeJobs and CancelJob. */
+#include "common/err.h"
+#include "common/scope.h"
+#include "daemon/front/op.h"
+#include "daemon/front/param.h"
+#include "daemon/front/present.h"
+#include "daemon/front/reply.h"
+#include "daemon/front/sched.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct collector {
+	const struct front *front;
+	json_t *items;
+};
+
+static int collect(void *arg, const struct record_job *job)
+{
+	struct collector *collector = arg;
+
+	return json_array_append_new(collector->items, present_job(collector->front, job)) < 0 ? ERR_NOMEM : 0;
+}
+
+/* The newest ids of all clusters together: which of them make up the page is known only after sorting. */
+struct ids {
+	uint64_t *ids;
+	size_t count, room;
+};
+
+static int collect_id(void *arg, const struct record_job *job)
+{
+	struct ids *ids = arg;
+
+	if (ids->count == ids->room) {
+		size_t room = ids->room ? 2 * ids->room : 64;
+		uint64_t *larger = realloc(ids->ids, room * sizeof(*larger));
+
+		if (!larger)
+			return ERR_NOMEM;
+		ids->ids = larger;
+		ids->room = room;
+	}
+	ids->ids[ids->count++] = job->id;
+	return 0;
+}
+
+static int compare_newest(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x > y ? -1 : x < y;
+}
+
+static int gather_ids(struct call *call, struct store_txn *txn, const struct store_page *page, struct ids *ids,
+		      uint64_t *ret_total)
+{
+	struct store_page newest = {.count = (uint32_t)(page->skip + page->count)};
+	int r = 0;
+
+	if (page->skip + page->count > UINT32_MAX)
+		newest.count = UINT32_MAX;
+	for (size_t i = 0; r == 0 && i < cluster_count(call->front->clusters); i++) {
+		struct store_job_filter filter = {.cluster = cluster_at(call->front->clusters, i)->id};
+		uint64_t total = 0;
+
+		r = store_job_list(txn, &filter, &newest, collect_id, ids, &total);
+		*ret_total += total;
+	}
+	if (ids->count > 1)
+		qsort(ids->ids, ids->count, sizeof(ids->ids[0]), compare_newest);
+	return r;
+}
+
+static int list_all(struct call *call, struct store_txn *txn, const struct store_page *page, json_t *items, uint64_t *ret_total)
+{
+	struct ids ids = {0};
+	struct collector collector = {call->front, items};
+	int r = gather_ids(call, txn, page, &ids, ret_total);
+
+	for (size_t i = page->skip; r == 0 && i < ids.count && i - page->skip < page->count; i++) {
+		struct record_job job;
+
+		r = store_job_find(txn, ids.ids[i], &job);
+		if (r == 0)
+			r = collect(&collector, &job);
+	}
+	free(ids.ids);
+	return r;
+}
+
+/* One job, or none: a job of another cluster is none. */
+static int list_one(struct call *call, struct store_txn *txn, uint64_t id, json_t *items, uint64_t *ret_total)
+{
+	struct collector collector = {call->front, items};
+	struct record_job job;
+	int r = store_job_find(txn, id, &job);
+
+	if (r == ERR_NOT_FOUND || (r == 0 && call->cluster[0] && strcmp(call->cluster, job.cluster) != 0))
+		return 0;
+	if (r == 0) {
+		*ret_total = 1;
+		r = collect(&collector, &job);
+	}
+	return r;
+}
+
+static int list(struct call *call, uint64_t id, const struct store_page *page, json_t *items, uint64_t *ret_total)
+{
+	scope_store_abort struct store_txn *txn = NULL;
+	struct store_job_filter filter = {.cluster = call->cluster};
+	struct collector collector = {call->front, items};
+	int r = store_read(call->front->store, &txn);
+
+	if (r < 0)
+		return r;
+	if (id)
+		return list_one(call, txn, id, items, ret_total);
+	if (!call->cluster[0])
+		return list_all(call, txn, page, items, ret_total);
+	return store_job_list(txn, &filter, page, collect, &collector, ret_total);
+}
+
+void op_describe_jobs(struct call *call)
+{
+	struct param_page page;
+	uint64_t id, total = 0;
+	json_t *items, *answer;
+	int r;
+
+	if (!param_id(call, "JobId", &id) || !param_page(call, &page))
+		return;
+	items = json_array();
+	r = list(call, id, &page.store, items, &total);
+	if (r < 0) {
+		json_decref(items);
+		reply_store_error(call, r);
+		return;
+	}
+	answer = reply_begin(call);
+	present_page(answer, &page, total, "Job", items);
+	reply_send(call, answer);
+}
+
+static int find(struct call *call, uint64_t id)
+{
+	scope_store_abort struct store_txn *txn = NULL;
+	struct record_job job;
+	int r = store_read(call->front->store, &txn);
+
+	if (r == 0)
+		r = store_job_find(txn, id, &job);
+	if (r == 0 && call->cluster[0] && strcmp(call->cluster, job.cluster) != 0)
+		return ERR_NOT_FOUND;
+	if (r == 0)
+		memcpy(call->cluster, job.cluster, sizeof(call->cluster));
+	return r;
+}
+
+void op_cancel_job(struct call *call)
+{
+	enum sched_cancel how;
+	uint64_t id;
+	int r;
+
+	if (!param_id(call, "JobId", &id))
+		return;
+	r = find(call, id);
+	if (r == 0) {
+		call->about_job = id;
+		r = sched_cancel(call->front->sched, id, &how);
+	}
+	if (r == ERR_NOT_FOUND)
+		reply_error(call, REPLY_JOB_NOT_FOUND, NULL);
+	else if (r == ERR_STATE)
+		reply_error(call, REPLY_BACKUP_STATUS, "Job %llu has ended, or removes something: it cannot be cancelled.",
+			    (unsigned long long)id);
+	else if (r < 0)
+		reply_store_error(call, r);
+	else
+		reply_done(call);
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Forms of parameters. */
+#include "daemon/front/param.h"
+
+#include "common/clock.h"
+#include "daemon/front/reply.h"
+
+#include <string.h>
+
+bool param_word(struct call *call, const char *name, const struct param_word *words, uint8_t *ret_value)
+{
+	const char *value = request_get(&call->request, name);
+
+	if (!value)
+		return true;
+	for (; words->word; words++) {
+		if (strcmp(words->word, value) == 0) {
+			*ret_value = (uint8_t)words->value;
+			return true;
+		}
+	}
+	reply_malformed(call, name);
+	return false;
+}
+
+bool param_minute(struct call *call, const char *name, int64_t *ret_ms)
+{
+	const char *value = request_get(&call->request, name);
+
+	if (!value || clock_parse_minute(value, ret_ms) == 0)
+		return true;
+	reply_malformed(call, name);
+	return false;
+}
+
+bool param_id(struct call *call, const char *name, uint64_t *ret_id)
+{
+	const char *value = request_get(&call->request, name);
+
+	*ret_id = 0;
+	if (!value || ident_parse_id(value, ret_id) == 0)
+		return true;
+	if (strcmp(name, "BackupId") == 0)
+		reply_error(call, REPLY_BACKUP_NOT_FOUND, NULL);
+	else
+		reply_malformed(call, name);
+	return false;
+}
+
+bool param_clone(struct call *call, const char **ret_name)
+{
+	*ret_name = request_get(&call->request, "CloneName");
+	if (!*ret_name || ident_is_clone(*ret_name))
+		return true;
+	reply_malformed(call, "CloneName");
+	return false;
+}
+
+bool param_page(struct call *call, struct param_page *ret_page)
+{
+	static const struct param_word sizes[] = {{"30", 30}, {"50", 50}, {"100", 100}, {NULL, 0}};
+	const char *number = request_get(&call->request, "PageNumber");
+	struct param_page page = {.number = 1};
+	uint8_t size = 30;
+
+	if (!param_word(call, "PageSize", sizes, &size))
+		return false;
+	/* Bounded so that number times size cannot overflow. */
+	if (number && (ident_parse_id(number, &page.number) < 0 || page.number > UINT32_MAX)) {
+		reply_malformed(call, "PageNumber");
+		return false;
+	}
+	page.store.count = size;
+	page.store.skip = (page.number - 1) * size;
+	*ret_page = page;
+	return true;
+}
