@@ -16,7 +16,7 @@ TESTS += tests/check-system
 EXTRA_DIST += tests/system
 
 if HAVE_CMOCKA
-EXTRA_DIST += tests/unit/cmocka_all.h
+EXTRA_DIST += tests/unit/cmocka_all.h tests/unit/store_fixture.h
 
 check_PROGRAMS += tests/unit/test_ask
 TESTS += tests/unit/test_ask
@@ -113,6 +113,12 @@ TESTS += tests/unit/test_sign
 tests_unit_test_sign_SOURCES = tests/unit/test_sign.c
 tests_unit_test_sign_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_sign_LDADD = $(FRONTHTTP_LIBS) libcommon.a $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test_store
+TESTS += tests/unit/test_store
+tests_unit_test_store_SOURCES = tests/unit/test_store.c
+tests_unit_test_store_CPPFLAGS = $(AM_CPPFLAGS) $(LMDB_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_store_LDADD = $(STORE_LIBS) $(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/unit/test_text
 TESTS += tests/unit/test_text

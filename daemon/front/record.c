@@ -58,7 +58,8 @@ enum {
 static int begin(struct reader *r, const void *bytes, size_t size)
 {
 	reader_init(r, bytes, size);
-	if (size == 0)
+	/* No version is 0: zeros are what a damaged disk gives. */
+	if (size == 0 || *(const uint8_t *)bytes == 0)
 		return ERR_CORRUPT;
 	return get_u8(r) == FORMAT_VERSION ? 0 : ERR_VERSION;
 }

@@ -41,7 +41,7 @@ enum {
 
 struct store_options {
 	const char *dir;    /* state_dir: exists, is the caller's own; borrowed for the call */
-	uint64_t map_size;  /* bytes; 1 MiB at least. Never shrunk below what is in use */
+	uint64_t map_size;  /* bytes; less than 4 MiB counts as 4 MiB. Never shrunk below what is in use */
 	int lock_wait_ms;   /* how long to wait for another process to let go of the store */
 	int64_t running_ms; /* this start, by running time: tokens' life is counted from it */
 };
@@ -247,11 +247,12 @@ int store_clone_list(struct store_txn *txn, const char *cluster, uint64_t backup
 
 /* ERR_NOT_FOUND: nothing is known of it yet. */
 int store_facts_get(struct store_txn *txn, const char *cluster, struct record_facts *ret_facts);
+/* ERR_FULL at STORE_ROOM_END: what was seen can be seen again, what ends needs the rest. */
 int store_facts_put(struct store_txn *txn, const struct record_facts *facts);
 typedef int store_facts_fn(void *arg, const struct record_facts *facts);
 /* By cluster id. */
 int store_facts_each(struct store_txn *txn, store_facts_fn *fn, void *arg);
-/* Forgets a cluster that has no records at all. ERR_NOT_FOUND, ERR_STATE (it has). */
+/* Forgets a cluster without backups and clones. ERR_NOT_FOUND, ERR_STATE (it has some: store_counts_records()). */
 int store_facts_delete(struct store_txn *txn, const char *cluster);
 
 /* All zero for a cluster without records. */
@@ -270,7 +271,7 @@ struct store_report {
 	uint32_t counts; /* clusters whose counts were wrong */
 	uint32_t days;   /* days that were wrong; 0 if only the offset changed */
 	bool offset_changed;
-	bool repaired;   /* something was written */
+	bool repaired;   /* counts or days were wrong and are right now */
 };
 
 /*

@@ -224,7 +224,7 @@ static void check_damage(const struct sample *sample)
 	for (int version = 0; version < 256; version++) {
 		bytes[0] = (uint8_t)version;
 		assert_int_equal(again_exact(sample->again, bytes, sample->size),
-				 version == 1 ? (int)sample->size : ERR_VERSION);
+				 version == 1 ? (int)sample->size : version == 0 ? ERR_CORRUPT : ERR_VERSION);
 	}
 	for (int i = 0; i < 20000; i++) {
 		int rc;
