@@ -35,6 +35,13 @@ def programs(scratch):
     return scratch.copy_programs()
 
 
+@pytest.fixture(scope="session")
+def seccomp_mode():
+    """What /proc/PID/status says of a caged process: no filter in a sanitizer's build."""
+    with open(os.path.join(os.environ["DBSNAP_BUILDDIR"], "config.h"), encoding="utf-8") as file:
+        return "0" if "#define WITH_SANITIZER 1" in file.read() else "2"
+
+
 @pytest.fixture
 def folder(scratch, request):
     """A folder of this test's own, 0755, gone after it."""
