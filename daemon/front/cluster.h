@@ -63,5 +63,10 @@ struct cluster *cluster_ensure(struct cluster_table *table, const char *id);
 /* In the order of ids: index 0 to cluster_count() - 1. */
 size_t cluster_count(const struct cluster_table *table);
 struct cluster *cluster_at(const struct cluster_table *table, size_t index);
+/* Not found and not counted any more until cluster_ensure() brings it back: neither configured nor any record left. */
+void cluster_hide(struct cluster_table *table, struct cluster *cluster);
+
+/* Replaces the quarantine; takes strangers (from malloc, or NULL) over. */
+void cluster_set_strangers(struct cluster *cluster, struct cluster_stranger *strangers, size_t count);
 
 #endif

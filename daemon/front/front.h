@@ -15,9 +15,11 @@ struct http;
 struct link;
 struct sched;
 struct store;
+struct timers;
 
 struct front {
 	struct event_base *base;
+	struct timers *timers;
 	struct store *store;
 	struct link *link;
 	struct sched *sched;
@@ -30,5 +32,11 @@ struct front {
 
 /* The limits of the configuration in force. */
 struct quota_limits front_quota_limits(const struct front *front);
+
+/*
+ * Ends this process at once: nobody can tell what is on disk (ERR_UNKNOWN from a commit),
+ * or the engine broke the protocol. No answer goes out; the engine starts another front, which recovers.
+ */
+void front_die(const char *what, int code) __attribute__((noreturn));
 
 #endif

@@ -39,3 +39,22 @@ libfronthttp_a_SOURCES = \
 	daemon/front/standing.c daemon/front/standing.h
 libfronthttp_a_CPPFLAGS = $(AM_CPPFLAGS) $(EVENT_CFLAGS) $(JANSSON_CFLAGS) $(CRYPTO_CFLAGS)
 FRONTHTTP_LIBS = libfronthttp.a $(EVENT_LIBS) $(JANSSON_LIBS)
+
+# The scheduler, recovery, the link to the engine, and the process around all of it.
+pkglibexec_PROGRAMS += dbsnapd-front
+dbsnapd_front_SOURCES = \
+	daemon/front/cluster.c daemon/front/cluster.h \
+	daemon/front/front.c daemon/front/front.h \
+	daemon/front/intake.c daemon/front/intake.h \
+	daemon/front/link.c daemon/front/link.h \
+	daemon/front/main.c \
+	daemon/front/outcome.c daemon/front/outcome.h \
+	daemon/front/recover.c daemon/front/recover.h \
+	daemon/front/sandbox.c daemon/front/sandbox.h \
+	daemon/front/sched.c daemon/front/sched.h daemon/front/sched_internal.h \
+	daemon/front/sched_end.c daemon/front/sched_facts.c \
+	daemon/front/sched_job.c daemon/front/sched_measure.c \
+	daemon/front/sched_place.c daemon/front/sched_question.c \
+	daemon/front/timer.c daemon/front/timer.h
+dbsnapd_front_CPPFLAGS = $(AM_CPPFLAGS) $(EVENT_CFLAGS) $(SECCOMP_CFLAGS)
+dbsnapd_front_LDADD = $(FRONTHTTP_LIBS) $(STORE_LIBS) $(EVENT_LIBS) $(SECCOMP_LIBS)

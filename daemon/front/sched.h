@@ -62,4 +62,25 @@ void sched_check(struct sched *sched, const char *cluster, enum msg_depth depth,
 /* No new work is taken: the engine is stopping. Operations that start work answer 503. */
 bool sched_stopping(const struct sched *sched);
 
+/* ---- for main alone ---- */
+
+struct front;
+
+/* Every cluster of the catalogue and the configuration has been looked at, or has had its time. Called once. */
+typedef void sched_ready_fn(void *arg);
+
+/* Reads the open jobs. front: outlives the scheduler. NULL: out of memory, or the store could not be read. */
+struct sched *sched_new(struct front *front, sched_ready_fn *ready, void *arg);
+struct sched *sched_free(struct sched *sched);
+/*
+ * A message that is the scheduler's. 0, or ERR_INVALID: one that cannot come now, or contradicts itself.
+ * The first ones are RUNNING and RUNNING_END: only then anything is asked.
+ */
+int sched_take(struct sched *sched, const struct msg *msg);
+/* A reload is in force: new clusters are probed, all layouts are looked at again. */
+void sched_reconfigured(struct sched *sched);
+void sched_stop(struct sched *sched);
+/* The engine is gone: every question that is still open is answered with ERR_CLOSED. */
+void sched_close(struct sched *sched);
+
 #endif

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What the scheduler's files share.
+ *
+ * sched.c          life, messages, what operations ask
+ * sched_job.c      the open jobs in memory; starting one
+ * sched_end.c      how an attempt ended, into the store
+ * sched_place.c    looking at clusters: probes, their pauses, recovery
+ * sched_question.c CHECK for operations
+ * sched_facts.c    a cluster's table entry and its stored facts
+ * sched_measure.c  sizes, when nothing else is to be done
+ */
+#ifndef DBSNAP_FRONT_SCHED_INTERNAL_H
+#define DBSNAP_FRONT_SCHED_INTERNAL_H
+
+#include "daemon/front/front.h"
+#include "daemon/front/job.h"
+#include "daemon/front/link.h"
+#include "daemon/front/recover.h"
+#include "daemon/front/sched.h"
+#include "daemon/front/store.h"
+#include "daemon/front/timer.h"
+
+struct event;
+
+/* Where an open job stands with the engine. */
+enum sched_state {
+	SCHED_WAITING,  /* for its turn, its cluster or its pause */
+	SCHED_SENT,     /* JOB is sent */
+	SCHED_RUNNING,  /* RUNNING has come */
+	SCHED_UNKNOWN,  /* its attempt ended in the dark: its cluster is probed first */
+	SCHED_ENDING    /* its result is here, the store had no room for it */
+};
+
+struct sched_job {
+	uint64_t id;
+	enum job_kind kind;
+	uint64_t backup;
+	char clone[IDENT_CLONE_SIZE];
+	struct sched_place *place;
+
+	bool recordless; /* removes a leftover that no job of the store speaks of */
+	struct nonce nonce; /* with recordless */
+	uint32_t failures;  /* with recordless */
+
+	enum sched_state state;
+	int64_t due_ms;    /* running time; WAITING, ENDING */
+	uint32_t attempt;  /* the one in flight */
+	uint32_t refusals; /* BUSY, or no room in the store, in a row */
+	bool partial;      /* its last attempt left something on disk */
+	bool cancelled;    /* somebody asked for it while it ran */
+	int code;          /* UNKNOWN: enum err */
+	struct msg_result *result; /* ENDING; owned */
+	struct sched_view view;
+};
+
+/* A job that ended while its cluster was being probed: what the probe saw of it means nothing. */
+struct sched_touch {
+	uint64_t backup;
+	char clone[IDENT_CLONE_SIZE];
+};
+
+/* A cluster as something to look at. Made once for each, lives as long as the scheduler. */
+struct sched_place {
+	struct sched_place *next;
+	struct sched *sched;
+	struct cluster *cluster;
+	struct timer timer; /* the next probe */
+	int64_t pause_ms;   /* before it */
+	uint32_t tag;       /* of the probe under way; 0: none */
+	bool exclusive;     /* the probe under way is */
+	bool settle;        /* a job's outcome is unknown: nothing is started before an exclusive probe */
+	bool opened;        /* ONLINE at least once */
+	bool layout_due;    /* look at the layout when it is ONLINE */
+	struct recover_item *items;
+	size_t item_count, item_size;
+	struct sched_touch *touched;
+	size_t touched_count, touched_size;
+};
+
+struct sched_waiter {
+	struct sched_waiter *next;
+	sched_answer_fn *fn;
+	void *arg;
+	int64_t due_ms;
+	int code; /* of one that is answered without a question */
+};
+
+struct sched_question {
+	struct sched_question *next;
+	struct sched_place *place;
+	enum msg_depth depth;
+	uint32_t tag; /* 0: not sent, the cluster is probed first */
+	struct msg_checked_part *parts;
+	size_t part_count, part_size;
+	struct sched_waiter *waiters;
+};
+
+struct sched_size_due {
+	struct sched_place *place;
+	uint64_t backup;
+};
+
+struct sched {
+	struct front *front;
+	sched_ready_fn *ready;
+	void *arg;
+	bool started; /* RUNNING_END has come */
+	bool told;    /* ready was called */
+	bool stopping;
+
+	struct sched_job **jobs; /* by id */
+	size_t job_count, job_size;
+	uint64_t last_id; /* highest id of the store's that was ever in jobs */
+	bool due;         /* look again before the loop sleeps */
+	struct event *kick;
+	struct timer timer;       /* the next pause that is over */
+	struct timer ready_timer;
+
+	struct sched_place *places;
+	uint32_t last_tag;
+
+	struct sched_question *questions;
+	struct sched_waiter *refused; /* waiters to be told a code */
+	struct timer question_timer;
+
+	struct sched_size_due *sizes;
+	size_t size_count, size_size;
+	struct sched_size_due measuring;
+	uint32_t measure_tag;
+};
+
+/* sched.c */
+uint32_t sched_next_tag(struct sched *sched);
+/* Fatal for this process, unless r is 0 or one of the codes that mean "not now" (FULL, NOMEM): then returned. */
+int sched_store_result(const char *what, int r);
+void *sched_grow(void *array, size_t count, size_t *size, size_t each);
+
+/* sched_job.c */
+struct sched_job *sched_job_find(const struct sched *sched, uint64_t id);
+/* Adds what the store has and memory has not. 0 or a code. */
+int sched_job_load(struct sched *sched);
+/* A removal without a record, unless it is there already. */
+void sched_job_add_clean(struct sched *sched, struct sched_place *place, const struct recover_note *note);
+/* A job that the engine has and the store does not. NULL: out of memory. */
+struct sched_job *sched_job_add_stray(struct sched *sched, const struct msg_running *running);
+void sched_job_remove(struct sched *sched, struct sched_job *job);
+void sched_job_free(struct sched_job *job);
+bool sched_job_in_flight(const struct sched_job *job);
+/* Starts what may be started, arms the timer for what is due later. */
+void sched_job_run(struct sched *sched);
+struct log_about sched_job_about(const struct sched_job *job);
+
+/* sched_end.c */
+void sched_end_take(struct sched *sched, const struct msg_result *result);
+/* After a probe: the outcome stays unknown, so the attempt counts as failed. */
+void sched_end_unknown(struct sched *sched, struct sched_job *job);
+/* Once more with the result that found no room. */
+void sched_end_again(struct sched *sched, struct sched_job *job);
+/* Commits CANCELLED for one that is not in flight. */
+int sched_end_cancel(struct sched *sched, struct sched_job *job);
+
+/* sched_place.c */
+struct sched_place *sched_place_of(struct sched *sched, const char *cluster);
+/* Probes as soon as may be. */
+void sched_place_look(struct sched_place *place);
+void sched_place_begin(struct sched *sched);
+bool sched_place_usable(const struct sched_place *place);
+void sched_place_touch(struct sched_place *place, uint64_t backup, const char *clone);
+int sched_place_item(struct sched *sched, const struct msg *msg);
+int sched_place_probed(struct sched *sched, const struct msg *msg);
+/* CHECKED says that it is not to be had any more. */
+void sched_place_offline(struct sched_place *place, uint8_t state, const char *cause, const char *remedy);
+void sched_place_free_all(struct sched *sched);
+
+/* sched_question.c */
+int sched_question_part(struct sched *sched, const struct msg *msg);
+int sched_question_checked(struct sched *sched, const struct msg *msg);
+/* The cluster has been probed: questions that waited for it go on. */
+void sched_question_probed(struct sched_place *place);
+void sched_question_refuse(struct sched *sched);
+void sched_question_expire(void *arg);
+void sched_question_close(struct sched *sched);
+
+/* sched_facts.c */
+/* The table as the store last knew it; retired clusters with records are in it afterwards. 0 or a code. */
+int sched_facts_load(struct sched *sched);
+/* Stores what the table says, if it differs. */
+void sched_facts_save(struct sched *sched, struct cluster *cluster, const struct msg_checked *checked);
+/* Within a transaction of the caller. 0 or a code of the store. */
+int sched_facts_put_size(struct store_txn *txn, const struct cluster *cluster, uint64_t size, int64_t size_ms);
+/* Retired and nothing left of it: out of the table. */
+void sched_facts_forget(struct sched *sched, struct cluster *cluster);
+void sched_facts_space(struct cluster *cluster, uint64_t free_bytes, uint64_t total_bytes);
+
+/* sched_measure.c */
+void sched_measure_add(struct sched *sched, struct sched_place *place, uint64_t backup);
+void sched_measure_load(struct sched *sched);
+void sched_measure_run(struct sched *sched);
+void sched_measure_take(struct sched *sched, const struct msg *msg);
+
+#endif

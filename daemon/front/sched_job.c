@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The open jobs in memory, and which of them may start. Of a job's record only
+ * what the choice needs is kept; the rest is read when it starts.
+ */
+#include "daemon/front/sched_internal.h"
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/scope.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+bool sched_job_in_flight(const struct sched_job *job)
+{
+	return job->state == SCHED_SENT || job->state == SCHED_RUNNING;
+}
+
+struct log_about sched_job_about(const struct sched_job *job)
+{
+	return (struct log_about){.cluster = job->place->cluster->id, .backup = job->backup, .job = job->id,
+				  .clone = job->clone[0] ? job->clone : NULL};
+}
+
+/* Where id is, or would have to be inserted. */
+static size_t position(const struct sched *sched, uint64_t id)
+{
+	size_t low = 0, high = sched->job_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (sched->jobs[middle]->id < id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+struct sched_job *sched_job_find(const struct sched *sched, uint64_t id)
+{
+	size_t at = position(sched, id);
+
+	return at < sched->job_count && sched->jobs[at]->id == id ? sched->jobs[at] : NULL;
+}
+
+static struct sched_job *insert(struct sched *sched, struct sched_place *place, uint64_t id, enum job_kind kind)
+{
+	struct sched_job **jobs = sched_grow(sched->jobs, sched->job_count, &sched->job_size, sizeof(*jobs));
+	struct sched_job *job = jobs ? calloc(1, sizeof(*job)) : NULL;
+	size_t at = position(sched, id);
+
+	if (jobs)
+		sched->jobs = jobs;
+	if (!job)
+		return NULL;
+	job->id = id;
+	job->kind = kind;
+	job->place = place;
+	memmove(jobs + at + 1, jobs + at, (sched->job_count - at) * sizeof(*jobs));
+	jobs[at] = job;
+	sched->job_count++;
+	return job;
+}
+
+void sched_job_free(struct sched_job *job)
+{
+	free(job->result);
+	free(job);
+}
+
+void sched_job_remove(struct sched *sched, struct sched_job *job)
+{
+	size_t at = position(sched, job->id);
+
+	sched->job_count--;
+	memmove(sched->jobs + at, sched->jobs + at + 1, (sched->job_count - at) * sizeof(*sched->jobs));
+	sched_job_free(job);
+}
+
+static int load_one(void *arg, const struct record_job *record)
+{
+	struct sched *sched = arg;
+	struct sched_place *place;
+	struct sched_job *job;
+
+	if (record->id <= sched->last_id)
+		return 0;
+	place = sched_place_of(sched, record->cluster);
+	job = place ? insert(sched, place, record->id, record->kind) : NULL;
+	if (!job)
+		return ERR_NOMEM;
+	job->backup = record->backup;
+	memcpy(job->clone, record->clone, sizeof(job->clone));
+	sched->last_id = record->id;
+	return 0;
+}
+
+int sched_job_load(struct sched *sched)
+{
+	scope_store_abort struct store_txn *txn = NULL;
+	int r = store_read(sched->front->store, &txn);
+
+	return r < 0 ? r : store_job_each_open(txn, load_one, sched);
+}
+
+struct sched_job *sched_job_add_stray(struct sched *sched, const struct msg_running *running)
+{
+	struct sched_place *place = sched_place_of(sched, running->cluster);
+	struct sched_job *job = place ? insert(sched, place, running->job, (enum job_kind)running->kind) : NULL;
+
+	if (job) {
+		job->recordless = true;
+		job->backup = running->job;
+	}
+	return job;
+}
+
+void sched_job_add_clean(struct sched *sched, struct sched_place *place, const struct recover_note *note)
+{
+	struct sched_job *job;
+
+	if (sched_job_find(sched, note->job))
+		return;
+	job = insert(sched, place, note->job, note->kind);
+	if (!job)
+		return; /* the next probe finds it again */
+	job->recordless = true;
+	job->backup = note->backup;
+	job->nonce = note->nonce;
+	memcpy(job->clone, note->clone, sizeof(job->clone));
+}
+
+/* ---- which may start ---- */
+
+static uint32_t in_flight(const struct sched *sched)
+{
+	uint32_t count = 0;
+
+	for (size_t i = 0; i < sched->job_count; i++)
+		count += sched_job_in_flight(sched->jobs[i]);
+	return count;
+}
+
+static bool same_disk(const struct sched_place *a, const struct sched_place *b)
+{
+	return a == b || (a->cluster->file_system && a->cluster->file_system == b->cluster->file_system);
+}
+
+static bool touches_source(enum job_kind kind)
+{
+	return kind == JOB_KIND_CREATE || kind == JOB_KIND_RESTORE;
+}
+
+/* Is one in flight that this one may not run beside? */
+static bool is_blocked(const struct sched *sched, const struct sched_job *job)
+{
+	for (size_t i = 0; i < sched->job_count; i++) {
+		const struct sched_job *other = sched->jobs[i];
+
+		if (!sched_job_in_flight(other))
+			continue;
+		if (touches_source(job->kind) && touches_source(other->kind) && other->place == job->place)
+			return true;
+		if (job_is_removal(job->kind) && job_is_removal(other->kind) && same_disk(other->place, job->place))
+			return true;
+	}
+	return false;
+}
+
+/* ---- starting one ---- */
+
+static int fill_from_backup(struct store_txn *txn, const struct record_job *record, struct msg_job *order)
+{
+	struct record_backup backup;
+	int r = store_backup_get(txn, record->cluster, record->backup, &backup);
+
+	if (r < 0)
+		return r;
+	if (record->kind == JOB_KIND_CLONE) {
+		order->source = backup.nonce;
+		return 0;
+	}
+	order->nonce = backup.nonce;
+	order->expires_ms = backup.expires_ms;
+	order->mode = (uint8_t)backup.mode;
+	return 0;
+}
+
+static int fill_from_clone(struct store_txn *txn, const struct record_job *record, struct msg_job *order)
+{
+	struct record_clone clone;
+	int r = store_clone_get(txn, record->clone, &clone);
+
+	if (r < 0)
+		return r;
+	memcpy(order->clone, clone.name, sizeof(order->clone));
+	order->nonce = clone.nonce;
+	order->expires_ms = clone.expires_ms;
+	if (record->kind == JOB_KIND_DELETE_CLONE)
+		order->backup = 0;
+	return 0;
+}
+
+/* That another attempt begins is written down only where one has ended before: see take_cutoff() in recover. */
+static int mark_begun(struct store_txn *txn, struct record_job *record)
+{
+	if (record->attempts == 0 || record->started_ms != 0)
+		return 0;
+	record->started_ms = clock_wall_ms();
+	return store_job_update(txn, record);
+}
+
+static int fill_order(struct store_txn *txn, struct record_job *record, struct msg_job *order)
+{
+	bool clone = record->kind == JOB_KIND_CLONE || record->kind == JOB_KIND_DELETE_CLONE;
+	int r = 0;
+
+	order->backup = record->backup;
+	order->attempt = record->attempts + 1;
+	order->accepted_ms = record->accepted_ms;
+	memcpy(order->principal, record->origin.principal, sizeof(order->principal));
+	memcpy(order->request, record->origin.request_id, sizeof(order->request));
+	if (record->kind != JOB_KIND_DELETE_CLONE)
+		r = fill_from_backup(txn, record, order);
+	if (r == 0 && clone)
+		r = fill_from_clone(txn, record, order);
+	return r == 0 ? mark_begun(txn, record) : r;
+}
+
+static int read_order(struct sched *sched, const struct sched_job *job, struct msg_job *order)
+{
+	scope_store_abort struct store_txn *txn = NULL;
+	struct record_job record;
+	int r = store_begin(sched->front->store, &txn);
+
+	if (r < 0)
+		return r;
+	r = store_job_get(txn, job->place->cluster->id, job->id, &record);
+	if (r == 0)
+		r = fill_order(txn, &record, order);
+	return r < 0 ? r : store_commit(scope_take_ptr(txn));
+}
+
+static void start(struct sched *sched, struct sched_job *job)
+{
+	struct msg msg = {.type = MSG_JOB};
+	struct msg_job *order = &msg.u.job;
+
+	order->job = job->id;
+	order->kind = (uint8_t)job->kind;
+	memcpy(order->cluster, job->place->cluster->id, sizeof(order->cluster));
+	order->known_size = job->place->cluster->size;
+	if (job->recordless) {
+		order->backup = job->backup;
+		memcpy(order->clone, job->clone, sizeof(order->clone));
+		order->nonce = job->nonce;
+		order->attempt = job->failures + 1;
+	} else if (sched_store_result("reading a job", read_order(sched, job, order)) < 0) {
+		job->due_ms = clock_running_ms() + JOB_PAUSE_SECOND_MS; /* no room to write that it begins */
+		return;
+	}
+	job->state = SCHED_SENT;
+	job->attempt = order->attempt;
+	job->view = (struct sched_view){.started_ms = clock_wall_ms()};
+	link_send(sched->front->link, &msg);
+}
+
+/* Results that found no room in the store: one at a time, for each may end its job. */
+static struct sched_job *next_ending(const struct sched *sched, int64_t now)
+{
+	for (size_t i = 0; i < sched->job_count; i++) {
+		if (sched->jobs[i]->state == SCHED_ENDING && sched->jobs[i]->due_ms <= now)
+			return sched->jobs[i];
+	}
+	return NULL;
+}
+
+static bool may_start(const struct sched *sched, const struct sched_job *job, int64_t now)
+{
+	return job->state == SCHED_WAITING && job->due_ms <= now && !sched->stopping &&
+	       sched_place_usable(job->place) && !is_blocked(sched, job);
+}
+
+static void arm(struct sched *sched, int64_t now)
+{
+	int64_t earliest = INT64_MAX;
+
+	for (size_t i = 0; i < sched->job_count; i++) {
+		const struct sched_job *job = sched->jobs[i];
+
+		if ((job->state == SCHED_WAITING || job->state == SCHED_ENDING) && job->due_ms > now &&
+		    job->due_ms < earliest)
+			earliest = job->due_ms;
+	}
+	if (earliest != INT64_MAX)
+		timer_arm(&sched->timer, earliest);
+	else
+		timer_disarm(&sched->timer);
+}
+
+void sched_job_run(struct sched *sched)
+{
+	uint32_t running;
+	int64_t now = clock_running_ms();
+	struct sched_job *ending;
+
+	while ((ending = next_ending(sched, now)))
+		sched_end_again(sched, ending);
+	running = in_flight(sched);
+	for (size_t i = 0; i < sched->job_count && running < sched->front->conf.max_running; i++) {
+		if (may_start(sched, sched->jobs[i], now)) {
+			start(sched, sched->jobs[i]);
+			running += sched_job_in_flight(sched->jobs[i]);
+		}
+	}
+	arm(sched, now);
+}

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * CHECK for operations. A question about a cluster that is not ONLINE waits for
+ * a probe first, so that whoever asks finds it ONLINE as soon as it is.
+ */
+#include "daemon/front/sched_internal.h"
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "daemon/front/outcome.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { QUESTIONS_MAX = 64, PARTS_MAX = 4096 };
+
+static void send_check(struct sched_question *question)
+{
+	struct msg msg = {.type = MSG_CHECK};
+
+	question->tag = sched_next_tag(question->place->sched);
+	msg.tag = question->tag;
+	memcpy(msg.u.check.cluster, question->place->cluster->id, sizeof(msg.u.check.cluster));
+	msg.u.check.depth = (uint8_t)question->depth;
+	link_send(question->place->sched->front->link, &msg);
+}
+
+/* Out of the list first: whoever is answered may ask anew. */
+static void answer(struct sched *sched, struct sched_question *question, const struct sched_answer *what)
+{
+	struct sched_question **at = &sched->questions;
+
+	while (*at != question)
+		at = &(*at)->next;
+	*at = question->next;
+	while (question->waiters) {
+		struct sched_waiter *waiter = question->waiters;
+
+		question->waiters = waiter->next;
+		waiter->fn(waiter->arg, what);
+		free(waiter);
+	}
+	free(question->parts);
+	free(question);
+}
+
+static void arm(struct sched *sched)
+{
+	int64_t earliest = INT64_MAX;
+
+	for (const struct sched_question *q = sched->questions; q; q = q->next) {
+		for (const struct sched_waiter *w = q->waiters; w; w = w->next) {
+			if (w->due_ms < earliest)
+				earliest = w->due_ms;
+		}
+	}
+	if (earliest == INT64_MAX)
+		timer_disarm(&sched->question_timer);
+	else
+		timer_arm(&sched->question_timer, earliest);
+}
+
+/* One of the same kind whose answer is still to be found out. A layout must not be older than who asks. */
+static struct sched_question *share(const struct sched *sched, const struct sched_place *place, enum msg_depth depth,
+				    size_t *ret_count)
+{
+	struct sched_question *found = NULL;
+
+	*ret_count = 0;
+	for (struct sched_question *q = sched->questions; q; q = q->next) {
+		++*ret_count;
+		if (q->place == place && q->depth == depth && (depth == DEPTH_SPACE || !q->tag))
+			found = q;
+	}
+	return found;
+}
+
+static struct sched_question *ask(struct sched *sched, struct sched_place *place, enum msg_depth depth)
+{
+	size_t count;
+	struct sched_question *question = share(sched, place, depth, &count);
+
+	if (question || count >= QUESTIONS_MAX)
+		return question;
+	question = calloc(1, sizeof(*question));
+	if (!question)
+		return NULL;
+	question->place = place;
+	question->depth = depth;
+	question->next = sched->questions;
+	sched->questions = question;
+	if (place->cluster->probed && place->cluster->place == PLACE_ONLINE)
+		send_check(question);
+	else
+		sched_place_look(place);
+	return question;
+}
+
+static void refuse_later(struct sched *sched, struct sched_waiter *waiter, int code)
+{
+	waiter->code = code;
+	waiter->next = sched->refused;
+	sched->refused = waiter;
+	sched_kick(sched);
+}
+
+void sched_check(struct sched *sched, const char *cluster, enum msg_depth depth, int64_t timeout_ms,
+		 sched_answer_fn *fn, void *arg)
+{
+	struct sched_place *place = cluster_find(sched->front->clusters, cluster) ? sched_place_of(sched, cluster) : NULL;
+	struct sched_question *question = place ? ask(sched, place, depth) : NULL;
+	struct sched_waiter *waiter;
+
+	if (!fn)
+		return;
+	waiter = calloc(1, sizeof(*waiter));
+	if (!waiter)
+		front_die("asking about a cluster", ERR_NOMEM);
+	waiter->fn = fn;
+	waiter->arg = arg;
+	waiter->due_ms = timeout_ms == INT64_MAX ? INT64_MAX : clock_running_ms() + timeout_ms;
+	if (!question) {
+		refuse_later(sched, waiter, place ? ERR_BUSY : ERR_NOT_FOUND);
+		return;
+	}
+	waiter->next = question->waiters;
+	question->waiters = waiter;
+	arm(sched);
+}
+
+void sched_question_refuse(struct sched *sched)
+{
+	while (sched->refused) {
+		struct sched_waiter *waiter = sched->refused;
+		struct sched_answer what = {.code = waiter->code};
+
+		sched->refused = waiter->next;
+		waiter->fn(waiter->arg, &what);
+		free(waiter);
+	}
+}
+
+/* Takes the late ones out first: their functions may ask anew. */
+void sched_question_expire(void *arg)
+{
+	struct sched *sched = arg;
+	int64_t now = clock_running_ms();
+
+	for (struct sched_question *q = sched->questions; q; q = q->next) {
+		struct sched_waiter **at = &q->waiters;
+
+		while (*at) {
+			struct sched_waiter *waiter = *at;
+
+			if (waiter->due_ms > now) {
+				at = &waiter->next;
+				continue;
+			}
+			*at = waiter->next;
+			refuse_later(sched, waiter, ERR_TIMEOUT);
+		}
+	}
+	arm(sched);
+}
+
+void sched_question_close(struct sched *sched)
+{
+	struct sched_answer what = {.code = ERR_CLOSED};
+
+	while (sched->questions)
+		answer(sched, sched->questions, &what);
+	for (struct sched_waiter *w = sched->refused; w; w = w->next)
+		w->code = ERR_CLOSED;
+	sched_question_refuse(sched);
+}
+
+void sched_question_probed(struct sched_place *place)
+{
+	for (struct sched_question *q = place->sched->questions; q; q = q->next) {
+		if (q->place == place && !q->tag)
+			send_check(q); /* also when it is not ONLINE: the answer says why */
+	}
+}
+
+static struct sched_question *by_tag(const struct sched *sched, uint32_t tag, const char *cluster)
+{
+	for (struct sched_question *q = sched->questions; q; q = q->next) {
+		if (tag && q->tag == tag && strcmp(q->place->cluster->id, cluster) == 0)
+			return q;
+	}
+	return NULL;
+}
+
+int sched_question_part(struct sched *sched, const struct msg *msg)
+{
+	struct sched_question *question = by_tag(sched, msg->tag, msg->u.checked_part.cluster);
+	struct msg_checked_part *parts;
+
+	if (!question)
+		return 0;
+	if (question->part_count == PARTS_MAX)
+		return ERR_INVALID;
+	parts = sched_grow(question->parts, question->part_count, &question->part_size, sizeof(*parts));
+	if (!parts)
+		return ERR_NOMEM;
+	question->parts = parts;
+	parts[question->part_count++] = msg->u.checked_part;
+	return 0;
+}
+
+static void learn_layout(struct cluster *cluster, const struct msg_checked *checked)
+{
+	cluster->layout_known = true;
+	cluster->layout_ok = checked->ok;
+	outcome_copy(cluster->layout_refusal, sizeof(cluster->layout_refusal), checked->refusal);
+	outcome_copy(cluster->layout_remedy, sizeof(cluster->layout_remedy), checked->remedy);
+	outcome_copy(cluster->backend, sizeof(cluster->backend), checked->backend);
+	outcome_copy(cluster->database, sizeof(cluster->database), checked->database);
+	/* A server that is down now has not lost its version. */
+	if (checked->server[0])
+		outcome_copy(cluster->server, sizeof(cluster->server), checked->server);
+}
+
+static void learn(struct sched *sched, struct sched_place *place, const struct msg_checked *checked)
+{
+	struct cluster *cluster = place->cluster;
+
+	if (checked->place != PLACE_ONLINE) {
+		/* BUSY is what one of our own probes makes it. */
+		if (checked->place != PLACE_BUSY && cluster->probed)
+			sched_place_offline(place, checked->place, checked->refusal, checked->remedy);
+		return;
+	}
+	sched_facts_space(cluster, checked->free_bytes, checked->total_bytes);
+	cluster->space_low = checked->space_low;
+	outcome_copy(cluster->space, sizeof(cluster->space), checked->space);
+	cluster->space_running_ms = clock_running_ms();
+	if (checked->depth == DEPTH_LAYOUT) {
+		learn_layout(cluster, checked);
+		sched_facts_save(sched, cluster, checked);
+	}
+}
+
+int sched_question_checked(struct sched *sched, const struct msg *msg)
+{
+	const struct msg_checked *checked = &msg->u.checked;
+	struct sched_question *question = by_tag(sched, msg->tag, checked->cluster);
+	struct sched_answer what = {.checked = checked};
+
+	if (!question)
+		return 0;
+	if (checked->depth != question->depth)
+		return ERR_INVALID;
+	learn(sched, question->place, checked);
+	what.parts = question->parts;
+	what.part_count = question->part_count;
+	answer(sched, question, &what);
+	arm(sched);
+	return 0;
+}
