@@ -11,9 +11,9 @@ AM_TESTS_ENVIRONMENT = \
 EXTRA_DIST += tests/run-pytest tests/summary tests/tap_plugin.py
 
 # Folders of pytest files, taken whole: a new file in one needs no line here.
-dist_check_SCRIPTS = tests/check-system
-TESTS += tests/check-system
-EXTRA_DIST += tests/system
+dist_check_SCRIPTS = tests/check-scenario tests/check-system
+TESTS += tests/check-scenario tests/check-system
+EXTRA_DIST += tests/scenario tests/system
 
 if HAVE_CMOCKA
 EXTRA_DIST += tests/unit/cmocka_all.h tests/unit/store_fixture.h
@@ -101,6 +101,12 @@ TESTS += tests/unit/test_request
 tests_unit_test_request_SOURCES = tests/unit/test_request.c
 tests_unit_test_request_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_request_LDADD = $(FRONTHTTP_LIBS) libcommon.a $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test_sandbox
+TESTS += tests/unit/test_sandbox
+tests_unit_test_sandbox_SOURCES = tests/unit/test_sandbox.c daemon/front/sandbox.c
+tests_unit_test_sandbox_CPPFLAGS = $(AM_CPPFLAGS) $(SECCOMP_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_sandbox_LDADD = $(SECCOMP_LIBS) $(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/unit/test_schema
 TESTS += tests/unit/test_schema
