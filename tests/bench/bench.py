@@ -1,0 +1,370 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""bench.py [NAME...]: ratios against the bare work and a peer, side by side in one run.
+
+Each benchmark alternates the thing and its limit (A B A B), so that a noisy machine hurts
+both alike; it prints medians and the ratio with its goal. Nothing is asserted: read them.
+Run as root by `make bench` (`make bench BENCH="ack list"` for some).
+"""
+import json
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+
+SRC = os.environ["DBSNAP_SRCDIR"]
+BUILD = os.environ["DBSNAP_BUILDDIR"]
+sys.path.insert(0, os.path.join(SRC, "tests", "system"))
+
+from harness import postgres  # noqa: E402
+from harness.client import UnixConnection  # noqa: E402
+from harness.daemon import Daemon  # noqa: E402
+from harness.disk import Disk, run  # noqa: E402
+from harness.load import Pgbench  # noqa: E402
+from harness.process import eventually  # noqa: E402
+from harness.scratch import Scratch  # noqa: E402
+
+MANY = {"manual_per_day": 10**6, "manual_retained": 10**6, "creates_per_day": 10**6}
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+ROUNDS = 5
+
+
+def tool(name, *args):
+    done = subprocess.run([os.path.join(BUILD, "tests", "bench", name), *map(str, args)],
+                          capture_output=True, text=True, check=True)
+    return json.loads(done.stdout) if done.stdout else None
+
+
+def line(what, value, unit="", goal=None):
+    print(f"  {what:<58} {value:>10.2f} {unit:<3}{'  goal ' + goal if goal else ''}", flush=True)
+
+
+def median(values):
+    return statistics.median(values)
+
+
+class Bed:
+    """What one benchmark uses, and its end."""
+
+    def __init__(self):
+        self.scratch = Scratch()
+        self.programs = self.scratch.copy_programs()
+        self.open = []
+
+    def disk(self, size="4G"):
+        self.open.append(Disk(self.scratch.folder("disk"), "btrfs", size))
+        return self.open[-1]
+
+    def server(self, data_dir):
+        server = postgres.Server(data_dir, self.scratch.folder("pg"))
+        self.open.append(server)
+        server.create()
+        server.start()
+        return server
+
+    def daemon(self, **settings):
+        daemon = Daemon(self.programs, self.scratch.folder("d"), quota=MANY, **settings)
+        self.open.append(daemon)
+        return daemon
+
+    def close(self):
+        for thing in reversed(self.open):
+            thing.close()
+        self.scratch.remove()
+
+
+def fill_files(path, count, size):
+    """count files of size bytes, a thousand a folder."""
+    block = os.urandom(size)
+    for number in range(count):
+        folder = os.path.join(path, str(number // 1000))
+        if number % 1000 == 0:
+            os.mkdir(folder)
+        with open(os.path.join(folder, str(number)), "wb") as file:
+            file.write(block)
+    os.sync()
+
+
+class Caller:
+    """One kept connection: what a program that calls often has."""
+
+    def __init__(self, path):
+        self.connection = UnixConnection(path, 30)
+
+    def call(self, form):
+        self.connection.request("POST", "/", form, FORM)
+        answer = self.connection.getresponse()
+        body = answer.read()
+        assert answer.status == 200, body
+        return body
+
+    def time_us(self, form, count):
+        times = []
+        for _ in range(count):
+            begin = time.monotonic_ns()
+            self.call(form)
+            times.append((time.monotonic_ns() - begin) / 1000)
+        return median(times)
+
+    def close(self):
+        self.connection.close()
+
+
+def bench_ack(bed):
+    """CreateBackup until its answer, against a bare LMDB commit of the same puts.
+
+    The cluster has max_running 1 and its job is held up by nothing; creates pile up behind
+    it. The HTTP round trip of a read is taken off beside it: it is not the commit's.
+    """
+    disk = bed.disk()
+    daemon = bed.daemon(jobs={"max_running": 1})
+    daemon.add_cluster("main", disk.subvolume("data"), database={"type": "none"})
+    daemon.start()
+    caller = Caller(daemon.socket)
+    create, read = "Action=CreateBackup&DBClusterId=main", "Action=DescribeBackupPolicy&DBClusterId=main"
+    caller.time_us(create, 5)
+    acks, reads, bare, syncs = [], [], [], []
+    folder = os.path.join(bed.scratch.folder("lmdb"))
+    for _ in range(ROUNDS):
+        acks.append(caller.time_us(create, 60))
+        reads.append(caller.time_us(read, 60))
+        for name in os.listdir(folder):
+            os.unlink(os.path.join(folder, name))
+        limit = tool("bare_commit", folder, 300)
+        bare.append(limit["commit_us"])
+        syncs.append(limit["fdatasync_us"])
+    line("CreateBackup, request to answer", median(acks), "us")
+    line("a read (HTTP alone)", median(reads), "us")
+    line("bare commit of the same puts", median(bare), "us")
+    line("bare fdatasync", median(syncs), "us")
+    line("ack / bare commit", median([a / b for a, b in zip(acks, bare)]), goal="<= 1.3 (HTTP client in Python included)")
+    line("(ack - read) / bare commit", median([(a - r) / b for a, r, b in zip(acks, reads, bare)]), goal="<= 1.3")
+    caller.close()
+
+
+def cut_once(daemon):
+    """Create to AVAILABLE, seen by the daemon's own records, and the cut itself; ms."""
+    begin = time.monotonic()
+    item = daemon.api.create_and_wait("main")
+    total = (time.monotonic() - begin) * 1000
+    return item, total
+
+
+def bench_create(bed):
+    """Create to AVAILABLE against the sum of its bare parts, at 100 and 100,000 files."""
+    for files in (100, 100000):
+        disk = bed.disk("6G")
+        data = disk.subvolume("data")
+        fill_files(data, files, 1024)
+        bare_dir = disk.path("bare")
+        os.mkdir(bare_dir)
+        daemon = bed.daemon()
+        daemon.add_cluster("main", data, database={"type": "none"})
+        daemon.start()
+        client = [os.path.join(bed.programs, "dbsnap"), "--socket", daemon.socket]
+        totals, cuts, sums, ioctls, waits = [], [], [], [], []
+        for _ in range(ROUNDS * 3):
+            item, total = cut_once(daemon)
+            totals.append(total)
+            cuts.append(float(item["Dbsnap"]["CutMs"]))
+            daemon.api.delete_and_wait("main", item["BackupId"])
+            parts = tool("bare_cut", data, bare_dir, 3)
+            sums.append(parts["sum_us"] / 1000)
+            ioctls.append(parts["cut_us"] / 1000)
+            begin = time.monotonic()
+            done = subprocess.run([*client, "--json", "backup", "create", "main", "--wait"],
+                                  capture_output=True, text=True, cwd="/", check=True)
+            waits.append((time.monotonic() - begin) * 1000)
+            daemon.api.delete_and_wait("main", json.loads(done.stdout)["BackupId"])
+        print(f" {files} files of 1 KiB")
+        line("create to AVAILABLE (polled every few ms)", median(totals), "ms")
+        line("dbsnap backup create --wait, process start included", median(waits), "ms")
+        line("bare parts: intent, flush, cut, manifest, rename", median(sums), "ms")
+        line("create / bare parts", median([a / b for a, b in zip(totals, sums)]), goal="<= 1.5")
+        line("cut ioctl, in a create / bare", median([a / b for a, b in zip(cuts, ioctls)]), goal="<= 1.2")
+        daemon.close()
+        bed.open.remove(daemon)
+
+
+def worst_latency_ms(log_prefix, begin, end):
+    """Longest transaction of pgbench -l that overlaps [begin, end] (wall seconds)."""
+    worst = 0.0
+    folder, prefix = os.path.split(log_prefix)
+    for name in os.listdir(folder):
+        if not re.fullmatch(re.escape(prefix) + r"\.\d+(\.\d+)?", name):
+            continue
+        with open(os.path.join(folder, name), encoding="ascii") as file:
+            for entry in file:
+                fields = entry.split()
+                if len(fields) < 6:
+                    continue
+                ended = int(fields[4]) + int(fields[5]) / 1e6
+                took = int(fields[2]) / 1e6
+                if ended >= begin and ended - took <= end:
+                    worst = max(worst, took * 1000)
+    return worst
+
+
+def bench_stall(bed):
+    """Writers' longest wait around a backup, against a window of the same length before."""
+    disk = bed.disk()
+    server = bed.server(disk.subvolume("pg", postgres.USER))
+    load = Pgbench(server, scale=10)
+    prefix = os.path.join(server.folder, "latency")
+    process = subprocess.Popen(load.argv("-n", "-c", "8", "-j", "2", "-T", "600", "-l",
+                                         f"--log-prefix={prefix}"),
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
+    try:
+        daemon = bed.daemon()
+        daemon.add_server("main", server)
+        daemon.start()
+        windows = []
+        for _ in range(ROUNDS * 2):
+            idle = time.time()
+            eventually(lambda start=idle: time.time() - start > 1.5, 5, "a window without a backup")
+            begin = time.time()
+            item = daemon.api.create_and_wait("main")
+            end = time.time()
+            windows.append((begin, end, float(item["Dbsnap"]["CutMs"])))
+            daemon.api.delete_and_wait("main", item["BackupId"])
+    finally:
+        process.terminate()
+        process.wait()
+    during, before, cuts = [], [], []
+    for begin, end, cut in windows:
+        during.append(worst_latency_ms(prefix, begin, end))
+        before.append(worst_latency_ms(prefix, begin - (end - begin), begin))
+        cuts.append(cut)
+    line("cut under load", median(cuts), "ms")
+    line("longest transaction overlapping a backup", median(during), "ms")
+    line("longest transaction in the same window before", median(before), "ms")
+    line("stall / before", median(during) / max(median(before), 0.001), goal="<= 2")
+
+
+def bench_list(bed):
+    """DescribeBackups of a page of 30 at 10 and at 100,000 records."""
+    form = "Action=DescribeBackups&DBClusterId=main&PageSize=30"
+    disk = bed.disk("1G")
+    data = disk.subvolume("data")
+    callers = []
+    for count in (30, 100000):
+        daemon = bed.daemon()
+        daemon.add_cluster("main", data, database={"type": "none"},
+                           snapshot_dir=disk.path(f"snapshots-{count}"))
+        os.mkdir(daemon.state_dir, 0o700)
+        tool("fill_store", daemon.state_dir, "main", count)
+        run("chown", "-R", "dbsnap:dbsnap", daemon.state_dir)
+        begin = time.monotonic()
+        daemon.start(timeout=120)
+        line(f"start with {count} records", (time.monotonic() - begin) * 1000, "ms")
+        callers.append(Caller(daemon.socket))
+    small, large = [], []
+    for _ in range(ROUNDS * 2):
+        small.append(callers[0].time_us(form, 100))
+        large.append(callers[1].time_us(form, 100))
+    line("a page of 30 of 30 records", median(small), "us")
+    line("a page of 30 of 100,000 records", median(large), "us")
+    line("100,000 / 30", median([b / a for a, b in zip(small, large)]), goal="<= 1.5")
+    for caller in callers:
+        caller.close()
+
+
+def status(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        return dict(entry.rstrip("\n").split(":\t", 1) for entry in file if ":\t" in entry)
+
+
+def bench_idle(bed):
+    """Wake-ups while nothing happens, and resident memory of each process."""
+    disk = bed.disk("1G")
+    daemon = bed.daemon()
+    daemon.add_cluster("main", disk.subvolume("data"), database={"type": "none"})
+    daemon.start()
+    daemon.api.create_and_wait("main")
+    daemon.wait_idle()
+    pids = {"engine": daemon.main.pid, "front": daemon.front()}
+    settle = time.monotonic()
+    eventually(lambda: time.monotonic() - settle > 3, 10, "the end of what follows a job")
+
+    def wakeups():
+        return {n: int(status(p)["voluntary_ctxt_switches"]) for n, p in pids.items()}
+    before, begin = wakeups(), time.monotonic()
+    eventually(lambda: time.monotonic() - begin > 10, 20, "ten seconds")
+    after = wakeups()
+    for name, pid in pids.items():
+        line(f"{name}: wake-ups in 10 s", after[name] - before[name], goal="0 (no watchdog here)")
+        line(f"{name}: resident", int(status(pid)["VmRSS"].split()[0]) / 1024, "MB",
+             goal="< 4" if name == "engine" else "< 12")
+        line(f"{name}: resident, private", int(status(pid)["RssAnon"].split()[0]) / 1024, "MB")
+
+
+def bench_peer(bed):
+    """The same work by snapper's and btrfs' own command, where installed."""
+    disk = bed.disk()
+    data = disk.subvolume("data")
+    fill_files(data, 1000, 10000)
+    daemon = bed.daemon()
+    daemon.add_cluster("main", data, database={"type": "none"})
+    daemon.start()
+    client = [os.path.join(bed.programs, "dbsnap"), "--socket", daemon.socket]
+    ours, theirs, lists = [], [], []
+    target = disk.path("peer")
+    for _ in range(ROUNDS * 3):
+        begin = time.monotonic()
+        done = subprocess.run([*client, "--json", "backup", "create", "main", "--wait"],
+                              capture_output=True, text=True, cwd="/", check=True)
+        ours.append((time.monotonic() - begin) * 1000)
+        begin = time.monotonic()
+        run("btrfs", "subvolume", "snapshot", "-r", data, target)
+        theirs.append((time.monotonic() - begin) * 1000)
+        run("btrfs", "subvolume", "delete", "-c", target)
+        begin = time.monotonic()
+        subprocess.run([*client, "backup", "list"], capture_output=True, cwd="/", check=True)
+        lists.append((time.monotonic() - begin) * 1000)
+        daemon.api.delete_and_wait("main", json.loads(done.stdout)["BackupId"])
+    line("dbsnap backup create --wait", median(ours), "ms")
+    line("btrfs subvolume snapshot -r", median(theirs), "ms")
+    line("ratio", median([a / b for a, b in zip(ours, theirs)]))
+    line("dbsnap backup list", median(lists), "ms")
+    if shutil.which("snapper"):
+        peer_snapper(bed, data, median(ours))
+
+
+def peer_snapper(bed, data, ours):
+    run("snapper", "--no-dbus", "-c", "dbsnapbench", "create-config", data)
+    try:
+        times = []
+        for _ in range(ROUNDS * 2):
+            begin = time.monotonic()
+            run("snapper", "--no-dbus", "-c", "dbsnapbench", "create")
+            times.append((time.monotonic() - begin) * 1000)
+        line("snapper --no-dbus create", median(times), "ms")
+        line("dbsnap / snapper", ours / median(times), goal="<= 1.0")
+    finally:
+        run("snapper", "--no-dbus", "-c", "dbsnapbench", "delete-config")
+
+
+BENCHES = {"ack": bench_ack, "create": bench_create, "stall": bench_stall, "list": bench_list,
+           "idle": bench_idle, "peer": bench_peer}
+
+
+def main(names):
+    if os.geteuid() != 0:
+        sys.exit("bench.py needs root: it mounts btrfs on a loop device")
+    unknown = set(names) - set(BENCHES)
+    if unknown:
+        sys.exit(f"no such benchmark: {', '.join(sorted(unknown))}; there are {', '.join(BENCHES)}")
+    for name in names or BENCHES:
+        print(f"{name}: {BENCHES[name].__doc__.splitlines()[0]}", flush=True)
+        bed = Bed()
+        try:
+            BENCHES[name](bed)
+        finally:
+            bed.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
