@@ -138,3 +138,4 @@ tests_unit_test_token_SOURCES = tests/unit/test_token.c
 tests_unit_test_token_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_token_LDADD = $(STORE_LIBS) $(CMOCKA_LIBS)
 endif
+include tests/bench/local.mk
