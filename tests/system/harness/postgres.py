@@ -99,7 +99,8 @@ class Server:
         with open(os.path.join(self.data_dir, "postmaster.pid"), encoding="utf-8") as file:
             lines = file.read().split("\n")
         self.main = Pid(int(lines[0]))
-        self.sockets = lines[4]
+        # A clone says ".": its own folder.
+        self.sockets = os.path.normpath(os.path.join(self.data_dir, lines[4]))
 
     def stop(self, mode="fast"):
         if self.main:
