@@ -15,6 +15,11 @@ dist_check_SCRIPTS = tests/check-scenario tests/check-system
 TESTS += tests/check-scenario tests/check-system
 EXTRA_DIST += tests/scenario tests/system
 
+# The engine's PostgreSQL and btrfs parts as a program, for tests/system.
+check_PROGRAMS += tests/pg_driver
+tests_pg_driver_SOURCES = tests/pg_driver.c
+tests_pg_driver_LDADD = libengine.a libcommon.a $(BTRFSUTIL_LIBS) $(YAML_LIBS) $(SYSTEMD_LIBS)
+
 if HAVE_CMOCKA
 EXTRA_DIST += tests/unit/cmocka_all.h tests/unit/store_fixture.h
 

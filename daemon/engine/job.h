@@ -44,7 +44,8 @@ struct worker_job {
 	bool as_root;         /* else every process is the caller's own */
 	pid_t pid;            /* of the worker: what its children die with */
 	int link;             /* to the engine */
-	int data_fd;          /* the cluster's data_dir, O_PATH-free, read-only; -1 before job_open_source() */
+	int data_fd;          /* the cluster's data_dir, open for reading; -1 before job_open_source() */
+	int lock_fd;          /* the place's marker with its lock, which every walker keeps open; -1 before place_open() */
 	struct proc_identity identity; /* the database's user; valid with data_fd */
 	int64_t deadline_ms;  /* running time at which the engine kills this worker; 0: none */
 	bool cancelled;

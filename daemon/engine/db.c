@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Which database a manifest means. */
+#include "daemon/engine/db.h"
+
+#include <stddef.h>
+#include <string.h>
+
+const struct db_ops *db_find(const char *name)
+{
+	static const struct db_ops *const all[] = {&db_postgresql, &db_none};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		if (strcmp(all[i]->name, name) == 0)
+			return all[i];
+	}
+	return NULL;
+}

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * PostgreSQL around an atomic cut. Running: flush the WAL, cut, recover the
+ * image as after a crash (no backup API: an atomic image needs none). Stopped:
+ * cut, and prove that nobody began to write. Everything unsafe is refused here.
+ */
+#include "daemon/engine/db_postgresql.h"
+
+#include "common/err.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct db_postgresql *own(struct db *db)
+{
+	return (struct db_postgresql *)db;
+}
+
+static void close_postgresql(struct db *db)
+{
+	struct db_postgresql *pg = own(db);
+
+	if (!pg)
+		return;
+	session_end(pg->session);
+	server_let_go(&pg->server);
+	free(pg);
+}
+
+static int refuse_control(const struct pg_tree *tree, const char *where, struct pg_control *control,
+			  struct reason *why)
+{
+	int error = pg_control_parse(tree->control, tree->control_size, control);
+
+	if (tree->control_size == 0)
+		return reason_set(why, ERR_LAYOUT, "correct data_dir, or set database.type",
+				  "%s holds no PostgreSQL database (no global/pg_control)", where);
+	if (error == ERR_VERSION || tree->major < 13 || tree->major > 17)
+		return reason_set(why, ERR_UNSUPPORTED, NULL,
+				  "%s is of PostgreSQL %u: this release knows 13 to 17", where, tree->major);
+	if (error < 0)
+		return reason_set(why, ERR_CORRUPT, "look at it with pg_controldata",
+				  "%s/global/pg_control is damaged", where);
+	return 0;
+}
+
+static int refuse_links(const struct worker_job *job, const struct pg_tree *tree, struct reason *why)
+{
+	static const char wait_for_it[] = "several subvolumes or file systems are not built yet: move it back into the "
+					  "data directory";
+
+	if (tree->wal == PG_THING_LINK)
+		return reason_set(why, ERR_LAYOUT, wait_for_it,
+				  "pg_wal is a link to %s: its WAL would not be in the snapshot", tree->wal_target);
+	if (tree->wal != PG_THING_FOLDER)
+		return reason_set(why, ERR_LAYOUT, NULL, "%s/pg_wal is no folder", job->cluster->data_dir);
+	if (tree->tablespace[0])
+		return reason_set(why, ERR_LAYOUT, "move its tables back (ALTER TABLE ... SET TABLESPACE pg_default) and "
+				  "drop it; tablespaces are not built yet",
+				  "there is a tablespace, which a snapshot would leave out: pg_tblspc/%s",
+				  tree->tablespace);
+	if (tree->link[0])
+		return reason_set(why, ERR_LAYOUT, "replace the link by what it leads to",
+				  "part of the database is a link out of it: %s", tree->link);
+	return 0;
+}
+
+static int look_at_source(struct db_postgresql *pg, struct reason *why)
+{
+	struct worker_job *job = pg->job;
+	int error = pg_inspect(job, job->data_fd, 0, &pg->tree, why);
+
+	if (error == 0)
+		error = refuse_control(&pg->tree, job->cluster->data_dir, &pg->control, why);
+	return error < 0 ? error : refuse_links(job, &pg->tree, why);
+}
+
+static void add_wal_part(const struct worker_job *job, struct layout *layout)
+{
+	char path[MSG_PATH_SIZE + 8];
+	struct layout_part *part;
+
+	snprintf(path, sizeof(path), "%s/pg_wal", job->cluster->data_dir);
+	part = layout_add_part(layout, "wal", path);
+	if (!part)
+		return;
+	/* A folder of the subvolume: refuse_links() and the backend have seen to that. */
+	memcpy(part->device, layout->parts[0].device, sizeof(part->device));
+	memcpy(part->file_system, layout->parts[0].file_system, sizeof(part->file_system));
+	memcpy(part->fs_uuid, layout->parts[0].fs_uuid, sizeof(part->fs_uuid));
+	memcpy(part->subvolume, layout->parts[0].subvolume, sizeof(part->subvolume));
+	memcpy(part->subvolume_uuid, layout->parts[0].subvolume_uuid, sizeof(part->subvolume_uuid));
+	part->inside = true;
+}
+
+static void set_procedure(struct layout *layout, const char *procedure, const char *promise)
+{
+	snprintf(layout->procedure, sizeof(layout->procedure), "%s", procedure);
+	snprintf(layout->promise, sizeof(layout->promise), "%s", promise);
+}
+
+/* quiesce: none. The image is that of a power cut; what the server had not flushed is not in it. */
+static int open_unasked(struct db_postgresql *pg, struct layout *layout)
+{
+	pg->mode = PG_MODE_UNASKED;
+	set_procedure(layout, "crash", "crash");
+	layout_add_line(layout->weakened, sizeof(layout->weakened),
+			"quiesce is none: commits that the server had not yet written out may be missing");
+	return 0;
+}
+
+static int open_mode(struct db_postgresql *pg, struct layout *layout, struct reason *why)
+{
+	int running;
+
+	if (pg->job->cluster->database.quiesce == CONF_QUIESCE_NONE)
+		return open_unasked(pg, layout);
+	running = pg_connect(pg, layout, why);
+	if (running < 0)
+		return running;
+	pg->mode = running ? PG_MODE_RUNNING : PG_MODE_STOPPED;
+	if (running) {
+		set_procedure(layout, "A", "atomic");
+		return 0;
+	}
+	set_procedure(layout, "G", "stopped");
+	layout_add_line(layout->warnings, sizeof(layout->warnings), "no server runs on the data directory (%s)",
+			pg_control_state_name(pg->control.state));
+	return 0;
+}
+
+static int open_postgresql(struct worker_job *job, struct layout *layout, struct db **ret_db, struct reason *why)
+{
+	struct db_postgresql *pg = calloc(1, sizeof(*pg));
+	int error;
+
+	if (!pg)
+		return reason_set(why, ERR_NOMEM, NULL, "out of memory");
+	pg->base.ops = &db_postgresql;
+	pg->job = job;
+	pg->server = SERVER_NONE;
+	error = look_at_source(pg, why);
+	if (error == 0) {
+		add_wal_part(job, layout);
+		error = open_mode(pg, layout, why);
+	}
+	if (error == 0 && pg->tree.backup_label)
+		error = reason_set(why, ERR_LAYOUT,
+				   "let the restore finish (start the server once), or end the backup that made it",
+				   "%s holds a backup_label: a restore that has not finished, or an exclusive backup",
+				   job->cluster->data_dir);
+	if (error < 0)
+		close_postgresql(&pg->base);
+	else
+		*ret_db = &pg->base;
+	return error;
+}
+
+static int before(struct db *db, struct db_position *ret_position, struct reason *why)
+{
+	struct db_postgresql *pg = own(db);
+	struct db_position position = {0};
+	int error = pg->mode == PG_MODE_RUNNING ? pg_flush(pg, why) : 0;
+
+	if (error < 0)
+		return error;
+	if (pg->floor)
+		ask_format_lsn(pg->floor, position.floor);
+	snprintf(position.system_identifier, sizeof(position.system_identifier), "%" PRIu64,
+		 pg->control.system_identifier);
+	*ret_position = position;
+	return 0;
+}
+
+/* Nobody serves it: has somebody begun to? */
+static int check_still_stopped(struct db_postgresql *pg, struct reason *why)
+{
+	struct pg_tree now;
+	int error = pg_refuse_served(pg->job, why);
+
+	if (error == 0)
+		error = pg_inspect(pg->job, pg->job->data_fd, 0, &now, why);
+	if (error == 0 && !pg_stamp_equal(&pg->tree.stamp, &now.stamp))
+		error = reason_set(why, ERR_STATE, NULL, "the database was written to during the backup");
+	if (error < 0)
+		why->retry = true;
+	return error;
+}
+
+static int after(struct db *db, struct db_position *position, struct reason *why)
+{
+	struct db_postgresql *pg = own(db);
+
+	(void)position;
+	if (pg->mode == PG_MODE_STOPPED)
+		return check_still_stopped(pg, why);
+	if (pg->mode == PG_MODE_RUNNING && !server_is_alive(&pg->server))
+		return reason_set_retry(why, ERR_STATE, NULL, "the server was restarted during the backup");
+	return 0;
+}
+
+static int refuse_image(const struct db_postgresql *pg, const struct pg_tree *image,
+			const struct pg_control *control, struct reason *why)
+{
+	if (control->system_identifier != pg->control.system_identifier)
+		return reason_set_retry(why, ERR_MISMATCH, NULL,
+					"the snapshot is of another database: its system identifier is %" PRIu64
+					", not %" PRIu64,
+					control->system_identifier, pg->control.system_identifier);
+	if (image->backup_label)
+		return reason_set_retry(why, ERR_LAYOUT, "let the restore or the exclusive backup finish",
+					"there is a backup_label in the snapshot");
+	if (!image->redo_segment)
+		return reason_set_retry(why, ERR_LAYOUT,
+					"a server that restores WAL from an archive keeps too little of it: let it stream",
+					"the WAL that recovery would begin with is not in the snapshot");
+	if (pg->mode == PG_MODE_RUNNING && !pg->facts.in_recovery && !image->floor_segment)
+		return reason_set_retry(why, ERR_LAYOUT, NULL, "the WAL flushed before the cut is not in the snapshot");
+	return refuse_links(pg->job, image, why);
+}
+
+static int check_image(struct db *db, int image_fd, struct db_position *position, struct reason *why)
+{
+	struct db_postgresql *pg = own(db);
+	struct pg_tree image;
+	struct pg_control control;
+	char lsn[ASK_LSN_SIZE];
+	int error = pg_inspect(pg->job, image_fd, pg->floor, &image, why);
+
+	if (error == 0)
+		error = refuse_control(&image, "the snapshot", &control, why);
+	if (error == 0)
+		error = refuse_image(pg, &image, &control, why);
+	if (error < 0)
+		return error;
+	ask_format_lsn(pg->floor ? pg->floor : control.checkpoint, lsn);
+	snprintf(position->position, sizeof(position->position), "LSN %s, timeline %" PRIu32, lsn, control.timeline);
+	return 0;
+}
+
+static int save_config(struct db *db, int config_fd, struct reason *why)
+{
+	return pg_save_config(own(db), config_fd, why);
+}
+
+const struct db_ops db_postgresql = {
+	.name = "postgresql",
+	.open = open_postgresql,
+	.before = before,
+	.after = after,
+	.check_image = check_image,
+	.save_config = save_config,
+	.close = close_postgresql,
+	.make_clone = pg_make_clone,
+};

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Brings backend and database together: what a cluster is, where it lies, and
+ * whether this release can cut it.
+ */
+#include "daemon/engine/layout.h"
+
+#include "common/err.h"
+#include "daemon/engine/db.h"
+#include "daemon/engine/mounts.h"
+#include "daemon/engine/pg_inspect.h"
+#include "daemon/engine/volume.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+void layout_add_line(char *lines, size_t size, const char *format, ...)
+{
+	char line[MSG_TEXT_SIZE];
+	size_t used = strlen(lines);
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	if (used + strlen(line) + 2 <= size)
+		snprintf(lines + used, size - used, "%s%s", used ? "\n" : "", line);
+}
+
+struct layout_part *layout_add_part(struct layout *layout, const char *role, const char *path)
+{
+	struct layout_part *part;
+
+	if (layout->part_count >= LAYOUT_PARTS_MAX)
+		return NULL;
+	part = &layout->parts[layout->part_count++];
+	*part = (struct layout_part){0};
+	snprintf(part->role, sizeof(part->role), "%s", role);
+	snprintf(part->path, sizeof(part->path), "%s", path);
+	return part;
+}
+
+/* What cannot be found out stays empty: the part is for people and for the manifest. */
+static void describe(struct layout_part *part, int fd)
+{
+	struct snap_identity identity;
+	struct volume volume;
+	struct reason ignored;
+
+	if (volume_of(fd, &volume) < 0)
+		return;
+	volume_format_device(volume.device, part->device);
+	snprintf(part->file_system, sizeof(part->file_system), "%s", volume.name);
+	memcpy(part->fs_uuid, volume.uuid, sizeof(part->fs_uuid));
+	if (volume_is_btrfs(&volume) && snap_btrfs.identify(fd, &identity, &ignored) == 0) {
+		snprintf(part->subvolume, sizeof(part->subvolume), "id %" PRIu64, identity.id);
+		memcpy(part->subvolume_uuid, identity.uuid, sizeof(part->subvolume_uuid));
+	}
+}
+
+static void add_known_parts(const struct worker_job *job, int snapshot_fd, const char *snapshot_dir,
+			    struct layout *layout)
+{
+	struct layout_part *part = layout_add_part(layout, "data", job->cluster->data_dir);
+
+	if (part) {
+		describe(part, job->data_fd);
+		part->inside = true;
+	}
+	part = snapshot_fd >= 0 ? layout_add_part(layout, "snapshots", snapshot_dir) : NULL;
+	if (part)
+		describe(part, snapshot_fd);
+}
+
+static int find_database(struct worker_job *job, const struct db_ops **ret_ops, struct reason *why)
+{
+	struct pg_tree tree;
+	int error = pg_inspect(job, job->data_fd, 0, &tree, why);
+
+	if (error < 0)
+		return error;
+	if (tree.major && tree.control_size) {
+		*ret_ops = &db_postgresql;
+		return 0;
+	}
+	if (tree.mariadb)
+		return reason_set(why, ERR_UNSUPPORTED, NULL, "%s holds a MariaDB: that is not built yet",
+				  job->cluster->data_dir);
+	return reason_set(why, ERR_LAYOUT, "correct data_dir; for files of another kind set database.type: none",
+			  "%s holds no database (no PG_VERSION with global/pg_control, no ibdata1)",
+			  job->cluster->data_dir);
+}
+
+static int choose_database(struct worker_job *job, const struct db_ops **ret_ops, struct reason *why)
+{
+	switch (job->cluster->database.type) {
+	case CONF_DATABASE_NONE:
+		*ret_ops = &db_none;
+		return 0;
+	case CONF_DATABASE_POSTGRESQL:
+		*ret_ops = &db_postgresql;
+		return 0;
+	case CONF_DATABASE_MARIADB:
+		return reason_set(why, ERR_UNSUPPORTED, NULL, "database.type mariadb is not built yet");
+	case CONF_DATABASE_AUTO:
+		break;
+	}
+	return find_database(job, ret_ops, why);
+}
+
+static int refuse_mounts(const struct worker_job *job, struct reason *why)
+{
+	char point[MSG_PATH_SIZE / 2];
+	int found = mounts_below("/proc/self/mountinfo", job->cluster->data_dir, point, sizeof(point));
+
+	if (found < 0)
+		return reason_set(why, found, NULL, "cannot see what is mounted: %s", err_text(found));
+	if (found == 0)
+		return 0;
+	return reason_set(why, ERR_LAYOUT, "move what is mounted there out of the data directory",
+			  "%s is mounted inside the data directory: a snapshot would leave it out", point);
+}
+
+int layout_examine(struct worker_job *job, int snapshot_fd, const char *snapshot_dir, struct layout *ret_layout,
+		   struct db **ret_db, struct reason *why)
+{
+	struct layout *layout = ret_layout;
+	int error;
+
+	*layout = (struct layout){0};
+	add_known_parts(job, snapshot_fd, snapshot_dir, layout);
+	error = choose_database(job, &layout->db, why);
+	if (error == 0)
+		error = snap_choose(job->cluster->backend, job->data_fd, snapshot_fd, &layout->snap, why);
+	if (error == 0)
+		error = refuse_mounts(job, why);
+	return error < 0 ? error : layout->db->open(job, layout, ret_db, why);
+}
+
+int layout_check_again(struct worker_job *job, const struct layout *layout, struct reason *why)
+{
+	int error = layout->snap->probe(job->data_fd, -1, why);
+
+	return error < 0 ? error : refuse_mounts(job, why);
+}

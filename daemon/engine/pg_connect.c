@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * From conninfo to a session with the right server. Each way in which that fails
+ * has its own sentence and its remedy: this is what an administrator reads first.
+ */
+#include "daemon/engine/db_postgresql.h"
+
+#include "common/err.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+enum {
+	CONNECT_MS = 10000, /* a healthy server takes a few milliseconds */
+	MARGIN_MS = 2000,   /* the helper's own deadline comes first: its word is better */
+	FACTS_MS = 30000,
+	FLUSH_MS = 60000
+};
+
+static const char program[] = "dbsnapd-helper-postgresql";
+
+static const char role_remedy[] =
+	"as a superuser of it: CREATE ROLE dbsnap LOGIN; GRANT pg_read_all_settings TO dbsnap; and let database.user be "
+	"that role: \"local all dbsnap peer map=dbsnap\" in pg_hba.conf, \"dbsnap USER dbsnap\" in pg_ident.conf, "
+	"pg_reload_conf(), and user=dbsnap in database.conninfo; or use a role that may log in already";
+
+static const char grant_remedy[] = "as a superuser of it: GRANT pg_read_all_settings TO the role of database.conninfo; and "
+				   "EXECUTE on pg_control_system() if that was revoked";
+
+int pg_refuse_served(const struct worker_job *job, struct reason *why)
+{
+	char who[128];
+	int found = server_search(job, "postgres", who, sizeof(who), why);
+
+	if (found < 0)
+		return found;
+	if (found == 0)
+		return 0;
+	return reason_set(why, ERR_BUSY,
+			  "correct database.conninfo (its folder is the server's unix_socket_directories, its port the "
+			  "server's), or stop what works there",
+			  "nothing answers at conninfo \"%.200s\", but %s works in %s", job->cluster->database.conninfo,
+			  who, job->cluster->data_dir);
+}
+
+static int refuse_answer(const struct db_postgresql *pg, const struct ask_answer *answer, struct reason *why)
+{
+	const char *conninfo = pg->job->cluster->database.conninfo;
+
+	switch (answer->outcome) {
+	case ASK_REJECTED:
+		return reason_set(why, ERR_DATABASE, role_remedy, "the server does not let us in: %s", answer->text);
+	case ASK_FORBIDDEN:
+		return reason_set(why, ERR_DATABASE, grant_remedy, "the server forbids it: %s", answer->text);
+	case ASK_NOT_READY:
+		return reason_set_retry(why, ERR_DATABASE, "wait until the server has started", "%s", answer->text);
+	case ASK_CROWDED:
+		return reason_set_retry(why, ERR_DATABASE, "raise max_connections, or end some sessions", "%s",
+					answer->text);
+	case ASK_NO_SERVER:
+		return reason_set_retry(why, ERR_DATABASE, "start the server, or correct database.conninfo",
+					"nothing answers at conninfo \"%.200s\"", conninfo);
+	case ASK_LOST:
+		return reason_set_retry(why, ERR_DATABASE, NULL, "the connection to the server was lost: %s",
+					answer->text);
+	case ASK_NONSENSE:
+		return reason_set(why, ERR_DATABASE, "is a PostgreSQL behind database.conninfo?",
+				  "the server answers what no PostgreSQL does: %s", answer->text);
+	default:
+		return reason_set(why, ERR_DATABASE, NULL, "the server refuses: %s", answer->text);
+	}
+}
+
+/* A server that takes the connection and says nothing: who is it, and what does it do? */
+static int refuse_silent(const struct db_postgresql *pg, struct reason *why)
+{
+	char who[128];
+
+	server_describe(session_socket(pg->session), who, sizeof(who));
+	return reason_set_retry(why, ERR_TIMEOUT, "see why it hangs; kill -CONT continues a stopped process",
+				"the server did not answer within %d s: %s", CONNECT_MS / 1000, who);
+}
+
+static int ask(struct db_postgresql *pg, const struct ask_question *question, int timeout_ms,
+	       struct ask_answer *answer, struct reason *why)
+{
+	int error = session_ask(pg->session, question, timeout_ms, answer, why);
+
+	if (error == 0 && answer->outcome != ASK_DONE)
+		return refuse_answer(pg, answer, why);
+	return error;
+}
+
+/* 1: in; 0: nothing listens; or a code. */
+static int reach(struct db_postgresql *pg, struct reason *why)
+{
+	struct ask_question question = {.type = ASK_CONNECT, .timeout_ms = CONNECT_MS};
+	struct ask_answer answer;
+	int error;
+
+	snprintf(question.conninfo, sizeof(question.conninfo), "%s", pg->job->cluster->database.conninfo);
+	error = session_ask(pg->session, &question, CONNECT_MS + MARGIN_MS, &answer, why);
+	if (error == ERR_TIMEOUT)
+		return refuse_silent(pg, why);
+	if (error < 0)
+		return error;
+	if (answer.outcome == ASK_LOST && !answer.sqlstate[0] && session_socket(pg->session) >= 0)
+		return refuse_silent(pg, why);
+	if (answer.outcome == ASK_NO_SERVER)
+		return 0;
+	return answer.outcome == ASK_DONE ? 1 : refuse_answer(pg, &answer, why);
+}
+
+static int refuse_facts(const struct db_postgresql *pg, struct reason *why)
+{
+	const struct ask_facts *facts = &pg->facts;
+
+	if (facts->system_identifier != pg->control.system_identifier)
+		return reason_set(why, ERR_MISMATCH, "correct database.conninfo or data_dir",
+				  "conninfo reaches another cluster: its system identifier is %" PRIu64 ", that of %s is %" PRIu64,
+				  facts->system_identifier, pg->job->cluster->data_dir, pg->control.system_identifier);
+	if (facts->version / 10000 != pg->tree.major)
+		return reason_set(why, ERR_MISMATCH, "correct database.conninfo or data_dir",
+				  "the server says that it is PostgreSQL %" PRIu32 ", its files that they are of %" PRIu32,
+				  facts->version / 10000, pg->tree.major);
+	if (!facts->fsync)
+		return reason_set(why, ERR_LAYOUT, "set fsync = on and reload the server",
+				  "fsync is off: a cut of this server may not start");
+	if (facts->tablespaces > 0)
+		return reason_set(why, ERR_LAYOUT, "move its tables back (ALTER TABLE ... SET TABLESPACE pg_default) and "
+				  "drop it; tablespaces are not built yet",
+				  "there is a tablespace, which a snapshot would leave out: %s", facts->tablespace);
+	return 0;
+}
+
+static void describe(const struct db_postgresql *pg, struct layout *layout)
+{
+	snprintf(layout->server, sizeof(layout->server), "PostgreSQL %.40s", pg->facts.version_text);
+	if (!pg->facts.full_page_writes) {
+		layout_add_line(layout->warnings, sizeof(layout->warnings),
+				"full_page_writes is off: turn it on unless the disk never tears a page");
+		layout_add_line(layout->weakened, sizeof(layout->weakened),
+				"full_page_writes was off: a page torn at the cut would not be repaired");
+	}
+	if (pg->facts.in_recovery)
+		layout_add_line(layout->warnings, sizeof(layout->warnings),
+				"the server is a standby: the backup has what it had replayed");
+}
+
+static int learn(struct db_postgresql *pg, struct layout *layout, struct reason *why)
+{
+	struct ask_question question = {.type = ASK_FACTS};
+	struct ask_answer answer;
+	int error = server_hold(pg->job, session_socket(pg->session), &pg->server, why);
+
+	if (error == 0)
+		error = ask(pg, &question, FACTS_MS, &answer, why);
+	if (error < 0)
+		return error;
+	pg->facts = answer.facts;
+	describe(pg, layout);
+	return refuse_facts(pg, why);
+}
+
+int pg_connect(struct db_postgresql *pg, struct layout *layout, struct reason *why)
+{
+	int reached, error = session_start(pg->job, program, &pg->session, why);
+
+	if (error < 0)
+		return error;
+	reached = reach(pg, why);
+	if (reached < 0)
+		return reached;
+	if (reached == 0) {
+		pg->session = session_end(pg->session);
+		return pg_refuse_served(pg->job, why);
+	}
+	error = learn(pg, layout, why);
+	return error < 0 ? error : 1;
+}
+
+int pg_flush(struct db_postgresql *pg, struct reason *why)
+{
+	struct ask_question question = {.type = ASK_FLUSH, .backup = pg->job->order.backup};
+	struct ask_answer answer;
+	int error = ask(pg, &question, FLUSH_MS, &answer, why);
+
+	if (error == 0)
+		pg->floor = answer.lsn;
+	return error;
+}

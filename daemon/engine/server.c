@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Who serves a data directory. The one difficulty is that a process number may
+ * be another process a moment later: everything is read below one descriptor
+ * of /proc/PID, and the pidfd is looked at once more afterwards.
+ */
+#include "daemon/engine/server.h"
+
+#include "common/err.h"
+#include "common/scope.h"
+#include "daemon/engine/mounts.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static int open_process(pid_t pid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+	return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* A small file of /proc/PID as a string. False: gone, or not for us. */
+static bool read_file(int proc_fd, const char *name, char *text, size_t size)
+{
+	scope_close int fd = openat(proc_fd, name, O_RDONLY | O_CLOEXEC);
+	ssize_t got = fd < 0 ? -1 : read(fd, text, size - 1);
+
+	text[got < 0 ? 0 : got] = '\0';
+	return got >= 0;
+}
+
+static bool is_alive(int pidfd)
+{
+	struct pollfd item = {.fd = pidfd, .events = POLLIN};
+
+	return poll(&item, 1, 0) == 0;
+}
+
+bool server_is_alive(const struct server *server)
+{
+	return server->pidfd >= 0 && is_alive(server->pidfd);
+}
+
+void server_let_go(struct server *server)
+{
+	if (server->pidfd >= 0)
+		close(server->pidfd);
+	*server = SERVER_NONE;
+}
+
+static void read_name(int proc_fd, char name[static 32])
+{
+	if (!read_file(proc_fd, "comm", name, 32))
+		snprintf(name, 32, "?");
+	name[strcspn(name, "\n")] = '\0';
+	for (char *c = name; *c; c++) {
+		if (!isprint((unsigned char)*c))
+			*c = '?';
+	}
+}
+
+static char read_state(int proc_fd)
+{
+	char text[512];
+	const char *end;
+
+	/* "123 (name) S ...": the name may hold anything, so from its last parenthesis. */
+	if (!read_file(proc_fd, "stat", text, sizeof(text)))
+		return '?';
+	end = strrchr(text, ')');
+	return end && end[1] == ' ' ? end[2] : '?';
+}
+
+static const char *state_text(char state)
+{
+	switch (state) {
+	case 'T':
+		return "which is stopped (SIGSTOP)";
+	case 't':
+		return "which is stopped by a debugger";
+	case 'D':
+		return "which waits for a disk that does not answer";
+	case 'Z':
+		return "which has ended";
+	default:
+		return "which runs";
+	}
+}
+
+static bool peer_of(int socket_fd, struct ucred *peer)
+{
+	socklen_t size = sizeof(*peer);
+
+	return getsockopt(socket_fd, SOL_SOCKET, SO_PEERCRED, peer, &size) == 0 && peer->pid > 0;
+}
+
+void server_describe(int socket_fd, char *text, size_t size)
+{
+	struct ucred peer;
+	scope_close int proc_fd = -1;
+	char name[32];
+
+	snprintf(text, size, "the server");
+	if (!peer_of(socket_fd, &peer))
+		return;
+	proc_fd = open_process(peer.pid);
+	if (proc_fd < 0)
+		return;
+	read_name(proc_fd, name);
+	snprintf(text, size, "process %d (%s), %s", (int)peer.pid, name, state_text(read_state(proc_fd)));
+}
+
+static bool has_uid(int proc_fd, uid_t uid)
+{
+	char text[4096], *line;
+	unsigned real, effective;
+
+	if (!read_file(proc_fd, "status", text, sizeof(text)))
+		return false;
+	line = strstr(text, "\nUid:");
+	return line && sscanf(line, "\nUid: %u %u", &real, &effective) == 2 && real == uid && effective == uid;
+}
+
+static int check_folder(const struct worker_job *job, int proc_fd, pid_t pid, struct reason *why)
+{
+	char path[MSG_PATH_SIZE / 2] = "an unknown folder";
+	struct stat source, works;
+	ssize_t length;
+
+	if (fstat(job->data_fd, &source) < 0 || fstatat(proc_fd, "cwd", &works, 0) < 0)
+		return reason_set_errno(why, errno, "cannot tell which folder the server (process %d) works in", (int)pid);
+	if (source.st_dev == works.st_dev && source.st_ino == works.st_ino)
+		return 0;
+	length = readlinkat(proc_fd, "cwd", path, sizeof(path) - 1);
+	if (length > 0)
+		path[length] = '\0';
+	return reason_set(why, ERR_MISMATCH, "correct database.conninfo or data_dir in the cluster's file",
+			  "conninfo reaches another server: process %d, whose data directory is %s, not %s", (int)pid, path,
+			  job->cluster->data_dir);
+}
+
+/*
+ * The server may live in a mount namespace of its own, and under systemd this daemon does. What matters is
+ * that it sees the same files: its working directory is ours by device and inode, and nothing is mounted below it there.
+ */
+static int check_mounts(int proc_fd, pid_t pid, struct reason *why)
+{
+	char path[MSG_PATH_SIZE], point[MSG_PATH_SIZE / 2], mountinfo[64];
+	ssize_t length = readlinkat(proc_fd, "cwd", path, sizeof(path) - 1);
+	int found;
+
+	if (length <= 0)
+		return reason_set_errno(why, errno, "cannot tell which folder the server (process %d) works in", (int)pid);
+	path[length] = '\0';
+	snprintf(mountinfo, sizeof(mountinfo), "/proc/%d/mountinfo", (int)pid);
+	found = mounts_below(mountinfo, path, point, sizeof(point));
+	if (found < 0)
+		return reason_set(why, found, NULL, "cannot see what is mounted where the server (process %d) runs: %s",
+				  (int)pid, err_text(found));
+	if (found == 0)
+		return 0;
+	return reason_set(why, ERR_LAYOUT, "move what is mounted there out of the data directory",
+			  "where the server (process %d) runs, %s is mounted inside its data directory", (int)pid, point);
+}
+
+static int check_process(const struct worker_job *job, int proc_fd, const struct ucred *peer, struct reason *why)
+{
+	int error;
+
+	if (peer->uid != job->identity.uid || !has_uid(proc_fd, job->identity.uid))
+		return reason_set(why, ERR_MISMATCH, "set database.user to the user that runs the server",
+				  "the server (process %d) is run by uid %u, not by database.user (uid %u)",
+				  (int)peer->pid, (unsigned)peer->uid, (unsigned)job->identity.uid);
+	error = check_folder(job, proc_fd, peer->pid, why);
+	return error < 0 ? error : check_mounts(proc_fd, peer->pid, why);
+}
+
+int server_hold(const struct worker_job *job, int socket_fd, struct server *ret_server, struct reason *why)
+{
+	scope_close int pidfd = -1, proc_fd = -1;
+	struct ucred peer;
+	int error;
+
+	if (!peer_of(socket_fd, &peer))
+		return reason_set(why, ERR_MISMATCH, "run the server on this machine, in sight of this daemon",
+				  "the kernel does not tell which process is behind the database's socket");
+	pidfd = (int)syscall(SYS_pidfd_open, peer.pid, 0);
+	proc_fd = open_process(peer.pid);
+	if (pidfd < 0 || proc_fd < 0)
+		return reason_set_retry(why, ERR_NOT_FOUND, NULL, "the server (process %d) has just ended",
+					(int)peer.pid);
+	error = check_process(job, proc_fd, &peer, why);
+	if (!is_alive(pidfd))
+		return reason_set_retry(why, ERR_NOT_FOUND, NULL, "the server (process %d) has just ended",
+					(int)peer.pid);
+	if (error == 0)
+		*ret_server = (struct server){.pid = peer.pid, .pidfd = scope_take_fd(pidfd)};
+	return error;
+}
+
+struct search {
+	const struct worker_job *job;
+	const char *program;
+	struct stat source; /* data_dir */
+	struct stat self;   /* our own executable: other workers are not meant */
+};
+
+static bool is_program(int proc_fd, const char *program)
+{
+	char path[MSG_PATH_SIZE];
+	ssize_t length = readlinkat(proc_fd, "exe", path, sizeof(path) - 1);
+	const char *base;
+
+	if (length <= 0)
+		return false;
+	path[length] = '\0';
+	base = strrchr(path, '/');
+	/* An upgrade while it runs: "postgres (deleted)". */
+	return base && strncmp(base + 1, program, strlen(program)) == 0 && strchr(" ", base[1 + strlen(program)]);
+}
+
+static bool works_there(const struct search *search, int proc_fd)
+{
+	struct stat cwd;
+
+	return fstatat(proc_fd, "cwd", &cwd, 0) == 0 && cwd.st_dev == search->source.st_dev &&
+	       cwd.st_ino == search->source.st_ino && is_program(proc_fd, search->program);
+}
+
+static bool is_for_writing(int proc_fd, const char *number)
+{
+	char path[64], text[512], *line;
+
+	snprintf(path, sizeof(path), "fdinfo/%.20s", number);
+	if (!read_file(proc_fd, path, text, sizeof(text)))
+		return false;
+	line = strstr(text, "flags:");
+	return line && (strtoul(line + 6, NULL, 8) & O_ACCMODE) != O_RDONLY;
+}
+
+static void scope_closedir_p(DIR **dir)
+{
+	if (*dir)
+		closedir(*dir);
+}
+
+/* Does it hold a regular file of that device open for writing? */
+static bool writes_there(const struct search *search, int proc_fd)
+{
+	int fd = openat(proc_fd, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	__attribute__((cleanup(scope_closedir_p))) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *item;
+	struct stat st;
+
+	while (dir && (item = readdir(dir)) != NULL) {
+		if (isdigit((unsigned char)item->d_name[0]) && fstatat(fd, item->d_name, &st, 0) == 0 &&
+		    S_ISREG(st.st_mode) && st.st_dev == search->source.st_dev && is_for_writing(proc_fd, item->d_name))
+			return true;
+	}
+	return false;
+}
+
+static bool is_ours(const struct search *search, int proc_fd)
+{
+	struct stat exe;
+
+	return fstatat(proc_fd, "exe", &exe, 0) == 0 && exe.st_dev == search->self.st_dev &&
+	       exe.st_ino == search->self.st_ino;
+}
+
+/* Is pid one that works there? Then text says so. */
+static bool judge(const struct search *search, const char *pid, char *text, size_t size)
+{
+	char path[64], name[32];
+	scope_close int proc_fd = -1;
+
+	snprintf(path, sizeof(path), "/proc/%.20s", pid);
+	proc_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (proc_fd < 0 || is_ours(search, proc_fd))
+		return false;
+	if (!works_there(search, proc_fd) && !writes_there(search, proc_fd))
+		return false;
+	read_name(proc_fd, name);
+	snprintf(text, size, "process %.20s (%s), %s", pid, name, state_text(read_state(proc_fd)));
+	return true;
+}
+
+int server_search(const struct worker_job *job, const char *program, char *text, size_t size, struct reason *why)
+{
+	__attribute__((cleanup(scope_closedir_p))) DIR *proc = opendir("/proc");
+	struct search search = {.job = job, .program = program};
+	struct dirent *item;
+
+	if (!proc || fstat(job->data_fd, &search.source) < 0 || stat("/proc/self/exe", &search.self) < 0)
+		return reason_set_errno(why, errno, "cannot look through the running processes");
+	while ((item = readdir(proc)) != NULL) {
+		if (isdigit((unsigned char)item->d_name[0]) && judge(&search, item->d_name, text, size))
+			return 1;
+	}
+	return 0;
+}

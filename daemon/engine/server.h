@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The database's main process: found by who is at the other end of its socket,
+ * held by pidfd, never found by a pid file, which the database's user can write.
+ */
+#ifndef DBSNAP_ENGINE_SERVER_H
+#define DBSNAP_ENGINE_SERVER_H
+
+#include "daemon/engine/job.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct server {
+	pid_t pid;
+	int pidfd;
+};
+
+#define SERVER_NONE ((struct server){.pid = 0, .pidfd = -1})
+
+/*
+ * Takes hold of the process at the other end of socket_fd and proves that it serves job's data_dir: it is the
+ * database's user's, its working directory is that folder, nothing is mounted below it where it runs. 0 or a code with why.
+ */
+int server_hold(const struct worker_job *job, int socket_fd, struct server *ret_server, struct reason *why);
+void server_let_go(struct server *server);
+bool server_is_alive(const struct server *server);
+
+/* "process 123 (postgres), which is stopped (SIGSTOP)" of the other end of socket_fd, for messages. */
+void server_describe(int socket_fd, char *text, size_t size);
+
+/*
+ * Looks through all processes for one that works in job's data_dir: a server whose working directory it is,
+ * or anybody who holds a file there open for writing (device says which files those are: a subvolume's own).
+ * 1 with what was found in text, 0 for none, or a code with why.
+ */
+int server_search(const struct worker_job *job, const char *program, char *text, size_t size, struct reason *why);
+
+#endif

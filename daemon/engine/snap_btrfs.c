@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * btrfs: one ioctl is the cut. Subvolumes below another are not part of its
+ * snapshot, so a data directory with such is refused. What a tree contains is
+ * asked by number (ioctls on root references), never by the names in it, which
+ * are the database user's.
+ */
+#include "daemon/engine/snap.h"
+
+#include "common/err.h"
+#include "common/scope.h"
+#include "daemon/engine/volume.h"
+
+#include <btrfsutil.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/btrfs.h>
+#include <linux/btrfs_tree.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+enum { NESTED_MAX = 32 };
+
+/* Where fd was opened, for messages. */
+static void path_of(int fd, char *path, size_t size)
+{
+	char link[64];
+	ssize_t length;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	length = readlink(link, path, size - 1);
+	path[length < 0 ? 0 : length] = '\0';
+}
+
+static int refuse_other_type(int data_fd, const struct volume *volume, struct reason *why)
+{
+	char path[MSG_PATH_SIZE / 2];
+
+	path_of(data_fd, path, sizeof(path));
+	return reason_set(why, ERR_UNSUPPORTED, "move the data directory into a subvolume of a btrfs file system",
+			  "%s lies on %s: this release cuts btrfs only (reflink and copy are not built yet)", path,
+			  volume->name);
+}
+
+static int refuse_plain_folder(int data_fd, struct reason *why)
+{
+	char path[MSG_PATH_SIZE / 2], remedy[MSG_TEXT_SIZE];
+
+	path_of(data_fd, path, sizeof(path));
+	snprintf(remedy, sizeof(remedy),
+		 "stop the server, then: D=%s; btrfs subvolume create $D.new && cp -a --reflink=always $D/. $D.new/ && "
+		 "chown --reference=$D $D.new && chmod --reference=$D $D.new && mv $D $D.old && mv $D.new $D",
+		 path);
+	return reason_set(why, ERR_LAYOUT, remedy,
+			  "%s is a plain folder on btrfs, not a subvolume: there is nothing to snapshot", path);
+}
+
+/* The name of one nested subvolume, from data_fd. "" if the kernel does not tell. */
+static void name_nested(int data_fd, uint64_t directory, uint64_t id, char *name, size_t size)
+{
+	struct btrfs_ioctl_ino_lookup_user_args lookup = {.dirid = directory, .treeid = id};
+
+	name[0] = '\0';
+	if (ioctl(data_fd, BTRFS_IOC_INO_LOOKUP_USER, &lookup) == 0)
+		snprintf(name, size, "%.250s%.250s", lookup.path, lookup.name);
+}
+
+static int refuse_nested(int data_fd, struct reason *why)
+{
+	struct btrfs_ioctl_get_subvol_rootref_args refs = {0};
+	char path[MSG_PATH_SIZE / 4], name[MSG_PATH_SIZE / 2];
+
+	/* EOVERFLOW: more than fit, so there are some. */
+	if (ioctl(data_fd, BTRFS_IOC_GET_SUBVOL_ROOTREF, &refs) < 0 && errno != EOVERFLOW)
+		return reason_set_errno(why, errno, "cannot ask for nested subvolumes");
+	if (refs.num_items == 0)
+		return 0;
+	path_of(data_fd, path, sizeof(path));
+	name_nested(data_fd, refs.rootref[0].dirid, refs.rootref[0].treeid, name, sizeof(name));
+	return reason_set(why, ERR_LAYOUT,
+			  "make it a plain folder (stop the server, move the subvolume away, copy its files back), or "
+			  "move it out of the data directory",
+			  "%s holds the nested subvolume %s, which a snapshot would leave out", path, name);
+}
+
+static int refuse_other_place(const struct volume *volume, int snapshot_fd, struct reason *why)
+{
+	struct volume place;
+	int error = volume_of(snapshot_fd, &place);
+
+	if (error < 0)
+		return reason_set(why, error, NULL, "cannot look at snapshot_dir's file system: %s", err_text(error));
+	if (volume_same(volume, &place))
+		return 0;
+	return reason_set(why, ERR_LAYOUT, "put snapshot_dir on the file system of data_dir",
+			  "snapshot_dir lies on another file system than data_dir: btrfs snapshots cannot");
+}
+
+static int probe(int data_fd, int snapshot_fd, struct reason *why)
+{
+	struct volume volume;
+	int error = volume_of(data_fd, &volume);
+
+	if (error < 0)
+		return reason_set(why, error, NULL, "cannot look at data_dir's file system: %s", err_text(error));
+	if (!volume_is_btrfs(&volume))
+		return refuse_other_type(data_fd, &volume, why);
+	if (btrfs_util_is_subvolume_fd(data_fd) != BTRFS_UTIL_OK)
+		return refuse_plain_folder(data_fd, why);
+	error = refuse_nested(data_fd, why);
+	return error < 0 || snapshot_fd < 0 ? error : refuse_other_place(&volume, snapshot_fd, why);
+}
+
+/* By the ioctl for everybody: the library's way needs CAP_SYS_ADMIN when the caller is root. */
+static int identify(int fd, struct snap_identity *ret_identity, struct reason *why)
+{
+	struct btrfs_ioctl_get_subvol_info_args info = {0};
+	struct snap_identity identity = {0};
+	static const uint8_t none[16];
+
+	if (btrfs_util_is_subvolume_fd(fd) != BTRFS_UTIL_OK)
+		return reason_set(why, ERR_LAYOUT, NULL, "this is not the root of a subvolume");
+	if (ioctl(fd, BTRFS_IOC_GET_SUBVOL_INFO, &info) < 0)
+		return reason_set_errno(why, errno, "cannot ask what this subvolume is");
+	identity.id = info.treeid;
+	identity.read_only = info.flags & BTRFS_ROOT_SUBVOL_RDONLY;
+	uuid_format(info.uuid, identity.uuid);
+	if (memcmp(info.parent_uuid, none, sizeof(none)) != 0)
+		uuid_format(info.parent_uuid, identity.parent);
+	*ret_identity = identity;
+	return 0;
+}
+
+static int flush(int data_fd, struct reason *why)
+{
+	return syncfs(data_fd) < 0 ? reason_set_errno(why, errno, "cannot write out what is dirty") : 0;
+}
+
+/* A folder by one name. Links, other mounts and ".." are refused by the kernel. */
+static int open_below(int parent_fd, const char *name)
+{
+	struct open_how how = {
+		.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV,
+	};
+
+	return (int)syscall(SYS_openat2, parent_fd, name, &how, sizeof(how));
+}
+
+static int snapshot(int source_fd, int parent_fd, const char *name, int flags, struct snap_identity *ret_identity,
+		    struct reason *why)
+{
+	scope_close int fd = -1;
+
+	if (btrfs_util_create_snapshot_fd2(source_fd, parent_fd, name, flags, NULL, NULL) != BTRFS_UTIL_OK)
+		return reason_set_errno(why, errno, "btrfs cannot make the snapshot %s", name);
+	fd = open_below(parent_fd, name);
+	if (fd < 0)
+		return reason_set_errno(why, errno, "cannot open the snapshot %s just made", name);
+	return identify(fd, ret_identity, why);
+}
+
+static int cut(int data_fd, int parent_fd, const char *name, struct snap_identity *ret_identity, struct reason *why)
+{
+	return snapshot(data_fd, parent_fd, name, BTRFS_UTIL_CREATE_SNAPSHOT_READ_ONLY, ret_identity, why);
+}
+
+static int clone(int source_fd, int parent_fd, const char *name, struct snap_identity *ret_identity,
+		 struct reason *why)
+{
+	return snapshot(source_fd, parent_fd, name, 0, ret_identity, why);
+}
+
+/* One subvolume directly below id, by number. 0: *ret_child, which is 0 when there is none. */
+static int first_child(int fd, uint64_t id, uint64_t *ret_child)
+{
+	struct btrfs_ioctl_search_args search = {.key = {.tree_id = BTRFS_ROOT_TREE_OBJECTID,
+							  .min_objectid = id,
+							  .max_objectid = id,
+							  .max_offset = UINT64_MAX,
+							  .max_transid = UINT64_MAX,
+							  .min_type = BTRFS_ROOT_REF_KEY,
+							  .max_type = BTRFS_ROOT_REF_KEY,
+							  .nr_items = 1}};
+	struct btrfs_ioctl_search_header header;
+
+	if (ioctl(fd, BTRFS_IOC_TREE_SEARCH, &search) < 0)
+		return err_from_errno(errno);
+	memcpy(&header, search.buf, sizeof(header));
+	*ret_child = search.key.nr_items > 0 ? header.offset : 0;
+	return 0;
+}
+
+static int destroy_number(int fd, uint64_t id)
+{
+	struct btrfs_ioctl_vol_args_v2 args = {.flags = BTRFS_SUBVOL_SPEC_BY_ID, .subvolid = id};
+
+	return ioctl(fd, BTRFS_IOC_SNAP_DESTROY_V2, &args) < 0 ? err_from_errno(errno) : 0;
+}
+
+/* Everything below id, innermost first: the owner of a clone may have made subvolumes in it. */
+static int destroy_children(int fd, uint64_t id, int depth)
+{
+	uint64_t child = 0;
+	int error;
+
+	if (depth > NESTED_MAX)
+		return ERR_TOO_LONG;
+	while ((error = first_child(fd, id, &child)) == 0 && child != 0) {
+		error = destroy_children(fd, child, depth + 1);
+		if (error == 0)
+			error = destroy_number(fd, child);
+		if (error < 0)
+			return error;
+	}
+	return error;
+}
+
+static int destroy_folder(int parent_fd, const char *name, struct reason *why)
+{
+	if (unlinkat(parent_fd, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
+		return 0;
+	if (errno == ENOTEMPTY || errno == EEXIST)
+		return reason_set(why, ERR_FOREIGN, "look at it and remove it by hand",
+				  "%s is a plain folder with something in it, no snapshot", name);
+	return reason_set_errno(why, errno, "cannot remove the folder %s", name);
+}
+
+static int destroy(int parent_fd, const char *name, struct reason *why)
+{
+	scope_close int fd = open_below(parent_fd, name);
+	struct snap_identity identity;
+	int error;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : reason_set_errno(why, errno, "cannot open %s to remove it", name);
+	if (btrfs_util_is_subvolume_fd(fd) != BTRFS_UTIL_OK)
+		return destroy_folder(parent_fd, name, why);
+	error = identify(fd, &identity, why);
+	if (error < 0)
+		return error;
+	error = destroy_children(fd, identity.id, 0);
+	if (error < 0)
+		return reason_set_retry(why, error, NULL, "cannot remove the subvolumes inside %s: %s", name,
+					err_text(error));
+	if (btrfs_util_delete_subvolume_fd(parent_fd, name, 0) != BTRFS_UTIL_OK && errno != ENOENT)
+		return reason_set_errno(why, errno, "cannot remove the snapshot %s", name);
+	return 0;
+}
+
+static int sync_all(int fd, struct reason *why)
+{
+	return syncfs(fd) < 0 ? reason_set_errno(why, errno, "the file system did not commit") : 0;
+}
+
+const struct snap_ops snap_btrfs = {
+	.name = "btrfs",
+	.atomic = true,
+	.probe = probe,
+	.identify = identify,
+	.flush = flush,
+	.cut = cut,
+	.clone = clone,
+	.destroy = destroy,
+	.sync = sync_all,
+};

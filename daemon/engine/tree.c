@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Every lookup is one openat2 that the kernel keeps beneath the folder it starts from. */
+#include "daemon/engine/tree.h"
+
+#include "common/err.h"
+#include "common/scope.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <search.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { TREE_DEPTH_MAX = 64 };
+
+struct walk {
+	tree_visit_fn *visit;
+	void *arg;
+	dev_t device;
+	char path[4096];
+	struct reason *why;
+};
+
+int tree_open(int dir_fd, const char *path, int flags, mode_t mode)
+{
+	struct open_how how = {
+		.flags = (uint64_t)(flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY),
+		.mode = flags & O_CREAT ? mode : 0,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV,
+	};
+
+	return (int)syscall(SYS_openat2, dir_fd, path, &how, sizeof(how));
+}
+
+static void scope_closedir_p(DIR **dir)
+{
+	if (*dir)
+		closedir(*dir);
+}
+
+static int walk_folder(struct walk *walk, int dir_fd, int depth);
+
+static int enter(struct walk *walk, const struct tree_entry *entry, int depth)
+{
+	int fd;
+
+	if (entry->st.st_dev != walk->device)
+		return 0;
+	if (depth >= TREE_DEPTH_MAX)
+		return reason_set(walk->why, ERR_TOO_LONG, NULL, "%s: folders are nested too deeply", entry->path);
+	fd = tree_open(entry->dir_fd, entry->name, O_RDONLY | O_DIRECTORY, 0);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : reason_set_errno(walk->why, errno, "cannot open %s", entry->path);
+	return walk_folder(walk, fd, depth + 1);
+}
+
+static int visit_name(struct walk *walk, int dir_fd, const char *name, int depth)
+{
+	size_t before = strlen(walk->path);
+	struct tree_entry entry = {.dir_fd = dir_fd, .name = name, .path = walk->path};
+	int error;
+
+	if (before + strlen(name) + 2 > sizeof(walk->path))
+		return reason_set(walk->why, ERR_TOO_LONG, NULL, "%s/%s: the path is too long", walk->path, name);
+	if (fstatat(dir_fd, name, &entry.st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0)
+		return errno == ENOENT ? 0 : reason_set_errno(walk->why, errno, "cannot look at %s", name);
+	snprintf(walk->path + before, sizeof(walk->path) - before, "%s%s", before ? "/" : "", name);
+	error = walk->visit(walk->arg, &entry, walk->why);
+	if (error == 0 && S_ISDIR(entry.st.st_mode))
+		error = enter(walk, &entry, depth);
+	walk->path[before] = '\0';
+	return error;
+}
+
+/* Takes dir_fd. */
+static int walk_folder(struct walk *walk, int dir_fd, int depth)
+{
+	__attribute__((cleanup(scope_closedir_p))) DIR *dir = fdopendir(dir_fd);
+	struct dirent *item;
+	int error = 0;
+
+	if (!dir) {
+		error = reason_set_errno(walk->why, errno, "cannot list %s", walk->path);
+		close(dir_fd);
+		return error;
+	}
+	errno = 0;
+	while (error == 0 && (item = readdir(dir)) != NULL) {
+		if (strcmp(item->d_name, ".") != 0 && strcmp(item->d_name, "..") != 0)
+			error = visit_name(walk, dirfd(dir), item->d_name, depth);
+		errno = 0;
+	}
+	if (error == 0 && errno != 0)
+		error = reason_set_errno(walk->why, errno, "cannot list %s", walk->path);
+	return error;
+}
+
+int tree_walk(int root_fd, tree_visit_fn *visit, void *arg, struct reason *why)
+{
+	struct walk walk = {.visit = visit, .arg = arg, .why = why};
+	struct stat st;
+	int fd;
+
+	if (fstat(root_fd, &st) < 0)
+		return reason_set_errno(why, errno, "cannot look at the folder");
+	walk.device = st.st_dev;
+	/* An open of its own: a duplicate would share the position in the folder. */
+	fd = tree_open(root_fd, ".", O_RDONLY | O_DIRECTORY, 0);
+	if (fd < 0)
+		return reason_set_errno(why, errno, "cannot open the folder");
+	return walk_folder(&walk, fd, 0);
+}
+
+int tree_read(int dir_fd, const char *path, char *bytes, size_t size)
+{
+	scope_close int fd = tree_open(dir_fd, path, O_RDONLY, 0);
+	size_t used = 0;
+	struct stat st;
+
+	if (fd < 0)
+		return errno == ELOOP ? ERR_INVALID : err_from_errno(errno);
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return ERR_INVALID;
+	while (used < size) {
+		ssize_t got = read(fd, bytes + used, size - used);
+
+		if (got < 0)
+			return err_from_errno(errno);
+		if (got == 0)
+			break;
+		used += (size_t)got;
+	}
+	if (used == size)
+		return ERR_TOO_LONG;
+	bytes[used] = '\0';
+	return (int)used;
+}
+
+static int remove_entry(void *arg, const struct tree_entry *entry, struct reason *why);
+
+static int remove_folder(const struct tree_entry *entry, struct reason *why)
+{
+	int error = tree_empty(entry->dir_fd, entry->name, why);
+
+	if (error == 0 && unlinkat(entry->dir_fd, entry->name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+		error = reason_set_errno(why, errno, "cannot remove %s", entry->path);
+	return error;
+}
+
+static int remove_entry(void *arg, const struct tree_entry *entry, struct reason *why)
+{
+	(void)arg;
+	if (S_ISDIR(entry->st.st_mode))
+		return remove_folder(entry, why);
+	if (unlinkat(entry->dir_fd, entry->name, 0) < 0 && errno != ENOENT)
+		return reason_set_errno(why, errno, "cannot remove %s", entry->path);
+	return 0;
+}
+
+int tree_empty(int dir_fd, const char *path, struct reason *why)
+{
+	scope_close int fd = tree_open(dir_fd, path, O_RDONLY | O_DIRECTORY, 0);
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : reason_set_errno(why, errno, "cannot open %s", path);
+	return tree_walk(fd, remove_entry, NULL, why);
+}
+
+struct measure {
+	uint64_t bytes;
+	void *seen; /* tree of inode numbers that have several names */
+};
+
+static int compare_inodes(const void *a, const void *b)
+{
+	ino_t x = *(const ino_t *)a, y = *(const ino_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Is this the first name of the inode? Out of memory counts as the first. */
+static bool is_first_name(struct measure *measure, ino_t inode)
+{
+	ino_t *copy = malloc(sizeof(inode));
+	ino_t **found;
+
+	if (!copy)
+		return true;
+	*copy = inode;
+	found = tsearch(copy, &measure->seen, compare_inodes);
+	if (found && *found == copy)
+		return true;
+	free(copy);
+	return !found;
+}
+
+static int measure_entry(void *arg, const struct tree_entry *entry, struct reason *why)
+{
+	struct measure *measure = arg;
+	bool several = !S_ISDIR(entry->st.st_mode) && entry->st.st_nlink > 1;
+
+	(void)why;
+	if (!several || is_first_name(measure, entry->st.st_ino))
+		measure->bytes += (uint64_t)entry->st.st_blocks * 512;
+	return 0;
+}
+
+int tree_measure(int root_fd, uint64_t *ret_bytes, struct reason *why)
+{
+	struct measure measure = {0};
+	int error = tree_walk(root_fd, measure_entry, &measure, why);
+
+	tdestroy(measure.seen, free);
+	if (error == 0)
+		*ret_bytes = measure.bytes;
+	return error;
+}
