@@ -7,8 +7,6 @@
 #include "daemon/front/http.h"
 
 #include "common/err.h"
-#include "common/log.h"
-#include "common/scope.h"
 #include "daemon/front/api.h"
 #include "daemon/front/conn.h"
 #include "daemon/front/framing.h"
@@ -102,10 +100,10 @@ static void send_answer(struct exchange *exchange, const struct call_answer *ans
 {
 	struct evbuffer *body = evbuffer_new();
 
-	if (!body || evbuffer_add(body, answer->text, answer->size) < 0) {
-		log_error("out of memory while answering");
-		exit(EXIT_FAILURE);
-	}
+	size_t size = evhttp_request_get_command(exchange->req) == EVHTTP_REQ_HEAD ? 0 : answer->size;
+
+	if (!body || evbuffer_add(body, answer->text, size) < 0)
+		front_die("answering a request", ERR_NOMEM);
 	put_headers(exchange->req, answer);
 	if (exchange->conn) {
 		conn_restart(exchange->conn);

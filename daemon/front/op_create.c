@@ -209,6 +209,10 @@ static bool check_first(struct call *call, struct store_txn *txn, const struct c
 {
 	const struct cluster *cluster = cluster_find(call->front->clusters, call->cluster);
 
+	if (!cluster) { /* a reload took it away while the call waited */
+		reply_error(call, REPLY_CLUSTER_NOT_FOUND, NULL);
+		return false;
+	}
 	return check_token(call, txn, create) && check_kind(call, create) && check_place(call, cluster);
 }
 

@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "common/scope.h"
 #include "daemon/front/audit.h"
+#include "daemon/front/front.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -65,8 +66,7 @@ static void *need(void *memory)
 {
 	if (memory)
 		return memory;
-	log_error("out of memory while answering");
-	exit(EXIT_FAILURE);
+	front_die("answering a request", ERR_NOMEM);
 }
 
 static void finish(struct call *call, json_t *object, const char *code, struct call_answer *answer)
@@ -144,8 +144,7 @@ void reply_store_error(struct call *call, int error)
 		reply_error(call, REPLY_UNAVAILABLE, "The catalogue has no room: free space for it, or raise store.map_size.");
 		return;
 	case ERR_UNKNOWN:
-		log_error("a commit failed and nobody can tell whether it is on disk: the front ends and recovers");
-		exit(EXIT_FAILURE);
+		front_die("committing a request", error);
 	default:
 		log_error("request %s: the catalogue failed: %s", call->request_id, err_text(error));
 		reply_error(call, REPLY_INTERNAL, NULL);
