@@ -83,12 +83,13 @@ static bool check_action(struct call *call)
 		return false;
 	}
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		if (strcmp(rows[i].name, action) == 0)
+		if (strcmp(rows[i].name, action) == 0) {
 			call->row = &rows[i];
+			return true;
+		}
 	}
-	if (!call->row)
-		reply_error(call, REPLY_INVALID_ACTION, NULL);
-	return call->row != NULL;
+	reply_error(call, REPLY_INVALID_ACTION, NULL);
+	return false;
 }
 
 static bool check_version(struct call *call)
