@@ -556,7 +556,7 @@ static void test_reload_under_a_job(void **state)
 		{"id: aa\ndata_dir: /other\n", "data_dir"},
 		{"id: aa\ndata_dir: /a\nsnapshot_dir: /s\n", "snapshot_dir"},
 		{"id: aa\ndata_dir: /a\nbackend: btrfs\n", "backend"},
-		{"id: aa\ndata_dir: /a\ndatabase: {user: nobody}\n", "database.user"},
+		{"id: aa\ndata_dir: /a\ndatabase: {user: root}\n", "database.user"},
 		{"id: bb\ndata_dir: /a\n", "be removed"},
 	};
 	struct fixture *f = *state;

@@ -180,14 +180,18 @@ static void test_keep_nothing(void **state)
 	in_child(keep_nothing);
 }
 
-/* The end of file on fd, within five seconds: whoever held the other end is gone. */
-static void wait_for_end(int fd)
+/* A child of the child: takes its identity first, then the signal; says so, and waits. */
+static void wait_to_be_killed(pid_t parent, int ready)
 {
-	struct pollfd one = {.fd = fd, .events = POLLIN};
-	char byte;
+	struct proc_identity identity;
 
-	assert_int_equal(poll(&one, 1, 5000), 1);
-	assert_int_equal(read(fd, &byte, 1), 0);
+	alarm(30); /* should it not be killed as it must be */
+	if (geteuid() == 0)
+		MUST(proc_identity_of("nobody", &identity) == 0 && proc_become(&identity) == 0);
+	proc_die_with(parent);
+	MUST(write(ready, "x", 1) == 1);
+	for (;;)
+		pause();
 }
 
 static void test_child_dies_with_its_parent(void **state)
@@ -201,26 +205,19 @@ static void test_child_dies_with_its_parent(void **state)
 	middle = proc_fork(&fds[1], 1);
 	if (middle == 0) {
 		pid_t self = getpid();
-		struct proc_identity identity;
 
-		if (proc_fork(&fds[1], 1) == 0) {
-			/* The order that matters: identity first, then the signal. */
-			if (geteuid() == 0 && (proc_identity_of("nobody", &identity) < 0 || proc_become(&identity) < 0))
-				_exit(1);
-			proc_die_with(self);
-			if (write(fds[1], "x", 1) != 1)
-				_exit(1);
-			for (;;)
-				pause();
-		}
+		if (proc_fork(&fds[1], 1) == 0)
+			wait_to_be_killed(self, fds[1]);
 		for (;;)
 			pause();
 	}
 	close(fds[1]);
 	assert_int_equal(read(fds[0], &byte, 1), 1); /* the grandchild is ready */
 	kill(middle, SIGKILL);
-	status_of(middle);
-	wait_for_end(fds[0]);
+	assert_int_equal(status_of(middle), 1000 + SIGKILL);
+	/* The end of the pipe: whoever held it is gone, long before its alarm. */
+	assert_int_equal(poll(&(struct pollfd){.fd = fds[0], .events = POLLIN}, 1, 10000), 1);
+	assert_int_equal(read(fds[0], &byte, 1), 0);
 	close(fds[0]);
 }
 
@@ -294,37 +291,48 @@ static void test_close_all_but(void **state)
 	in_child(close_all_but_some);
 }
 
-/*
- * A shell in the child says which files its descriptors are: the two wanted
- * ones lie crosswise (one has the number that the other shall get).
- */
-static void test_exec_places_descriptors(void **state)
+/* A shell that reads "two" from 3 and "one" from 4, has no 5, and only A in its environment. */
+static void exec_reader(int first, int second)
 {
 	char *const argv[] = {"sh", "-c",
 			      "test \"$A\" = 1 && test -z \"$HOME\" && read a <&3 && read b <&4 && test \"$a$b\" = twoone && "
 			      "! { true <&5; } 2>/dev/null",
 			      NULL};
 	char *const env[] = {"A=1", NULL};
-	int one[2], two[2], fds[2];
+	int fds[2] = {first, second};
+
+	proc_exec("/bin/sh", argv, env, fds, 2);
+	_exit(99);
+}
+
+/* Both ways round: each source has the number that the other shall get, or the targets are free. */
+static void place_and_exec(int one, int two, bool crosswise)
+{
+	MUST(dup2(one, 20) == 20 && dup2(two, 21) == 21);
+	proc_close_all_but((int[]){20, 21}, 2);
+	if (!crosswise)
+		exec_reader(21, 20);
+	MUST(dup2(20, 3) == 3 && dup2(21, 4) == 4 && dup2(20, 5) == 5);
+	exec_reader(4, 3);
+}
+
+static void test_exec_places_descriptors(void **state)
+{
+	int one[2], two[2];
 	pid_t pid;
 
 	(void)state;
-	assert_int_equal(pipe(one) | pipe(two), 0);
-	assert_int_equal(write(one[1], "one\n", 4) + write(two[1], "two\n", 4), 8);
-	pid = fork();
-	if (pid == 0) {
-		MUST(dup2(one[0], 20) == 20 && dup2(two[0], 21) == 21);
-		proc_close_all_but((int[]){20, 21}, 2);
-		MUST(dup2(20, 3) == 3 && dup2(21, 4) == 4 && dup2(20, 5) == 5);
-		fds[0] = 4;
-		fds[1] = 3;
-		proc_exec("/bin/sh", argv, env, fds, 2);
-		_exit(99);
-	}
-	assert_int_equal(status_of(pid), 0);
-	for (int i = 0; i < 2; i++) {
-		close(one[i]);
-		close(two[i]);
+	for (int crosswise = 0; crosswise <= 1; crosswise++) {
+		assert_int_equal(pipe(one) | pipe(two), 0);
+		assert_int_equal(write(one[1], "one\n", 4) + write(two[1], "two\n", 4), 8);
+		pid = fork();
+		if (pid == 0)
+			place_and_exec(one[0], two[0], crosswise);
+		assert_int_equal(status_of(pid), 0);
+		for (int i = 0; i < 2; i++) {
+			close(one[i]);
+			close(two[i]);
+		}
 	}
 }
 
