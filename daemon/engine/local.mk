@@ -2,27 +2,51 @@
 # The privileged daemon. Everything but main is a library, so that tests link it.
 noinst_LIBRARIES += libengine.a
 libengine_a_SOURCES = \
+	daemon/engine/clones.c daemon/engine/clones.h \
+	daemon/engine/config_messages.c \
 	daemon/engine/db.c daemon/engine/db.h \
 	daemon/engine/db_none.c \
 	daemon/engine/db_postgresql.c daemon/engine/db_postgresql.h \
+	daemon/engine/dispatch.c daemon/engine/dispatch.h \
+	daemon/engine/engine.c daemon/engine/engine.h \
+	daemon/engine/freeze.c daemon/engine/freeze.h \
 	daemon/engine/job.c daemon/engine/job.h \
+	daemon/engine/json.c daemon/engine/json.h \
+	daemon/engine/keeper.c daemon/engine/keeper.h \
 	daemon/engine/layout.c daemon/engine/layout.h \
-	daemon/engine/manifest.h \
+	daemon/engine/listen.c daemon/engine/listen.h \
+	daemon/engine/manifest.c daemon/engine/manifest.h \
 	daemon/engine/mounts.c daemon/engine/mounts.h \
+	daemon/engine/notify.c daemon/engine/notify.h \
 	daemon/engine/pg_clone.c daemon/engine/pg_clone.h \
 	daemon/engine/pg_clone_config.c \
 	daemon/engine/pg_config.c \
 	daemon/engine/pg_connect.c \
 	daemon/engine/pg_control.c daemon/engine/pg_control.h \
 	daemon/engine/pg_inspect.c daemon/engine/pg_inspect.h \
-	daemon/engine/place.h \
+	daemon/engine/place.c daemon/engine/place.h \
+	daemon/engine/place_files.c \
+	daemon/engine/place_look.c \
+	daemon/engine/records.c \
+	daemon/engine/remnant.c daemon/engine/remnant.h \
+	daemon/engine/sandbox.c daemon/engine/sandbox.h \
 	daemon/engine/server.c daemon/engine/server.h \
 	daemon/engine/session.c daemon/engine/session.h \
 	daemon/engine/snap.c daemon/engine/snap.h \
 	daemon/engine/snap_btrfs.c \
+	daemon/engine/space.c daemon/engine/space.h \
+	daemon/engine/statedir.c daemon/engine/statedir.h \
+	daemon/engine/step.c daemon/engine/step.h \
+	daemon/engine/step_check.c \
+	daemon/engine/step_clone.c \
+	daemon/engine/step_create.c \
+	daemon/engine/step_delete.c \
+	daemon/engine/step_probe.c \
 	daemon/engine/tree.c daemon/engine/tree.h \
 	daemon/engine/volume.c daemon/engine/volume.h \
-	daemon/engine/walker.c daemon/engine/walker.h
+	daemon/engine/walker.c daemon/engine/walker.h \
+	daemon/engine/worker.c daemon/engine/worker.h \
+	daemon/engine/worker_child.c daemon/engine/worker_child.h
 libengine_a_CPPFLAGS = $(AM_CPPFLAGS) $(SYSTEMD_CFLAGS) $(YAML_CFLAGS) $(BTRFSUTIL_CFLAGS)
 
 sbin_PROGRAMS += dbsnapd

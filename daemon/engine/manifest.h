@@ -7,10 +7,14 @@
  * Every file is one flat object but for lists; unknown keys are ignored, a
  * version above ours is refused. Example of an intent:
  *   {
- *     "version": 1, "kind": "intent",
+ *     "version": 1,
+ *     "kind": "intent",
  *     "install": "0123456789abcdef0123456789abcdef",
- *     "cluster": "pc-orders", "backup": "7",
- *     "nonce": "fedcba9876543210fedcba9876543210", "attempt": 1
+ *     "cluster": "pc-orders",
+ *     "backup": 7,
+ *     "nonce": "fedcba9876543210fedcba9876543210",
+ *     "job": 7,
+ *     "attempt": 1
  *   }
  */
 #ifndef DBSNAP_ENGINE_MANIFEST_H
@@ -26,7 +30,7 @@ enum {
 	MANIFEST_VERSION = 1,
 	MANIFEST_PARTS_MAX = 64,
 	MANIFEST_SKIPPED_SIZE = 4096,
-	MANIFEST_BYTES_MAX = 262144
+	MANIFEST_BYTES_MAX = 1 << 20
 };
 
 struct manifest_part {
@@ -82,7 +86,7 @@ struct manifest {
 };
 
 /*
- * Encoders give text of a known length, NUL-terminated; the caller frees it. Bytes that are not
+ * Encoders give NUL-terminated text, which the caller frees. Bytes that are not
  * printable ASCII are written as \u00XX each, so that any path survives. NULL: no memory.
  */
 char *marker_encode(const struct marker *marker);

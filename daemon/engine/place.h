@@ -42,18 +42,20 @@ enum place_form { PLACE_MAKING, PLACE_WHOLE, PLACE_GOING };
 void place_name(enum place_form form, uint64_t backup, char name[static PLACE_ID_SIZE]);
 
 /*
- * Where the cluster's snapshots go: as configured, or .dbsnap/<id> at the top of data_dir's mount.
- * job has its source open. 0; ERR_LAYOUT with why (data_dir is that top; one lies inside the other).
+ * Where the cluster's snapshots go: as configured, or .dbsnap/<id> at the top of data_dir's mount (with the
+ * source not open: of the mount where it would lie). 0; ERR_LAYOUT with why (data_dir is that top; one lies inside the other).
  */
 int place_find(const struct worker_job *job, char path[static MSG_PATH_SIZE], struct reason *why);
 
 /*
- * Opens the place and takes its lock. create: makes folders and marker where that is allowed (a cluster
- * without records, and nothing in the folder). ret_place->state and why say what is wrong:
- * OFFLINE, BUSY (lock not to be had), REFUSED. Holds what it could open even then; place_close() ends it.
+ * Opens the place and takes its lock (job->lock_fd becomes it). create: makes folders and marker where that is
+ * allowed: a cluster without records whose source is open, and nothing in the folder. Only the probe
+ * does, so that a create is accepted only where a marker was seen. ret_place->state and why say what is
+ * wrong: OFFLINE, BUSY (lock not to be had), REFUSED. place_close() ends it in any case.
  */
-int place_open(const struct worker_job *job, enum place_lock lock, bool create, struct place *ret_place,
+int place_open(struct worker_job *job, enum place_lock lock, bool create, struct place *ret_place,
 	       struct reason *why);
+/* The lock goes with the last descriptor of it, a walker's included. */
 void place_close(struct place *place);
 
 /* A folder below dir_fd by a single name, no link followed. The descriptor, or a code from errno with why. */
@@ -85,7 +87,7 @@ struct place_look {
 	struct nonce nonce; /* zero if not known */
 };
 
-/* Looks at one backup folder. ret_manifest may be NULL; filled with has_manifest. A code with why when looking failed. */
+/* Looks at one backup folder. nonce NULL: anything of this install and cluster is OURS. ret_manifest may be NULL; filled with has_manifest. A code with why when looking failed. */
 int place_look_at(const struct worker_job *job, const struct place *place, const char *name,
 		  const struct nonce *nonce, struct place_look *ret_look, struct manifest *ret_manifest,
 		  struct reason *why);

@@ -13,7 +13,7 @@ struct volume {
 	uint64_t magic; /* statfs's f_type */
 	char name[32];  /* "btrfs", "xfs", "ext4", ...; or the magic in hexadecimal */
 	dev_t device;   /* st_dev: differs between subvolumes of one btrfs */
-	uint64_t mount; /* the kernel's unique number of the mount */
+	uint64_t mount; /* the mount's number, as in /proc/self/mountinfo; 0: not known */
 	char uuid[IDENT_UUID_SIZE]; /* of the file system; "" where no ioctl tells it */
 	uint64_t number; /* the same for everything on one file system; for "shares a disk with" */
 	bool read_only;  /* the mount or the file system */

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Names and papers of clones. The folder is root's, so nobody else renames in it. */
+#include "daemon/engine/clones.h"
+
+#include "common/err.h"
+#include "common/scope.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+void clones_name(const char *clone, struct clone_names *ret_names)
+{
+	snprintf(ret_names->whole, sizeof(ret_names->whole), "%.63s", clone);
+	snprintf(ret_names->making, sizeof(ret_names->making), ".%.63s", clone);
+	snprintf(ret_names->paper, sizeof(ret_names->paper), ".%.63s.json", clone);
+}
+
+int clones_open(const struct place *place, bool make, struct reason *why)
+{
+	int fd;
+
+	if (!make) {
+		fd = openat(place->fd, "clones", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		if (fd < 0 && errno == ENOENT)
+			return ERR_NOT_FOUND;
+		return fd >= 0 ? fd : reason_set_errno(why, errno, "cannot open %s/clones", place->path);
+	}
+	fd = place_make_dir(place->fd, "clones", PLACE_DIR_MODE, why);
+	if (fd >= 0 && place_sync(place->fd, why) < 0) {
+		close(fd);
+		return why->code;
+	}
+	return fd;
+}
+
+static int exists(int dir_fd, const char *name, bool *ret_there)
+{
+	struct stat st;
+	int failed = fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW);
+
+	if (failed && errno != ENOENT)
+		return err_from_errno(errno);
+	*ret_there = !failed;
+	return 0;
+}
+
+static int read_paper(int clones_fd, const char *name, struct intent *ret_intent)
+{
+	scope_free char *text = NULL;
+	size_t size;
+	int error = place_read_file(clones_fd, name, &text, &size);
+
+	return error < 0 ? error : intent_decode(text, size, ret_intent);
+}
+
+static enum clone_paper judge(const struct worker_job *job, const char *clone, const struct nonce *nonce,
+			      const struct intent *intent)
+{
+	if (!nonce_equal(&intent->install, &job->install) || strcmp(intent->cluster, job->cluster->id) != 0 ||
+	    strcmp(intent->clone, clone) != 0)
+		return PAPER_OTHER;
+	return !nonce || nonce_equal(&intent->nonce, nonce) ? PAPER_OURS : PAPER_OTHER;
+}
+
+int clones_look(const struct worker_job *job, int clones_fd, const char *clone, const struct nonce *nonce,
+		struct clone_look *ret_look, struct reason *why)
+{
+	struct clone_look look = {.paper = PAPER_NONE};
+	struct clone_names names;
+	int error;
+
+	clones_name(clone, &names);
+	error = exists(clones_fd, names.whole, &look.has_whole);
+	if (error == 0)
+		error = exists(clones_fd, names.making, &look.has_making);
+	if (error == 0)
+		error = read_paper(clones_fd, names.paper, &look.intent);
+	if (error == ERR_IO || error == ERR_NOMEM || error == ERR_DENIED)
+		return reason_set_retry(why, error, NULL, "cannot look at clone %s: %s", clone, err_text(error));
+	if (error != ERR_NOT_FOUND)
+		look.paper = error == 0 ? judge(job, clone, nonce, &look.intent) : PAPER_OTHER;
+	*ret_look = look;
+	return 0;
+}

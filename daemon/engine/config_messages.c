@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The configuration as the front gets it: no path but for show, no conninfo. */
+#include "daemon/engine/engine.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static void send_general(struct engine *engine)
+{
+	const struct conf *conf = engine->conf;
+	struct msg msg = {.type = MSG_CONFIG};
+	struct msg_config *to = &msg.u.config;
+
+	to->generation = engine->generation;
+	snprintf(to->region_id, sizeof(to->region_id), "%s", conf->region_id);
+	snprintf(to->account_id, sizeof(to->account_id), "%s", conf->account_id);
+	to->manual_per_day = (uint32_t)conf->quota.manual_per_day;
+	to->manual_retained = (uint32_t)conf->quota.manual_retained;
+	to->creates_per_day = (uint32_t)conf->quota.creates_per_day;
+	to->utc_offset_min = conf->quota.utc_offset_min;
+	to->refund_deleted = conf->quota.refund_deleted;
+	to->token_ttl_ms = conf->client_token_ttl_ms;
+	to->max_running = (uint32_t)conf->jobs_max_running;
+	to->job_timeout_ms = conf->jobs_timeout_ms;
+	to->history_ms = conf->store_history_ms;
+	to->connections = (uint32_t)conf->limits_connections;
+	to->connections_per_uid = (uint32_t)conf->limits_connections_per_uid;
+	to->request_timeout_ms = conf->limits_request_timeout_ms;
+	to->body_max = (uint64_t)conf->limits_body;
+	to->map_size = (uint64_t)conf->store_map_size;
+	to->daemon_uid = geteuid();
+	to->socket_gid = conf->listen.gid;
+	snprintf(to->state_dir, sizeof(to->state_dir), "%s", conf->state_dir);
+	keeper_send(engine, &msg);
+}
+
+static void send_cluster(struct engine *engine, const struct conf_cluster *cluster)
+{
+	struct msg msg = {.type = MSG_CONFIG_CLUSTER};
+	struct msg_config_cluster *to = &msg.u.config_cluster;
+
+	to->generation = engine->generation;
+	snprintf(to->cluster, sizeof(to->cluster), "%s", cluster->id);
+	snprintf(to->description, sizeof(to->description), "%.255s", cluster->description);
+	snprintf(to->data_dir, sizeof(to->data_dir), "%s", cluster->data_dir);
+	snprintf(to->database, sizeof(to->database), "%s", conf_database_name(cluster->database.type));
+	to->min_free_percent = (uint8_t)cluster->min_free.percent;
+	to->min_free_bytes = (uint64_t)cluster->min_free.bytes;
+	snprintf(to->refusal, sizeof(to->refusal), "%s", cluster->refusal);
+	keeper_send(engine, &msg);
+}
+
+void engine_send_config(struct engine *engine)
+{
+	struct msg end = {.type = MSG_CONFIG_END};
+
+	send_general(engine);
+	for (size_t i = 0; i < engine->conf->cluster_count; i++)
+		send_cluster(engine, &engine->conf->clusters[i]);
+	end.u.config_end.generation = engine->generation;
+	end.u.config_end.clusters = (uint32_t)engine->conf->cluster_count;
+	keeper_send(engine, &end);
+}

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The front is where everything hostile arrives, so it is believed in nothing
+ * that could harm: a message carries ids, every path and user comes from here.
+ */
+#include "daemon/engine/dispatch.h"
+
+#include "common/err.h"
+#include "daemon/engine/engine.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static int on_records(struct engine *engine, const struct msg *msg)
+{
+	struct keeper *keeper = &engine->keeper;
+
+	if (keeper->hello || !msg->u.records.cluster[0])
+		return ERR_INVALID;
+	/* Each front tells the whole of its store. */
+	if (keeper->records == 0)
+		records_clear(engine);
+	keeper->records++;
+	return records_set(engine, msg->u.records.cluster, msg->u.records.records);
+}
+
+static void tell_running(struct engine *engine, const struct worker *w, uint32_t tag)
+{
+	struct msg msg = {.type = MSG_RUNNING, .tag = tag};
+	struct msg_running *running = &msg.u.running;
+
+	running->job = w->job;
+	running->kind = w->kind;
+	memcpy(running->cluster, w->cluster, sizeof(running->cluster));
+	running->attempt = w->attempt;
+	running->phase = w->phase;
+	running->percent = w->percent;
+	keeper_send(engine, &msg);
+}
+
+static int on_hello(struct engine *engine, const struct msg *msg)
+{
+	struct keeper *keeper = &engine->keeper;
+	struct msg end = {.type = MSG_RUNNING_END, .tag = msg->tag};
+
+	if (keeper->hello || msg->u.hello.protocol != MSG_PROTOCOL || nonce_is_zero(&msg->u.hello.install) ||
+	    msg->u.hello.clusters != keeper->records)
+		return ERR_INVALID;
+	if (keeper->records == 0)
+		records_clear(engine);
+	engine->install = msg->u.hello.install;
+	keeper->hello = keeper->greeted = true;
+	for (const struct worker *w = engine->workers; w; w = w->next) {
+		if (w->type != MSG_JOB || w->told)
+			continue;
+		tell_running(engine, w, msg->tag);
+		end.u.running_end.jobs++;
+	}
+	keeper_send(engine, &end);
+	if (engine->stopping) {
+		struct msg stop = {.type = MSG_STOP};
+
+		keeper_send(engine, &stop);
+	}
+	return 0;
+}
+
+static int on_ready(struct engine *engine, const struct msg *msg)
+{
+	(void)msg;
+	if (engine->keeper.ready)
+		return ERR_INVALID;
+	engine->keeper.ready = true;
+	if (!engine->ready)
+		notify_ready();
+	engine->ready = true;
+	log_info("the front serves at %s", engine->listen.path);
+	return 0;
+}
+
+__attribute__((format(printf, 6, 7))) static void refuse_job(struct engine *engine, const struct msg *msg,
+							      enum msg_outcome outcome, int code,
+							      const char *remedy, const char *format, ...)
+{
+	struct msg answer = {.type = MSG_RESULT, .tag = msg->tag};
+	struct msg_result *result = &answer.u.result;
+	va_list args;
+
+	result->job = msg->u.job.job;
+	result->attempt = msg->u.job.attempt;
+	result->outcome = (uint8_t)outcome;
+	result->code = code;
+	result->retry = outcome == OUTCOME_BUSY;
+	va_start(args, format);
+	vsnprintf(result->cause, sizeof(result->cause), format, args);
+	va_end(args);
+	snprintf(result->remedy, sizeof(result->remedy), "%s", remedy);
+	keeper_send(engine, &answer);
+}
+
+static bool is_sound(const struct msg_job *job)
+{
+	bool names_backup = job->backup > 0 && job->backup <= INT64_MAX;
+	bool common = job->job > 0 && job->job <= INT64_MAX && job->attempt > 0 && job->cluster[0] &&
+		      !nonce_is_zero(&job->nonce);
+
+	switch (job->kind) {
+	case JOB_CREATE:
+		return common && job->backup == job->job && !job->clone[0];
+	case JOB_DELETE:
+		return common && names_backup && !job->clone[0];
+	case JOB_CLONE:
+		return common && names_backup && job->clone[0] && !nonce_is_zero(&job->source);
+	case JOB_DELETE_CLONE:
+		return common && job->clone[0];
+	default:
+		return false;
+	}
+}
+
+/* Why a sound job is not begun now, or never; true when it was answered. */
+static bool refuse_for_now(struct engine *engine, const struct msg *msg)
+{
+	const struct msg_job *job = &msg->u.job;
+
+	if (engine->stopping) {
+		refuse_job(engine, msg, OUTCOME_BUSY, ERR_BUSY, "", "dbsnapd is stopping");
+	} else if (worker_find_job(engine, job->job)) {
+		refuse_job(engine, msg, OUTCOME_BUSY, ERR_BUSY, "", "job %" PRIu64 " is running already", job->job);
+	} else if (worker_count_jobs(engine) >= (unsigned)engine->conf->jobs_max_running) {
+		refuse_job(engine, msg, OUTCOME_BUSY, ERR_BUSY, "", "jobs.max_running jobs are running already");
+	} else if (job->kind == JOB_CREATE && worker_touches_source(engine, job->cluster)) {
+		refuse_job(engine, msg, OUTCOME_BUSY, ERR_BUSY, "", "another create of cluster %s has not ended yet",
+			   job->cluster);
+	} else {
+		return false;
+	}
+	return true;
+}
+
+static bool refuse_for_good(struct engine *engine, const struct msg *msg)
+{
+	const struct msg_job *job = &msg->u.job;
+	const struct conf_cluster *cluster = conf_find_cluster(engine->conf, job->cluster);
+
+	if (!cluster) {
+		refuse_job(engine, msg, OUTCOME_FAILED, ERR_NOT_FOUND,
+			   "register it again (a file in clusters_dir with its old data_dir and snapshot_dir) and reload",
+			   "cluster %s is not in the configuration, so dbsnapd does not know where its backups are",
+			   job->cluster);
+		return true;
+	}
+	/* What exists can be deleted whatever has become of the database's user. */
+	if (cluster->refusal[0] && (job->kind == JOB_CREATE || job->kind == JOB_CLONE)) {
+		refuse_job(engine, msg, OUTCOME_FAILED, ERR_STATE, "", "%s", cluster->refusal);
+		return true;
+	}
+	return false;
+}
+
+static int on_job(struct engine *engine, const struct msg *msg)
+{
+	const struct msg_job *job = &msg->u.job;
+
+	if (!is_sound(job))
+		return ERR_INVALID;
+	if (refuse_for_now(engine, msg) || refuse_for_good(engine, msg))
+		return 0;
+	/* From now on a missing marker means a missing disk. */
+	if (job->kind == JOB_CREATE && records_of(engine, job->cluster) == 0 && records_set(engine, job->cluster, 1) < 0) {
+		refuse_job(engine, msg, OUTCOME_BUSY, ERR_NOMEM, "", "out of memory");
+		return 0;
+	}
+	if (worker_start(engine, msg) < 0)
+		refuse_job(engine, msg, OUTCOME_BUSY, ERR_BUSY, "", "no worker could be started");
+	else
+		tell_running(engine, worker_find_job(engine, job->job), msg->tag);
+	return 0;
+}
+
+static int on_cancel(struct engine *engine, const struct msg *msg)
+{
+	const struct worker *w = worker_find_job(engine, msg->u.cancel.job);
+
+	/* None: its RESULT is on the way, or has been read. */
+	if (w && w->link >= 0)
+		msg_send(w->link, msg);
+	return 0;
+}
+
+static void refuse_probe(struct engine *engine, const struct msg *msg, enum msg_place place, int code, const char *cause)
+{
+	struct msg answer = {.type = MSG_PROBED, .tag = msg->tag};
+	struct msg_probed *probed = &answer.u.probed;
+
+	memcpy(probed->cluster, msg->u.probe.cluster, sizeof(probed->cluster));
+	probed->place = (uint8_t)place;
+	probed->code = code;
+	snprintf(probed->cause, sizeof(probed->cause), "%s", cause);
+	keeper_send(engine, &answer);
+}
+
+static int on_probe(struct engine *engine, const struct msg *msg)
+{
+	const char *id = msg->u.probe.cluster;
+
+	if (!id[0])
+		return ERR_INVALID;
+	if (!conf_find_cluster(engine->conf, id))
+		refuse_probe(engine, msg, PLACE_OFFLINE, ERR_NOT_FOUND,
+			     "the cluster is not in the configuration, so dbsnapd does not know where its backups are");
+	else if (engine->stopping || worker_start(engine, msg) < 0)
+		refuse_probe(engine, msg, PLACE_BUSY, ERR_BUSY, "no worker could be started");
+	return 0;
+}
+
+static void refuse_check(struct engine *engine, const struct msg *msg, int code, const char *cause)
+{
+	struct msg answer = {.type = MSG_CHECKED, .tag = msg->tag};
+	struct msg_checked *checked = &answer.u.checked;
+
+	memcpy(checked->cluster, msg->u.check.cluster, sizeof(checked->cluster));
+	checked->depth = msg->u.check.depth;
+	checked->place = PLACE_OFFLINE;
+	checked->code = code;
+	snprintf(checked->refusal, sizeof(checked->refusal), "%s", cause);
+	keeper_send(engine, &answer);
+}
+
+static int on_check(struct engine *engine, const struct msg *msg)
+{
+	const char *id = msg->u.check.cluster;
+	const struct conf_cluster *cluster = conf_find_cluster(engine->conf, id);
+
+	if (!id[0])
+		return ERR_INVALID;
+	if (!cluster)
+		refuse_check(engine, msg, ERR_NOT_FOUND, "the cluster is not in the configuration");
+	else if (cluster->refusal[0])
+		refuse_check(engine, msg, ERR_STATE, cluster->refusal);
+	else if (engine->stopping || worker_start(engine, msg) < 0)
+		refuse_check(engine, msg, ERR_BUSY, "no worker could be started");
+	return 0;
+}
+
+static int on_measure(struct engine *engine, const struct msg *msg)
+{
+	const struct msg_measure *measure = &msg->u.measure;
+	struct msg answer = {.type = MSG_MEASURED, .tag = msg->tag};
+	int error = 0;
+
+	if (!measure->cluster[0] || measure->backup == 0 || nonce_is_zero(&measure->nonce))
+		return ERR_INVALID;
+	if (!conf_find_cluster(engine->conf, measure->cluster))
+		error = ERR_NOT_FOUND;
+	else if (engine->stopping)
+		error = ERR_BUSY;
+	else
+		error = worker_start(engine, msg);
+	if (error == 0)
+		return 0;
+	memcpy(answer.u.measured.cluster, measure->cluster, sizeof(measure->cluster));
+	answer.u.measured.backup = measure->backup;
+	answer.u.measured.code = error;
+	keeper_send(engine, &answer);
+	return 0;
+}
+
+static int on_pong(struct engine *engine, const struct msg *msg)
+{
+	struct keeper *keeper = &engine->keeper;
+
+	if (msg->u.ping.number <= keeper->ponged || msg->u.ping.number > keeper->pinged)
+		return ERR_INVALID;
+	keeper->ponged = msg->u.ping.number;
+	return 0;
+}
+
+static int on_log(struct engine *engine, const struct msg *msg)
+{
+	const struct msg_log *log = &msg->u.log;
+	struct log_about about = {
+		.cluster = log->cluster, .backup = log->backup, .job = log->job, .request = log->request,
+		.clone = log->clone,
+	};
+
+	(void)engine;
+	log_about((enum log_level)log->level, &about, "%s", log->text);
+	return 0;
+}
+
+static const struct {
+	int (*run)(struct engine *engine, const struct msg *msg);
+	bool before_hello;
+} handlers[] = {
+	[MSG_RECORDS] = {on_records, true},
+	[MSG_HELLO] = {on_hello, true},
+	[MSG_READY] = {on_ready, false},
+	[MSG_JOB] = {on_job, false},
+	[MSG_CANCEL] = {on_cancel, false},
+	[MSG_PROBE] = {on_probe, false},
+	[MSG_CHECK] = {on_check, false},
+	[MSG_MEASURE] = {on_measure, false},
+	[MSG_PONG] = {on_pong, true},
+	[MSG_LOG] = {on_log, true},
+};
+
+int dispatch_message(struct engine *engine, const struct msg *msg)
+{
+	if ((size_t)msg->type >= sizeof(handlers) / sizeof(handlers[0]) || !handlers[msg->type].run)
+		return ERR_INVALID;
+	if (!engine->keeper.hello && !handlers[msg->type].before_hello)
+		return ERR_INVALID;
+	return handlers[msg->type].run(engine, msg);
+}

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Start, loop, end. One poll over the signals, the front and the workers, with
+ * the nearest deadline as its timeout: an idle engine is never woken but by its watchdog.
+ */
+#include "daemon/engine/engine.h"
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "daemon/engine/dispatch.h"
+#include "daemon/engine/freeze.h"
+#include "daemon/engine/sandbox.h"
+#include "daemon/engine/statedir.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define FRONT_USER "dbsnap"
+
+static bool has_job(void *arg, const char *cluster)
+{
+	return worker_has_job(arg, cluster);
+}
+
+static int load_next(struct engine *engine, struct conf **ret_conf)
+{
+	struct conf_errors errors = {0};
+	struct conf *next = NULL;
+	char why[512];
+	int error = conf_load(engine->conf_path, &errors, &next);
+
+	for (size_t i = 0; i < errors.count; i++)
+		log_error("%s", errors.lines[i]);
+	conf_errors_clear(&errors);
+	if (error == 0 && conf_reload_refusal(engine->conf, next, has_job, engine, why, sizeof(why)) < 0) {
+		log_error("%s", why);
+		error = ERR_STATE;
+	}
+	if (error < 0)
+		conf_free(next);
+	else
+		*ret_conf = next;
+	return error;
+}
+
+static void reload(struct engine *engine)
+{
+	struct conf *next;
+
+	if (engine->stopping)
+		return;
+	notify_reloading();
+	if (load_next(engine, &next) < 0) {
+		log_error("the configuration is not reloaded: the one before stays in force");
+	} else {
+		conf_free(engine->conf);
+		engine->conf = next;
+		engine->generation++;
+		engine_send_config(engine);
+		log_notice("configuration reloaded, %zu clusters", next->cluster_count);
+	}
+	/* A front that is still recovering says READY by itself. */
+	if (engine->ready)
+		notify_ready();
+}
+
+static void begin_stop(struct engine *engine)
+{
+	struct msg stop = {.type = MSG_STOP};
+
+	if (engine->stopping) {
+		log_warning("told to stop once more: running jobs are ended");
+		worker_kill_all(engine);
+		return;
+	}
+	engine->stopping = true;
+	notify_stopping();
+	log_notice("stopping; %u workers are running", worker_count_living(engine));
+	keeper_send(engine, &stop);
+}
+
+static void take_signals(struct engine *engine)
+{
+	struct signalfd_siginfo info;
+
+	while (read(engine->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		switch (info.ssi_signo) {
+		case SIGCHLD:
+			worker_reap_all(engine);
+			keeper_reap(engine);
+			break;
+		case SIGHUP:
+			reload(engine);
+			break;
+		default:
+			begin_stop(engine);
+		}
+	}
+}
+
+static void take_front(struct engine *engine)
+{
+	struct keeper *keeper = &engine->keeper;
+	struct msg msg;
+	int error = 0;
+
+	/* Not more than a few at a time, so that workers and signals get their turn. */
+	for (int i = 0; i < 64 && error == 0 && keeper->link >= 0; i++) {
+		error = msg_receive(keeper->link, MSG_DONTWAIT, &msg);
+		if (error == 0)
+			error = dispatch_message(engine, &msg);
+	}
+	if (!engine->ready && error != ERR_CLOSED)
+		notify_extend(&engine->notify);
+	if (error == ERR_CLOSED)
+		keeper_end_link(engine);
+	else if (error < 0 && error != ERR_BUSY)
+		keeper_replace(engine, "it sent what no front that works would send");
+}
+
+/* A sign of life for systemd: the loop has come here, and the front has answered the last ping. */
+static void check_watchdog(struct engine *engine, int64_t now)
+{
+	struct notify *notify = &engine->notify;
+	struct keeper *keeper = &engine->keeper;
+	struct msg ping = {.type = MSG_PING};
+
+	if (!notify->interval_ms || now < notify->next_ms)
+		return;
+	notify->next_ms = now + notify->interval_ms;
+	if (keeper->hello && keeper->pinged != keeper->ponged)
+		return;
+	notify_alive(notify);
+	if (!keeper->hello)
+		return;
+	ping.u.ping.number = ++keeper->pinged;
+	keeper_send(engine, &ping);
+}
+
+/* At a stop, when the last worker is gone: the end of its link is the front's end. */
+static void check_stop(struct engine *engine)
+{
+	const struct keeper *keeper = &engine->keeper;
+
+	if (engine->stopping && worker_count_living(engine) == 0 && !keeper->first && keeper->link >= 0)
+		keeper_end_link(engine);
+}
+
+static bool is_over(const struct engine *engine)
+{
+	return engine->stopping && worker_count_living(engine) == 0 && engine->keeper.pid == 0;
+}
+
+static int64_t least(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+static int timeout_of(const struct engine *engine)
+{
+	int64_t next = least(worker_next_deadline(engine), keeper_next_time(engine));
+	int64_t left;
+
+	if (engine->notify.interval_ms)
+		next = least(next, engine->notify.next_ms);
+	if (next == INT64_MAX)
+		return -1;
+	left = next - clock_running_ms();
+	return left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
+}
+
+struct watch {
+	struct pollfd fds[WORKERS_MAX + 2];
+	struct worker *workers[WORKERS_MAX + 2]; /* beside its descriptor */
+	nfds_t count;
+};
+
+static void add(struct watch *watch, int fd, short events, struct worker *w)
+{
+	watch->fds[watch->count] = (struct pollfd){.fd = fd, .events = events};
+	watch->workers[watch->count++] = w;
+}
+
+static void fill(const struct engine *engine, struct watch *watch)
+{
+	const struct keeper *keeper = &engine->keeper;
+
+	watch->count = 0;
+	add(watch, engine->signal_fd, POLLIN, NULL);
+	add(watch, keeper->link, (short)(POLLIN | (keeper->first ? POLLOUT : 0)), NULL); /* -1 is passed over */
+	for (struct worker *w = engine->workers; w; w = w->next)
+		add(watch, keeper_is_congested(engine) ? -1 : w->link, POLLIN, w);
+}
+
+static void turn(struct engine *engine, struct watch *watch)
+{
+	int64_t now;
+
+	fill(engine, watch);
+	if (poll(watch->fds, watch->count, timeout_of(engine)) < 0 && errno != EINTR) {
+		/* Without it nothing can be watched any more: the kernel ends front and workers with us. */
+		log_error("poll: %s", strerror(errno));
+		exit(EXIT_FAILURE);
+	}
+	/* Workers first: reaping, which frees them, comes with the signals. */
+	for (nfds_t i = 2; i < watch->count; i++) {
+		if (watch->fds[i].revents)
+			worker_receive(engine, watch->workers[i]);
+	}
+	if (watch->fds[1].revents & POLLOUT)
+		keeper_flush(engine);
+	if (watch->fds[1].revents & (POLLIN | POLLHUP | POLLERR))
+		take_front(engine);
+	if (watch->fds[0].revents)
+		take_signals(engine);
+	now = clock_running_ms();
+	worker_check_deadlines(engine, now);
+	keeper_check_time(engine, now);
+	check_watchdog(engine, now);
+	check_stop(engine);
+}
+
+static int open_signals(struct engine *engine)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGCHLD);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return err_from_errno(errno);
+	signal(SIGPIPE, SIG_IGN);
+	engine->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return engine->signal_fd < 0 ? err_from_errno(errno) : 0;
+}
+
+/* Who the front becomes. */
+static int find_front_user(bool as_root, struct proc_identity *ret_identity)
+{
+	int error;
+
+	if (!as_root) {
+		proc_identity_self(ret_identity);
+		return 0;
+	}
+	error = proc_identity_of(FRONT_USER, ret_identity);
+	if (error == ERR_NOT_FOUND)
+		log_error("there is no user " FRONT_USER "; make it with: useradd --system --user-group "
+			  "--no-create-home --home-dir / --shell /usr/sbin/nologin " FRONT_USER);
+	else if (error < 0)
+		log_error("the user " FRONT_USER " cannot be looked up: %s", err_text(error));
+	return error;
+}
+
+static int check_programs(const char *libexec_dir)
+{
+	char path[CONF_PATH_SIZE + 32];
+
+	snprintf(path, sizeof(path), "%s/dbsnapd-front", libexec_dir);
+	if (access(path, X_OK) == 0)
+		return 0;
+	log_error("cannot run %s: %s; install dbsnap whole, or name its folder with --libexec-dir", path, strerror(errno));
+	return err_from_errno(errno);
+}
+
+static int open_all(struct engine *engine)
+{
+	struct proc_identity front;
+	int error = find_front_user(engine->as_root, &front);
+
+	if (error == 0)
+		error = check_programs(engine->libexec_dir);
+	if (error == 0)
+		error = sandbox_engine();
+	if (error == 0)
+		error = statedir_prepare(engine->conf, &front);
+	if (error == 0)
+		error = listen_open(&engine->conf->listen, &engine->listen);
+	if (error == 0)
+		error = open_signals(engine);
+	if (error < 0)
+		return error;
+	freeze_thaw_all(engine->listen.path);
+	keeper_init(&engine->keeper, &front);
+	notify_init(&engine->notify);
+	return keeper_start(engine);
+}
+
+static void close_all(struct engine *engine)
+{
+	keeper_free(&engine->keeper);
+	listen_close(&engine->listen);
+	records_clear(engine);
+	conf_free(engine->conf);
+	if (engine->signal_fd >= 0)
+		close(engine->signal_fd);
+}
+
+/* Also when a front is given up: workers still finish. */
+static void run(struct engine *engine, struct watch *watch)
+{
+	while (!is_over(engine))
+		turn(engine, watch);
+	log_notice("ended");
+}
+
+int engine_run(struct conf *conf, const char *conf_path, const char *libexec_dir)
+{
+	struct engine engine = {
+		.conf = conf, .conf_path = conf_path, .libexec_dir = libexec_dir, .generation = 1,
+		.as_root = geteuid() == 0, .listen = {.fd = -1}, .signal_fd = -1, .keeper = {.link = -1},
+	};
+	struct watch *watch = calloc(1, sizeof(*watch));
+
+	engine.failed = !watch || open_all(&engine) < 0;
+	if (!engine.failed)
+		run(&engine, watch);
+	free(watch);
+	close_all(&engine);
+	return engine.failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

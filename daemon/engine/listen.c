@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A socket that nobody answers at is a dead daemon's and may be replaced; one
+ * where somebody does is another daemon's and ends our start.
+ */
+#include "daemon/engine/listen.h"
+
+#include "common/err.h"
+#include "common/log.h"
+#include "common/scope.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+enum { BACKLOG = 1024 };
+
+static void warn_mode(const struct conf_listen *conf)
+{
+	struct stat st;
+
+	if (stat(conf->path, &st) < 0)
+		return;
+	if ((st.st_mode & 0777) != conf->mode)
+		log_warning("%s has mode %04o as its socket unit says, listen.mode is %04o", conf->path,
+			    (unsigned)(st.st_mode & 0777), (unsigned)conf->mode);
+	if (st.st_gid != conf->gid)
+		log_warning("%s belongs to group %u as its socket unit says, listen.group is %s", conf->path,
+			    (unsigned)st.st_gid, conf->group);
+}
+
+static int inherit(const struct conf_listen *conf, int count, struct listen *listen)
+{
+	struct sockaddr_un address = {0};
+	socklen_t size = sizeof(address) - 1;
+
+	if (count > 1 || sd_is_socket_unix(SD_LISTEN_FDS_START, SOCK_STREAM, 1, NULL, 0) <= 0) {
+		log_error("expected one listening Unix stream socket from the socket unit");
+		return ERR_INVALID;
+	}
+	if (getsockname(SD_LISTEN_FDS_START, (struct sockaddr *)&address, &size) < 0)
+		return ERR_IO;
+	if (strcmp(address.sun_path, conf->path) != 0) {
+		log_error("the socket unit listens at \"%s\", listen.path is %s: make them the same", address.sun_path,
+			  conf->path);
+		return ERR_MISMATCH;
+	}
+	warn_mode(conf);
+	fcntl(SD_LISTEN_FDS_START, F_SETFD, FD_CLOEXEC);
+	listen->fd = SD_LISTEN_FDS_START;
+	return 0;
+}
+
+static void fill_address(const char *path, struct sockaddr_un *address)
+{
+	*address = (struct sockaddr_un){.sun_family = AF_UNIX};
+	memcpy(address->sun_path, path, strlen(path) + 1);
+}
+
+static int make_parent(const char *path)
+{
+	char parent[CONF_SOCKET_SIZE];
+	char *slash;
+
+	snprintf(parent, sizeof(parent), "%s", path);
+	slash = strrchr(parent, '/');
+	if (!slash || slash == parent)
+		return 0;
+	*slash = '\0';
+	if (mkdir(parent, 0755) == 0)
+		/* The umask has taken bits away. */
+		return chmod(parent, 0755) < 0 ? err_from_errno(errno) : 0;
+	if (errno == EEXIST)
+		return 0;
+	log_error("cannot make the folder %s for the socket: %s", parent, strerror(errno));
+	return err_from_errno(errno);
+}
+
+/* 0 when the name is free now. */
+static int clear_name(const char *path)
+{
+	scope_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_un address;
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return 0;
+	if (!S_ISSOCK(st.st_mode)) {
+		log_error("%s is there and is no socket", path);
+		return ERR_EXISTS;
+	}
+	fill_address(path, &address);
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 && errno == ECONNREFUSED)
+		return unlink(path) < 0 ? err_from_errno(errno) : 0;
+	log_error("another dbsnapd answers at %s: stop it first, or give this one a listen.path of its own", path);
+	return ERR_EXISTS;
+}
+
+static int bind_at(const struct conf_listen *conf, int fd)
+{
+	struct sockaddr_un address;
+
+	fill_address(conf->path, &address);
+	/* Under the engine's umask nobody else gets in before the group and the mode are right. */
+	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		return err_from_errno(errno);
+	if (chown(conf->path, (uid_t)-1, conf->gid) < 0 || chmod(conf->path, conf->mode) < 0 || listen(fd, BACKLOG) < 0) {
+		int saved = errno;
+
+		unlink(conf->path);
+		return err_from_errno(saved);
+	}
+	return 0;
+}
+
+static int bind_own(const struct conf_listen *conf, struct listen *listen)
+{
+	scope_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int error = fd < 0 ? err_from_errno(errno) : make_parent(conf->path);
+
+	if (error == 0)
+		error = clear_name(conf->path);
+	if (error < 0)
+		return error;
+	error = bind_at(conf, fd);
+	if (error < 0) {
+		log_error("cannot listen at %s: %s", conf->path, err_text(error));
+		return error;
+	}
+	listen->fd = scope_take_fd(fd);
+	listen->bound = true;
+	return 0;
+}
+
+int listen_open(const struct conf_listen *conf, struct listen *ret_listen)
+{
+	int count = sd_listen_fds(1);
+
+	*ret_listen = (struct listen){.fd = -1};
+	memcpy(ret_listen->path, conf->path, sizeof(ret_listen->path));
+	return count > 0 ? inherit(conf, count, ret_listen) : bind_own(conf, ret_listen);
+}
+
+void listen_close(struct listen *listen)
+{
+	if (listen->fd >= 0)
+		close(listen->fd);
+	if (listen->bound)
+		unlink(listen->path);
+	*listen = (struct listen){.fd = -1};
+}

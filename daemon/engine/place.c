@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Finding, trusting and opening a snapshot_dir. The one difficulty is that a
+ * folder which is not there may be a file system that is not mounted: so a place is
+ * made only for a cluster that has no records, and everywhere else a missing
+ * marker means "cannot look", never "is gone".
+ */
+#include "daemon/engine/place.h"
+
+#include "common/err.h"
+#include "common/scope.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* So that a backup's and a clone's path fit into a message. */
+enum { PATH_MAX_HERE = 900 };
+
+/* In place: mountinfo writes blanks and the like as \040. */
+static void undo_octal(char *text)
+{
+	char *to = text;
+
+	for (; *text; text++) {
+		if (text[0] == '\\' && text[1] >= '0' && text[1] <= '3' && text[2] && text[3]) {
+			*to++ = (char)((text[1] - '0') << 6 | (text[2] - '0') << 3 | (text[3] - '0'));
+			text += 3;
+		} else {
+			*to++ = *text;
+		}
+	}
+	*to = '\0';
+}
+
+/* Where the mount of that number is mounted. */
+static int find_mount_point(uint64_t mount, char path[static MSG_PATH_SIZE])
+{
+	scope_fclose FILE *file = fopen("/proc/self/mountinfo", "re");
+	scope_free char *line = NULL;
+	size_t size = 0;
+
+	if (!file)
+		return err_from_errno(errno);
+	while (getline(&line, &size, file) > 0) {
+		char point[4 * MSG_PATH_SIZE];
+		unsigned long long number;
+
+		if (sscanf(line, "%llu %*s %*s %*s %4095s", &number, point) != 2 || number != mount)
+			continue;
+		undo_octal(point);
+		if (strlen(point) >= MSG_PATH_SIZE)
+			return ERR_TOO_LONG;
+		snprintf(path, MSG_PATH_SIZE, "%.*s", MSG_PATH_SIZE - 1, point);
+		return 0;
+	}
+	return ERR_NOT_FOUND;
+}
+
+/* The deepest folder on the way to path that is there. */
+static int open_deepest(const char *path)
+{
+	char part[MSG_PATH_SIZE];
+	int fd = -1;
+
+	snprintf(part, sizeof(part), "%s", path);
+	while (fd < 0) {
+		char *slash = strrchr(part, '/');
+
+		fd = open(part[0] ? part : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (!slash || (fd < 0 && !part[0]))
+			break;
+		*slash = '\0';
+	}
+	return fd;
+}
+
+static int find_default(const struct worker_job *job, char path[static MSG_PATH_SIZE], struct reason *why)
+{
+	const struct conf_cluster *cluster = job->cluster;
+	scope_close int deepest = job->data_fd < 0 ? open_deepest(cluster->data_dir) : -1;
+	char top[MSG_PATH_SIZE];
+	struct volume volume;
+	int error = volume_of(job->data_fd < 0 ? deepest : job->data_fd, &volume);
+
+	if (error == 0)
+		error = find_mount_point(volume.mount, top);
+	if (error < 0)
+		return reason_set_retry(why, error, "set snapshot_dir in the cluster's file",
+					"cannot find the top of the mount that holds %s: %s", cluster->data_dir,
+					err_text(error));
+	if (strcmp(top, cluster->data_dir) == 0)
+		return reason_set(why, ERR_LAYOUT,
+				  "mount the file system's top level somewhere and set snapshot_dir to a folder in "
+				  "it, or move the database into a subvolume below the mount",
+				  "data_dir %s is the top of its mount, so there is no place beside it for snapshots",
+				  cluster->data_dir);
+	/* One that is too long for its array is refused right after. */
+	snprintf(path, MSG_PATH_SIZE, "%.*s/.dbsnap/%s", PATH_MAX_HERE, strcmp(top, "/") == 0 ? "" : top, cluster->id);
+	return 0;
+}
+
+static bool is_below(const char *path, const char *top)
+{
+	size_t length = strlen(top);
+
+	return strncmp(path, top, length) == 0 && (path[length] == '/' || path[length] == '\0');
+}
+
+int place_find(const struct worker_job *job, char path[static MSG_PATH_SIZE], struct reason *why)
+{
+	const struct conf_cluster *cluster = job->cluster;
+	char found[MSG_PATH_SIZE];
+	int error = 0;
+
+	if (cluster->snapshot_dir[0])
+		snprintf(found, sizeof(found), "%s", cluster->snapshot_dir);
+	else
+		error = find_default(job, found, why);
+	if (error < 0)
+		return error;
+	if (strlen(found) >= PATH_MAX_HERE)
+		return reason_set(why, ERR_TOO_LONG, "set snapshot_dir to a shorter path",
+				  "snapshot_dir may have at most %d bytes", PATH_MAX_HERE - 1);
+	if (is_below(found, cluster->data_dir))
+		return reason_set(why, ERR_LAYOUT, "set snapshot_dir to a folder outside data_dir",
+				  "snapshot_dir %.400s lies inside data_dir %.400s", found, cluster->data_dir);
+	if (is_below(cluster->data_dir, found))
+		return reason_set(why, ERR_LAYOUT, "set snapshot_dir to a folder beside data_dir",
+				  "data_dir %.400s lies inside snapshot_dir %.400s", cluster->data_dir, found);
+	memcpy(path, found, MSG_PATH_SIZE);
+	return 0;
+}
+
+/* Folders are opened one by one; what is missing is made where that is allowed. */
+struct way {
+	const struct worker_job *job;
+	struct place *place;
+	bool make;
+	struct reason *why;
+};
+
+static int refuse(struct way *way, enum msg_place state)
+{
+	way->place->state = state;
+	return way->why->code;
+}
+
+static int check_owner(struct way *way, int fd, const char *path, bool last)
+{
+	const struct worker_job *job = way->job;
+	struct stat st;
+
+	if (fstat(fd, &st) < 0) {
+		reason_set_errno(way->why, errno, "cannot look at %s", path);
+		return refuse(way, PLACE_OFFLINE);
+	}
+	if (st.st_uid != 0 && st.st_uid != geteuid() && (last || st.st_uid != job->identity.uid)) {
+		reason_set(way->why, ERR_UNTRUSTED, last ? "chown root: it" : "chown it to root, or choose another snapshot_dir",
+			   "%s%s belongs to uid %u, who could replace what lies in it", last ? "snapshot_dir " : "", path,
+			   (unsigned)st.st_uid);
+		return refuse(way, PLACE_REFUSED);
+	}
+	if ((st.st_mode & 022) && (last || !(st.st_mode & S_ISVTX))) {
+		reason_set(way->why, ERR_UNTRUSTED, "chmod go-w it", "%s%s is writable by others (mode %04o)",
+			   last ? "snapshot_dir " : "", path, (unsigned)(st.st_mode & 07777));
+		return refuse(way, PLACE_REFUSED);
+	}
+	return 0;
+}
+
+static int open_component(int dir_fd, const char *name, bool last)
+{
+	struct open_how how = {
+		.flags = (last ? O_RDONLY : O_PATH) | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW,
+		.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_BENEATH,
+	};
+
+	return (int)syscall(SYS_openat2, dir_fd, name, &how, sizeof(how));
+}
+
+/* A new place beside data that lies elsewhere is a mount that is missing, not a choice. */
+static int check_volume(struct way *way, int dir_fd)
+{
+	scope_close int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct volume here, data;
+
+	if (way->job->cluster->backend == CONF_BACKEND_COPY || fd < 0 || volume_of(fd, &here) < 0 ||
+	    volume_of(way->job->data_fd, &data) < 0 || volume_same(&here, &data))
+		return 0;
+	reason_set_retry(way->why, ERR_OFFLINE, "mount it, or set snapshot_dir to a folder on data_dir's file system",
+			 "snapshot_dir %s is not there, and would lie on another file system (%s) than data_dir (%s): "
+			 "not mounted yet?", way->place->path, here.name, data.name);
+	return refuse(way, PLACE_OFFLINE);
+}
+
+static int make_component(struct way *way, int dir_fd, const char *name)
+{
+	scope_close int parent = -1;
+	int error = check_volume(way, dir_fd);
+
+	if (error < 0)
+		return error;
+	if (mkdirat(dir_fd, name, PLACE_DIR_MODE) < 0 && errno != EEXIST) {
+		reason_set_errno(way->why, errno, "cannot make %s for snapshot_dir %s", name, way->place->path);
+		return refuse(way, PLACE_REFUSED);
+	}
+	/* The umask may have taken bits away; a folder that was there keeps its own. */
+	parent = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (parent < 0 || fchmodat(parent, name, PLACE_DIR_MODE, 0) < 0 || fsync(parent) < 0) {
+		reason_set_errno(way->why, errno, "cannot make %s for snapshot_dir %s", name, way->place->path);
+		return refuse(way, PLACE_REFUSED);
+	}
+	return 0;
+}
+
+static int refuse_component(struct way *way, int errno_value, const char *path)
+{
+	if (errno_value == ENOENT) {
+		reason_set_retry(way->why, ERR_OFFLINE, "mount the file system that holds it",
+				 "snapshot_dir %s is not there (no %s)", way->place->path, path);
+		return refuse(way, PLACE_OFFLINE);
+	}
+	if (errno_value == ELOOP || errno_value == ENOTDIR) {
+		reason_set(way->why, ERR_UNTRUSTED, "put a real folder there, or set snapshot_dir to the real path",
+			   "snapshot_dir %s: %s is a symbolic link or no folder", way->place->path, path);
+		return refuse(way, PLACE_REFUSED);
+	}
+	reason_set_errno(way->why, errno_value, "cannot open %s", path);
+	return refuse(way, errno_value == EACCES || errno_value == EPERM ? PLACE_REFUSED : PLACE_OFFLINE);
+}
+
+/* One step down from *fd, which is replaced. path: so far, for messages. */
+static int descend(struct way *way, int *fd, const char *name, const char *path, bool last)
+{
+	int next = open_component(*fd, name, last), error;
+
+	if (next < 0 && errno == ENOENT && way->make) {
+		error = make_component(way, *fd, name);
+		if (error < 0)
+			return error;
+		next = open_component(*fd, name, last);
+	}
+	if (next < 0)
+		return refuse_component(way, errno, path);
+	close(*fd);
+	*fd = next;
+	return check_owner(way, next, path, last);
+}
+
+static int walk(struct way *way)
+{
+	char path[MSG_PATH_SIZE];
+	scope_close int fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	char *at = path;
+	int error = 0;
+
+	if (fd < 0)
+		return refuse_component(way, errno, "/");
+	memcpy(path, way->place->path, sizeof(path));
+	while (error == 0 && at) {
+		char *name = at + 1, *slash = strchr(name, '/');
+
+		if (slash)
+			*slash = '\0';
+		error = descend(way, &fd, name, path, !slash);
+		if (slash)
+			*slash = '/';
+		at = slash;
+	}
+	if (error == 0)
+		way->place->fd = scope_take_fd(fd);
+	return error;
+}
+
+/* Whatever the paths say (a bind mount has two): is one an ancestor of the other? */
+static bool is_ancestor(int ancestor_fd, int fd)
+{
+	scope_close int at = openat(fd, ".", O_PATH | O_CLOEXEC);
+	struct stat top, here, last = {0};
+
+	if (fstat(ancestor_fd, &top) < 0)
+		return false;
+	for (int depth = 0; depth < 256 && at >= 0 && fstat(at, &here) == 0; depth++) {
+		int up;
+
+		if (here.st_dev == top.st_dev && here.st_ino == top.st_ino)
+			return true;
+		if (here.st_dev == last.st_dev && here.st_ino == last.st_ino)
+			return false;
+		last = here;
+		up = openat(at, "..", O_PATH | O_CLOEXEC);
+		close(at);
+		at = up;
+	}
+	return false;
+}
+
+static int check_nesting(struct way *way)
+{
+	const struct worker_job *job = way->job;
+
+	if (job->data_fd < 0 || (!is_ancestor(job->data_fd, way->place->fd) && !is_ancestor(way->place->fd, job->data_fd)))
+		return 0;
+	reason_set(way->why, ERR_LAYOUT, "set snapshot_dir to a folder beside data_dir",
+		   "snapshot_dir %.400s and data_dir %.400s lie one inside the other", way->place->path,
+		   job->cluster->data_dir);
+	return refuse(way, PLACE_REFUSED);
+}
+
+static int count_entries(int fd)
+{
+	DIR *dir = fdopendir(dup(fd));
+	const struct dirent *entry;
+	int count = 0;
+
+	if (!dir)
+		return -1;
+	rewinddir(dir);
+	while ((entry = readdir(dir)))
+		count += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+			 strcmp(entry->d_name, "marker.json.new") != 0;
+	closedir(dir);
+	return count;
+}
+
+static int refuse_unmarked(struct way *way)
+{
+	if (way->job->records == 0 && count_entries(way->place->fd) > 0) {
+		reason_set(way->why, ERR_FOREIGN, "set snapshot_dir to an empty folder, or to one that does not exist yet",
+			   "snapshot_dir %s holds files and has no marker.json: it is not dbsnap's", way->place->path);
+		return refuse(way, PLACE_REFUSED);
+	}
+	reason_set_retry(way->why, ERR_OFFLINE, "mount the file system that holds the cluster's backups",
+			 "snapshot_dir %s has no marker.json: not mounted yet, or gone", way->place->path);
+	return refuse(way, PLACE_OFFLINE);
+}
+
+static int make_marker(struct way *way)
+{
+	const struct worker_job *job = way->job;
+	struct marker marker = {.install = job->install};
+	scope_free char *text = NULL;
+
+	if (!way->make || count_entries(way->place->fd) != 0)
+		return refuse_unmarked(way);
+	snprintf(marker.cluster, sizeof(marker.cluster), "%s", job->cluster->id);
+	snprintf(marker.data_dir, sizeof(marker.data_dir), "%s", job->cluster->data_dir);
+	memcpy(marker.fs_uuid, way->place->volume.uuid, sizeof(marker.fs_uuid));
+	text = marker_encode(&marker);
+	if (!text)
+		reason_set_retry(way->why, ERR_NOMEM, NULL, "out of memory");
+	else if (place_write_file(way->place->fd, "marker.json", text, way->why) == 0)
+		return 0;
+	return refuse(way, PLACE_REFUSED);
+}
+
+static int read_marker(struct way *way)
+{
+	struct place *place = way->place;
+	scope_free char *text = NULL;
+	size_t size;
+	int error = place_read_file(place->fd, "marker.json", &text, &size);
+
+	if (error == 0)
+		error = marker_decode(text, size, &place->marker);
+	if (error == 0)
+		return 0;
+	reason_set(way->why, error, "look at that file; another release or another program may have written it",
+		   "marker.json in %s cannot be read: %s", place->path, err_text(error));
+	return refuse(way, error == ERR_IO || error == ERR_NOMEM ? PLACE_OFFLINE : PLACE_REFUSED);
+}
+
+static int check_marker(struct way *way)
+{
+	const struct place *place = way->place;
+	const struct marker *marker = &place->marker;
+
+	if (!nonce_equal(&marker->install, &way->job->install)) {
+		reason_set(way->why, ERR_FOREIGN,
+			   "set snapshot_dir to another folder, or restore the state directory that these backups belong to",
+			   "snapshot_dir %s belongs to another install of dbsnap", place->path);
+		return refuse(way, PLACE_REFUSED);
+	}
+	if (strcmp(marker->cluster, way->job->cluster->id) != 0) {
+		reason_set(way->why, ERR_FOREIGN, "give every cluster a snapshot_dir of its own",
+			   "snapshot_dir %s belongs to cluster %s", place->path, marker->cluster);
+		return refuse(way, PLACE_REFUSED);
+	}
+	if (marker->fs_uuid[0] && place->volume.uuid[0] && strcmp(marker->fs_uuid, place->volume.uuid) != 0) {
+		reason_set_retry(way->why, ERR_OFFLINE, "mount the file system that the backups were made on",
+				 "snapshot_dir %s lies on another file system (%s) than its marker says (%s)",
+				 place->path, place->volume.uuid, marker->fs_uuid);
+		return refuse(way, PLACE_OFFLINE);
+	}
+	return 0;
+}
+
+static int take_lock(struct way *way, enum place_lock lock)
+{
+	struct place *place = way->place;
+	int fd = openat(place->fd, "marker.json", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+	if (fd < 0)
+		return errno == ENOENT ? refuse_unmarked(way) : refuse_component(way, errno, "marker.json");
+	place->marker_fd = fd;
+	if (flock(fd, (lock == PLACE_EXCLUSIVE ? LOCK_EX : LOCK_SH) | LOCK_NB) == 0)
+		return 0;
+	if (errno != EWOULDBLOCK)
+		return refuse_component(way, errno, "marker.json");
+	reason_set_retry(way->why, ERR_BUSY, "it ends by itself; if it does not, look for a dbsnapd process in state D",
+			 "another dbsnapd process still works in snapshot_dir %s", place->path);
+	return refuse(way, PLACE_BUSY);
+}
+
+static int open_marked(struct way *way, enum place_lock lock)
+{
+	struct place *place = way->place;
+	int error = volume_of(place->fd, &place->volume);
+
+	if (error < 0) {
+		reason_set_retry(way->why, error, NULL, "cannot ask the file system of %s: %s", place->path, err_text(error));
+		return refuse(way, PLACE_OFFLINE);
+	}
+	if (faccessat(place->fd, "marker.json", F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
+		error = make_marker(way);
+	if (error == 0)
+		error = take_lock(way, lock);
+	if (error == 0)
+		error = read_marker(way);
+	return error == 0 ? check_marker(way) : error;
+}
+
+int place_open(struct worker_job *job, enum place_lock lock, bool create, struct place *ret_place,
+	       struct reason *why)
+{
+	struct way way = {
+		.job = job, .place = ret_place, .why = why,
+		.make = create && job->records == 0 && job->data_fd >= 0,
+	};
+	int error;
+
+	*ret_place = PLACE_NONE;
+	error = place_find(job, ret_place->path, why);
+	if (error < 0)
+		return refuse(&way, error == ERR_LAYOUT || error == ERR_TOO_LONG ? PLACE_REFUSED : PLACE_OFFLINE);
+	error = walk(&way);
+	if (error == 0)
+		error = check_nesting(&way);
+	if (error == 0)
+		error = open_marked(&way, lock);
+	job->lock_fd = ret_place->marker_fd;
+	return error;
+}
+
+void place_close(struct place *place)
+{
+	if (place->marker_fd >= 0)
+		close(place->marker_fd);
+	if (place->fd >= 0)
+		close(place->fd);
+	place->fd = place->marker_fd = -1;
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The folder is root's, 0700, and its entries are a closed list: images, which
+ * their backend removes whole; config/, flat files of ours; and papers.
+ */
+#include "daemon/engine/remnant.h"
+
+#include "common/err.h"
+#include "common/scope.h"
+#include "daemon/engine/snap.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* In the order of their going: the manifest outlives everything, the intent outlives the manifest. */
+static const char *const papers[] = {"intent.new", "manifest.json.new", "manifest.json", "intent"};
+enum { PAPERS = sizeof(papers) / sizeof(papers[0]) };
+
+static bool is_dots(const char *name)
+{
+	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
+static bool is_paper(const char *name)
+{
+	for (int i = 0; i < PAPERS; i++) {
+		if (strcmp(name, papers[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool is_known(const char *name)
+{
+	return is_dots(name) || is_paper(name) || strcmp(name, "data") == 0 || strcmp(name, "config") == 0;
+}
+
+/* Before anything is touched. */
+static int check_entries(int fd, const char *folder, struct reason *why)
+{
+	DIR *dir = fdopendir(dup(fd));
+	const struct dirent *entry;
+	int error = 0;
+
+	if (!dir)
+		return reason_set_errno(why, errno, "cannot read the folder %s", folder);
+	rewinddir(dir);
+	while (error == 0 && (entry = readdir(dir))) {
+		if (!is_known(entry->d_name))
+			error = reason_set(why, ERR_FOREIGN, "look at it, and move away what is not dbsnap's",
+					   "%s holds %.255s, which dbsnap did not make: nothing was removed", folder,
+					   entry->d_name);
+	}
+	closedir(dir);
+	return error;
+}
+
+static int remove_config(int fd, struct reason *why)
+{
+	int config = openat(fd, "config", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	const struct dirent *entry;
+	DIR *dir;
+
+	if (config < 0)
+		return errno == ENOENT ? 0 : reason_set_errno(why, errno, "cannot open config");
+	dir = fdopendir(config);
+	if (!dir) {
+		close(config);
+		return reason_set_errno(why, errno, "cannot read config");
+	}
+	while ((entry = readdir(dir))) {
+		if (!is_dots(entry->d_name) && unlinkat(config, entry->d_name, 0) < 0) {
+			reason_set_errno(why, errno, "cannot remove config/%.255s", entry->d_name);
+			closedir(dir);
+			return why->code;
+		}
+	}
+	closedir(dir);
+	return unlinkat(fd, "config", AT_REMOVEDIR) < 0 ? reason_set_errno(why, errno, "cannot remove config") : 0;
+}
+
+static int remove_papers(int fd, struct reason *why)
+{
+	for (int i = 0; i < PAPERS; i++) {
+		if (unlinkat(fd, papers[i], 0) < 0 && errno != ENOENT)
+			return reason_set_errno(why, errno, "cannot remove %s", papers[i]);
+	}
+	return 0;
+}
+
+static int empty_folder(const struct place *place, const char *name, struct reason *why)
+{
+	scope_close int fd = openat(place->fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	int error;
+
+	if (fd < 0)
+		return errno == ENOENT ? 1 : reason_set_errno(why, errno, "cannot open the folder %s", name);
+	error = check_entries(fd, name, why);
+	if (error == 0)
+		error = snap_btrfs.destroy(fd, "data", why);
+	if (error == 0)
+		error = remove_config(fd, why);
+	return error == 0 ? remove_papers(fd, why) : error;
+}
+
+int remnant_sync(const struct place *place, struct reason *why)
+{
+	if (volume_is_btrfs(&place->volume))
+		return snap_btrfs.sync(place->fd, why);
+	return syncfs(place->fd) < 0 ? reason_set_errno(why, errno, "cannot sync %s", place->path) : 0;
+}
+
+int remnant_remove(const struct place *place, const char *name, struct reason *why)
+{
+	int error = empty_folder(place, name, why);
+
+	if (error < 0)
+		return error;
+	if (error == 0 && unlinkat(place->fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+		return reason_set_errno(why, errno, "cannot remove the folder %s", name);
+	return remnant_sync(place, why);
+}

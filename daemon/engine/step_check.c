@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Questions that change nothing: can this cluster be backed up as it lies, is
+ * there room, how large is this backup. The layout is examined by the very code of a create.
+ */
+#include "daemon/engine/step.h"
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/scope.h"
+#include "daemon/engine/db.h"
+#include "daemon/engine/layout.h"
+#include "daemon/engine/space.h"
+#include "daemon/engine/walker.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void tell_part(const struct worker_job *job, const struct layout_part *part)
+{
+	struct msg msg = {.type = MSG_CHECKED_PART};
+	struct msg_checked_part *told = &msg.u.checked_part;
+
+	memcpy(told->cluster, job->order.cluster, sizeof(told->cluster));
+	memcpy(told->role, part->role, sizeof(told->role));
+	memcpy(told->path, part->path, sizeof(told->path));
+	memcpy(told->device, part->device, sizeof(told->device));
+	memcpy(told->file_system, part->file_system, sizeof(told->file_system));
+	memcpy(told->subvolume, part->subvolume, sizeof(told->subvolume));
+	told->inside = part->inside;
+	step_send(job, &msg);
+}
+
+static void fill_layout(struct msg_checked *told, const struct layout *layout)
+{
+	if (layout->snap)
+		snprintf(told->backend, sizeof(told->backend), "%s", layout->snap->name);
+	if (layout->db)
+		snprintf(told->database, sizeof(told->database), "%s", layout->db->name);
+	memcpy(told->procedure, layout->procedure, sizeof(told->procedure));
+	memcpy(told->promise, layout->promise, sizeof(told->promise));
+	memcpy(told->server, layout->server, sizeof(told->server));
+	memcpy(told->warnings, layout->warnings, sizeof(told->warnings));
+}
+
+static void check_layout(struct worker_job *job, const struct place *place, struct msg_checked *told,
+			 struct reason *why)
+{
+	struct layout *layout = calloc(1, sizeof(*layout));
+	struct reason reason = {0};
+	struct db *db = NULL;
+	int error;
+
+	if (!layout) {
+		reason_set_retry(why, ERR_NOMEM, NULL, "out of memory");
+		return;
+	}
+	error = layout_examine(job, place->state == PLACE_ONLINE ? place->fd : -1, place->path, layout, &db, &reason);
+	for (size_t i = 0; i < layout->part_count; i++)
+		tell_part(job, &layout->parts[i]);
+	fill_layout(told, layout);
+	/* What is wrong with the place was found first and stays the answer. */
+	if (error < 0 && !why->code)
+		*why = reason;
+	if (db)
+		db->ops->close(db);
+	free(layout);
+}
+
+static void check_space(const struct worker_job *job, const struct place *place, struct msg_checked *told)
+{
+	struct space space = {0};
+	struct reason reason = {0};
+
+	if (place->fd < 0)
+		return;
+	if (space_check(place->fd, place->path, &job->cluster->min_free, &space, &reason) == ERR_FULL) {
+		told->space_low = true;
+		memcpy(told->space, reason.cause, sizeof(told->space));
+	}
+	told->free_bytes = space.free_bytes;
+	told->total_bytes = space.total_bytes;
+}
+
+void step_check(struct worker_job *job, enum msg_depth depth)
+{
+	struct msg msg = {.type = MSG_CHECKED};
+	struct msg_checked *told = &msg.u.checked;
+	struct reason why = {0}, source = {0};
+	struct place place;
+
+	memcpy(told->cluster, job->order.cluster, sizeof(told->cluster));
+	told->depth = (uint8_t)depth;
+	job_open_source(job, &source);
+	place_open(job, PLACE_SHARED, false, &place, &why);
+	if (job->data_fd < 0)
+		why = source;
+	else if (depth == DEPTH_LAYOUT)
+		check_layout(job, &place, told, &why);
+	check_space(job, &place, told);
+	told->place = (uint8_t)place.state;
+	told->ok = why.code == 0;
+	told->code = why.code;
+	memcpy(told->refusal, why.cause, sizeof(told->refusal));
+	memcpy(told->remedy, why.remedy, sizeof(told->remedy));
+	memcpy(told->snapshot_dir, place.path, sizeof(told->snapshot_dir));
+	step_send(job, &msg);
+	place_close(&place);
+}
+
+static int measure(struct worker_job *job, const struct place *place, uint64_t *ret_bytes, struct reason *why)
+{
+	scope_free struct manifest *manifest = calloc(1, sizeof(*manifest));
+	scope_close int backup_fd = -1, data_fd = -1;
+	char name[PLACE_ID_SIZE];
+	struct place_look look;
+	int error;
+
+	if (!manifest)
+		return ERR_NOMEM;
+	place_name(PLACE_WHOLE, job->order.backup, name);
+	error = place_look_at(job, place, name, &job->order.nonce, &look, manifest, why);
+	if (error < 0)
+		return error;
+	if (look.thing != THING_OURS || !look.has_manifest)
+		return ERR_NOT_FOUND;
+	if (job->data_fd < 0 && job->as_root)
+		job->identity = (struct proc_identity){.uid = manifest->uid, .gid = manifest->gid};
+	backup_fd = place_open_dir(place->fd, name, why);
+	if (backup_fd < 0)
+		return backup_fd;
+	data_fd = place_open_dir(backup_fd, "data", why);
+	return data_fd < 0 ? data_fd : walker_measure(job, data_fd, ret_bytes, why);
+}
+
+void step_measure(struct worker_job *job)
+{
+	struct msg msg = {.type = MSG_MEASURED};
+	struct msg_measured *told = &msg.u.measured;
+	struct reason why = {0}, source = {0};
+	struct place place;
+	int error;
+
+	memcpy(told->cluster, job->order.cluster, sizeof(told->cluster));
+	told->backup = job->order.backup;
+	job_open_source(job, &source);
+	error = place_open(job, PLACE_SHARED, false, &place, &why);
+	if (error == 0)
+		error = measure(job, &place, &told->size, &why);
+	told->code = error;
+	told->measured_ms = clock_wall_ms();
+	step_send(job, &msg);
+	place_close(&place);
+}

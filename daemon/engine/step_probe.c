@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What is on disk: every name in the place, told as what its papers prove it to
+ * be. Anything that could not be read makes the whole answer "cannot look",
+ * because a name left out would be taken for gone.
+ */
+#include "daemon/engine/step.h"
+
+#include "common/err.h"
+#include "common/scope.h"
+#include "daemon/engine/clones.h"
+#include "daemon/engine/space.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct probe {
+	struct worker_job *job;
+	struct place place;
+	struct reason why;
+	struct manifest manifest;
+	struct msg msg; /* the item being told */
+	uint32_t items;
+};
+
+static void copy_name(const char *name, char *text, size_t size)
+{
+	snprintf(text, size, "%s", name);
+	for (; *text; text++) {
+		if (*text < 0x21 || *text > 0x7e)
+			*text = '?';
+	}
+}
+
+static void tell(struct probe *p, enum msg_item item, const char *name, uint64_t backup, const struct nonce *nonce)
+{
+	struct msg_probed_item *told = &p->msg.u.probed_item;
+
+	p->msg.type = MSG_PROBED_ITEM;
+	snprintf(told->cluster, sizeof(told->cluster), "%s", p->job->cluster->id);
+	told->item = (uint8_t)item;
+	told->backup = backup;
+	copy_name(name, told->name, sizeof(told->name));
+	told->facts.nonce = *nonce;
+	step_send(p->job, &p->msg);
+	p->items++;
+}
+
+/* The form and id that a name stands for; false: none of ours. */
+static bool parse_name(const char *name, enum place_form *ret_form, uint64_t *ret_id)
+{
+	enum place_form form = PLACE_WHOLE;
+
+	if (strncmp(name, ".del-", 5) == 0) {
+		form = PLACE_GOING;
+		name += 5;
+	} else if (name[0] == '.') {
+		form = PLACE_MAKING;
+		name++;
+	}
+	*ret_form = form;
+	return ident_parse_id(name, ret_id) == 0;
+}
+
+static enum msg_item judge(enum place_form form, const struct place_look *look)
+{
+	if (look->thing == THING_EMPTY && form != PLACE_WHOLE)
+		return form == PLACE_GOING ? ITEM_DELETING : ITEM_PARTIAL;
+	if (look->thing != THING_OURS)
+		return ITEM_STRANGER;
+	if (form == PLACE_GOING)
+		return ITEM_DELETING;
+	if (form == PLACE_MAKING)
+		return look->has_manifest ? ITEM_PARTIAL_DONE : ITEM_PARTIAL;
+	return look->has_manifest ? ITEM_BACKUP : ITEM_STRANGER;
+}
+
+static int tell_folder(struct probe *p, const char *name)
+{
+	enum place_form form;
+	struct place_look look;
+	enum msg_item item;
+	uint64_t id;
+	int error;
+
+	memset(&p->msg, 0, sizeof(p->msg));
+	if (!parse_name(name, &form, &id)) {
+		tell(p, ITEM_STRANGER, name, 0, &p->msg.u.probed_item.facts.nonce);
+		return 0;
+	}
+	error = place_look_at(p->job, &p->place, name, NULL, &look, &p->manifest, &p->why);
+	if (error < 0)
+		return error == ERR_NOT_FOUND ? 0 : error;
+	if (look.thing == THING_NONE)
+		return 0;
+	item = look.has_manifest && p->manifest.backup != id ? ITEM_STRANGER : judge(form, &look);
+	if (item == ITEM_BACKUP || item == ITEM_PARTIAL_DONE) {
+		struct msg_facts *facts = &p->msg.u.probed_item.facts;
+
+		*facts = p->manifest.facts;
+		snprintf(facts->path, sizeof(facts->path), "%.990s/%" PRIu64, p->place.path, id);
+	}
+	tell(p, item, name, id, &look.nonce);
+	return 0;
+}
+
+static int tell_clone(struct probe *p, int clones_fd, const char *clone)
+{
+	struct clone_look look;
+	int error = clones_look(p->job, clones_fd, clone, NULL, &look, &p->why);
+	enum msg_item item = ITEM_STRANGER;
+
+	if (error < 0)
+		return error;
+	if (look.paper == PAPER_OURS)
+		item = look.has_whole && look.intent.made_ms ? ITEM_CLONE : ITEM_CLONE_PARTIAL;
+	memset(&p->msg, 0, sizeof(p->msg));
+	tell(p, item, clone, look.intent.backup, &look.intent.nonce);
+	return 0;
+}
+
+/* Each clone once, whichever of its three names come: by its paper, else by what has none. */
+static int tell_clones_name(struct probe *p, int clones_fd, const char *name)
+{
+	char clone[IDENT_CLONE_SIZE + 8];
+	struct clone_look look;
+	char *suffix;
+	int error;
+
+	snprintf(clone, sizeof(clone), "%.70s", name[0] == '.' ? name + 1 : name);
+	suffix = name[0] == '.' ? strstr(clone, ".json") : NULL;
+	if (suffix && strcmp(suffix, ".json.new") == 0)
+		return 0;
+	if (suffix && strcmp(suffix, ".json") == 0)
+		*suffix = '\0';
+	else
+		suffix = NULL;
+	if (!ident_is_clone(clone)) {
+		memset(&p->msg, 0, sizeof(p->msg));
+		tell(p, ITEM_STRANGER, name, 0, &p->msg.u.probed_item.facts.nonce);
+		return 0;
+	}
+	if (suffix)
+		return tell_clone(p, clones_fd, clone);
+	error = clones_look(p->job, clones_fd, clone, NULL, &look, &p->why);
+	if (error < 0 || look.paper != PAPER_NONE)
+		return error; /* told with its paper */
+	memset(&p->msg, 0, sizeof(p->msg));
+	tell(p, ITEM_STRANGER, name, 0, &p->msg.u.probed_item.facts.nonce);
+	return 0;
+}
+
+static bool is_dots(const char *name)
+{
+	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
+static int list_clones(struct probe *p)
+{
+	scope_close int fd = clones_open(&p->place, false, &p->why);
+	const struct dirent *entry;
+	int error = 0;
+	DIR *dir;
+
+	if (fd < 0)
+		return fd == ERR_NOT_FOUND ? 0 : fd;
+	dir = fdopendir(dup(fd));
+	if (!dir)
+		return reason_set_errno(&p->why, errno, "cannot read %s/clones", p->place.path);
+	while (error == 0 && (entry = readdir(dir))) {
+		if (!is_dots(entry->d_name))
+			error = tell_clones_name(p, fd, entry->d_name);
+	}
+	closedir(dir);
+	return error;
+}
+
+static int list_folders(struct probe *p)
+{
+	const struct dirent *entry;
+	DIR *dir = fdopendir(dup(p->place.fd));
+	int error = 0;
+
+	if (!dir)
+		return reason_set_errno(&p->why, errno, "cannot read %s", p->place.path);
+	rewinddir(dir);
+	while (error == 0 && (entry = readdir(dir))) {
+		const char *name = entry->d_name;
+
+		if (!is_dots(name) && strcmp(name, "clones") != 0 && strcmp(name, "marker.json") != 0 &&
+		    strcmp(name, "marker.json.new") != 0)
+			error = tell_folder(p, name);
+	}
+	closedir(dir);
+	return error;
+}
+
+static void tell_end(struct probe *p)
+{
+	struct msg_probed *told = &p->msg.u.probed;
+	struct space space;
+
+	memset(&p->msg, 0, sizeof(p->msg));
+	p->msg.type = MSG_PROBED;
+	snprintf(told->cluster, sizeof(told->cluster), "%s", p->job->cluster->id);
+	told->place = (uint8_t)p->place.state;
+	told->code = p->why.code;
+	memcpy(told->cause, p->why.cause, sizeof(told->cause));
+	memcpy(told->remedy, p->why.remedy, sizeof(told->remedy));
+	memcpy(told->snapshot_dir, p->place.path, sizeof(told->snapshot_dir));
+	told->items = p->items;
+	if (p->place.fd >= 0 && space_read(p->place.fd, &space) == 0) {
+		told->free_bytes = space.free_bytes;
+		told->total_bytes = space.total_bytes;
+		told->file_system = p->place.volume.number;
+	}
+	step_send(p->job, &p->msg);
+}
+
+void step_probe(struct worker_job *job, bool exclusive)
+{
+	struct probe *p = calloc(1, sizeof(*p));
+	struct reason source = {0};
+	int error;
+
+	if (!p)
+		_exit(1); /* the engine answers for a worker that did not */
+	p->job = job;
+	job_open_source(job, &source);
+	error = place_open(job, exclusive ? PLACE_EXCLUSIVE : PLACE_SHARED, true, &p->place, &p->why);
+	if (error == 0)
+		error = list_folders(p);
+	if (error == 0)
+		error = list_clones(p);
+	if (error < 0 && p->place.state == PLACE_ONLINE)
+		p->place.state = PLACE_OFFLINE;
+	/* "No marker" is the smaller half of the truth when the database's own folder is missing. */
+	if (p->place.state == PLACE_OFFLINE && job->data_fd < 0)
+		p->why = source;
+	tell_end(p);
+	place_close(&p->place);
+	free(p);
+}
