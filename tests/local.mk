@@ -140,8 +140,20 @@ tests_unit_test_sign_LDADD = $(FRONTHTTP_LIBS) libcommon.a $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/test_store
 TESTS += tests/unit/test_store
 tests_unit_test_store_SOURCES = tests/unit/test_store.c
-tests_unit_test_store_CPPFLAGS = $(AM_CPPFLAGS) $(LMDB_CFLAGS) $(CMOCKA_CFLAGS)
-tests_unit_test_store_LDADD = $(STORE_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_store_CPPFLAGS = $(AM_CPPFLAGS) $(LMDB_CFLAGS) $(SECCOMP_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_store_LDADD = $(STORE_LIBS) $(SECCOMP_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test_store_random
+TESTS += tests/unit/test_store_random
+tests_unit_test_store_random_SOURCES = tests/unit/test_store_random.c
+tests_unit_test_store_random_CPPFLAGS = $(AM_CPPFLAGS) $(LMDB_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_store_random_LDADD = $(STORE_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test_store_records
+TESTS += tests/unit/test_store_records
+tests_unit_test_store_records_SOURCES = tests/unit/test_store_records.c
+tests_unit_test_store_records_CPPFLAGS = $(AM_CPPFLAGS) $(LMDB_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_store_records_LDADD = $(STORE_LIBS) $(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/unit/test_text
 TESTS += tests/unit/test_text

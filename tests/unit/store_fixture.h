@@ -4,7 +4,7 @@
 #define DBSNAP_TESTS_STORE_FIXTURE_H
 
 #include "common/err.h"
-#include "daemon/front/store.h"
+#include "daemon/front/store_internal.h"
 #include "tests/unit/cmocka_all.h"
 
 #include <dirent.h>
@@ -74,6 +74,9 @@ static inline int fixture_teardown(void **state)
 	struct dirent *entry;
 	DIR *dir;
 
+	/* A test that failed left its transaction open. */
+	if (f->store)
+		store_abort(&f->store->txn);
 	store_close(f->store);
 	dir = opendir(f->dir);
 	while (dir && (entry = readdir(dir))) {

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <lmdb.h>
 #include <sched.h>
+#include <seccomp.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -385,6 +386,60 @@ static void ids_can_be_raised(void **state)
 	assert_int_equal(store_commit(txn), 0);
 }
 
+/* ---- in the sandbox ---- */
+
+static bool forbid_paths(void)
+{
+	static const int calls[] = {
+		SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(openat2), SCMP_SYS(creat), SCMP_SYS(stat), SCMP_SYS(lstat),
+		SCMP_SYS(newfstatat), SCMP_SYS(statx), SCMP_SYS(access), SCMP_SYS(faccessat), SCMP_SYS(faccessat2),
+		SCMP_SYS(readlink), SCMP_SYS(readlinkat), SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(rename),
+		SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(statfs), SCMP_SYS(truncate), SCMP_SYS(chmod),
+	};
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+	bool done = filter != NULL;
+
+	for (size_t i = 0; done && i < sizeof(calls) / sizeof(calls[0]); i++)
+		done = seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, calls[i], 0) == 0;
+	return done && seccomp_load(filter) == 0;
+}
+
+static _Noreturn void without_paths(struct fixture *f)
+{
+	const struct token_param param = {"DBClusterId", "pc-a"};
+	struct token_fingerprint print;
+	const struct store_now now = {NOON, 0};
+	struct store_report report;
+	struct store_usage usage;
+	struct store_txn *txn;
+	char why[STORE_WHY_SIZE];
+	uint64_t id;
+
+	if (fixture_try_open(f, why) < 0 || !forbid_paths())
+		_exit(1);
+	for (int i = 0; i < 50; i++) {
+		if (store_begin(f->store, &txn) < 0 || fixture_accept(txn, "pc-a", BACKUP_MANUAL, NOON, NULL, &id) < 0 ||
+		    fixture_move(txn, "pc-a", id, BACKUP_FAILED, &now) < 0 || store_commit(txn) < 0)
+			_exit(2);
+	}
+	if (store_recount(f->store, 60, &report) < 0 || store_usage(f->store, &usage) < 0 ||
+	    token_fingerprint_make(&param, 1, &print) < 0)
+		_exit(3);
+	store_close(f->store);
+	_exit(0);
+}
+
+static void no_path_after_open(void **state)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0)
+		without_paths(*state);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 /* ---- full ---- */
 
 /* One with texts as long as they get, so that a map fills in fewer steps. */
@@ -539,7 +594,8 @@ static _Noreturn void on_a_full_disk(struct fixture *f)
 	struct store_txn *txn;
 	struct store_report report;
 	char why[STORE_WHY_SIZE], filler[512];
-	uint64_t id = 0;
+	uint64_t id = 0, again = 0;
+	struct stat st;
 	int rc = 0, full = 0;
 
 	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
@@ -558,6 +614,15 @@ static _Noreturn void on_a_full_disk(struct fixture *f)
 		full = rc == ERR_FULL;
 	}
 	MUST(full);
+	/* Room for a part of what a commit writes: such writes are cut short, which LMDB calls EIO. */
+	for (off_t pages = 1; pages <= 24; pages++) {
+		MUST(stat(filler, &st) == 0 && truncate(filler, st.st_size - 4096) == 0);
+		MUST(store_begin(f->store, &txn) == 0);
+		for (int i = 0; i < 20; i++)
+			MUST(accept_long(txn, &id) == 0);
+		MUST(store_commit(txn) == ERR_FULL);
+	}
+	id -= 19; /* the first of each round */
 	/* Nothing of it is there, and the store goes on when there is room again. */
 	MUST(store_recount(f->store, 0, &report) == 0 && !report.repaired);
 	MUST(store_read(f->store, &txn) == 0);
@@ -565,7 +630,6 @@ static _Noreturn void on_a_full_disk(struct fixture *f)
 	store_abort(txn);
 	MUST(unlink(filler) == 0);
 	MUST(store_begin(f->store, &txn) == 0);
-	uint64_t again = 0;
 	MUST(fixture_accept(txn, "pc-a", BACKUP_MANUAL, NOON, NULL, &again) == 0 && again == id);
 	MUST(store_commit(txn) == 0);
 	/* A new store on a full disk: no half of one. */
@@ -594,6 +658,64 @@ static void disk_full_changes_nothing(void **state)
 	assert_int_equal(status, 0);
 }
 
+/* LMDB's descriptor for pages, or the one for meta pages (write only). */
+static int find_descriptor(const struct fixture *f, bool meta)
+{
+	char path[512], want[512], target[512];
+	int found = -1;
+
+	path_of(f, "store.mdb", want);
+	for (int fd = 0; fd < 256; fd++) {
+		ssize_t length;
+
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		length = readlink(path, target, sizeof(target) - 1);
+		if (length < 0)
+			continue;
+		target[length] = '\0';
+		if (strcmp(target, want) == 0 && ((fcntl(fd, F_GETFL) & O_ACCMODE) == O_WRONLY) == meta)
+			found = fd;
+	}
+	assert_true(found >= 0);
+	return found;
+}
+
+/* A write of the meta page that fails: nobody can tell what is on disk. */
+static void failed_meta_page_is_unknown(void **state)
+{
+	struct fixture *f = *state;
+	int meta = find_descriptor(f, true), full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+	struct store_txn *txn = fixture_begin(f);
+	uint64_t id;
+
+	assert_true(full >= 0);
+	assert_int_equal(dup2(full, meta), meta);
+	close(full);
+	assert_int_equal(fixture_accept(txn, "pc-a", BACKUP_MANUAL, NOON, NULL, &id), 0);
+	assert_int_equal(store_commit(txn), ERR_UNKNOWN);
+	assert_int_equal(store_begin(f->store, &txn), ERR_UNKNOWN); /* and for good */
+	assert_int_equal(store_read(f->store, &txn), ERR_UNKNOWN);
+	fixture_reopen(f);
+	fixture_check_quota(f, "pc-a", NOON, 0, 0, 0);
+}
+
+/* A broken disk is no full one. */
+static void failed_page_is_unknown(void **state)
+{
+	struct fixture *f = *state;
+	int pages = find_descriptor(f, false), null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	struct store_txn *txn = fixture_begin(f);
+	uint64_t id;
+
+	assert_true(null >= 0);
+	assert_int_equal(dup2(null, pages), pages);
+	close(null);
+	assert_int_equal(fixture_accept(txn, "pc-a", BACKUP_MANUAL, NOON, NULL, &id), 0);
+	assert_int_equal(store_commit(txn), ERR_UNKNOWN);
+	fixture_reopen(f);
+	fixture_check_quota(f, "pc-a", NOON, 0, 0, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup_open, fixture_teardown)
 #define TEST_CLOSED(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
@@ -615,10 +737,13 @@ int main(void)
 		TEST(reading_changes_nothing),
 		TEST(aborted_changes_nothing),
 		TEST(ids_can_be_raised),
+		TEST_CLOSED(no_path_after_open),
 		TEST_CLOSED(map_full_changes_nothing),
 		TEST_CLOSED(floors_leave_room_to_end),
 		TEST_CLOSED(many_deletes_at_once),
 		TEST_CLOSED(disk_full_changes_nothing),
+		TEST(failed_meta_page_is_unknown),
+		TEST(failed_page_is_unknown),
 	};
 
 	return cmocka_run_group_tests(store, NULL, NULL);
