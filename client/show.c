@@ -18,10 +18,10 @@ struct shown {
 };
 
 static const struct shown shown[] = {
-	{"BackupId", "Backup"},
 	{"JobId", "Job"},
-	{"CloneName", "Clone"},
 	{"Kind", "Kind"},
+	{"CloneName", "Clone"},
+	{"BackupId", "Backup"},
 	{"DBClusterId", "Cluster"},
 	{"Dbsnap.State", "State"},
 	{"State", "State"},

@@ -93,25 +93,32 @@ static void print_cell(FILE *file, const char *text, size_t width, bool right, b
 		fputs(text, file);
 	else
 		fprintf(file, "%s%*s", text, blanks, "");
-	fputs(last ? "\n" : "  ", file);
+	fputs(last ? "" : "  ", file);
+}
+
+/* A line ends with its last text: no blanks behind it. */
+static void print_row(const struct table *table, FILE *file, const char *const *cells, const size_t *widths)
+{
+	size_t last = 0;
+
+	for (size_t c = 0; c < table->column_count; c++)
+		last = widths[c] && cells[c][0] ? c : last;
+	for (size_t c = 0; c <= last; c++) {
+		if (widths[c])
+			print_cell(file, cells[c], widths[c], table->columns[c].right, c == last);
+	}
+	fputc('\n', file);
 }
 
 void table_print(const struct table *table, FILE *file)
 {
-	size_t widths[COLUMN_MAX], last = 0;
+	size_t widths[COLUMN_MAX];
+	const char *titles[COLUMN_MAX];
 
 	measure(table, widths);
 	for (size_t c = 0; c < table->column_count; c++)
-		last = widths[c] ? c : last;
-	for (size_t c = 0; c < table->column_count; c++) {
-		if (widths[c])
-			print_cell(file, table->columns[c].title, widths[c], table->columns[c].right,
-				   c == last);
-	}
-	for (size_t i = 0; i < table->count; i++) {
-		size_t c = i % table->column_count;
-
-		if (widths[c])
-			print_cell(file, table->cells[i], widths[c], table->columns[c].right, c == last);
-	}
+		titles[c] = table->columns[c].title;
+	print_row(table, file, titles, widths);
+	for (size_t i = 0; i + table->column_count <= table->count; i += table->column_count)
+		print_row(table, file, (const char *const *)table->cells + i, widths);
 }

@@ -127,8 +127,9 @@ def test_list_is_a_table(dbsnap):
     head, failed, good = lines(dbsnap("backup", "list", "pc-orders"))
     assert head.split()[:4] == ["BACKUP", "CLUSTER", "STATE", "MODE"]
     assert good.split()[:5] == ["12", "pc-orders", "AVAILABLE", "Manual", "2026-01-02T03:04:05Z"]
-    assert "1.2 GiB" in good and good.rstrip().endswith("atomic")
+    assert "1.2 GiB" in good and good.endswith("atomic")
     assert failed.endswith("the server does not answer")
+    assert good == good.rstrip(), "no blanks behind the last text"
     end = head.index("SIZE") + 4
     assert good[end - 7:end] == "1.2 GiB"
 

@@ -40,6 +40,9 @@ class Server(socketserver.ThreadingUnixStreamServer):
     block_on_close = False
     request_queue_size = 64
 
+    def handle_error(self, request, client_address):
+        """A client that goes away in mid-answer is what some tests want."""
+
 
 class Fake:
     """on(action, handler): handler(params) gives the answer's fields, or raises."""
@@ -133,7 +136,7 @@ class Fake:
                     self.connection.shutdown(socket.SHUT_RDWR)
 
         self.server = Server(self.path, Handler)
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,))
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True)
         self.thread.start()
         return self
 
