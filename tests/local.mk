@@ -21,7 +21,7 @@ tests_pg_driver_SOURCES = tests/pg_driver.c
 tests_pg_driver_LDADD = libengine.a libcommon.a $(BTRFSUTIL_LIBS) $(YAML_LIBS) $(SYSTEMD_LIBS)
 
 if HAVE_CMOCKA
-EXTRA_DIST += tests/unit/cmocka_all.h tests/unit/store_fixture.h
+EXTRA_DIST += tests/unit/cmocka_all.h tests/unit/folder_fixture.h tests/unit/store_fixture.h
 
 check_PROGRAMS += tests/unit/test_ask
 TESTS += tests/unit/test_ask
@@ -83,11 +83,29 @@ tests_unit_test_manifest_SOURCES = tests/unit/test_manifest.c
 tests_unit_test_manifest_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_manifest_LDADD = libengine.a libcommon.a $(SYSTEMD_LIBS) $(YAML_LIBS) $(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/unit/test_mounts
+TESTS += tests/unit/test_mounts
+tests_unit_test_mounts_SOURCES = tests/unit/test_mounts.c
+tests_unit_test_mounts_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_mounts_LDADD = libengine.a libcommon.a $(BTRFSUTIL_LIBS) $(CMOCKA_LIBS)
+
 check_PROGRAMS += tests/unit/test_near
 TESTS += tests/unit/test_near
 tests_unit_test_near_SOURCES = tests/unit/test_near.c client/near.c client/near.h
 tests_unit_test_near_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_near_LDADD = $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test_pg_clone_config
+TESTS += tests/unit/test_pg_clone_config
+tests_unit_test_pg_clone_config_SOURCES = tests/unit/test_pg_clone_config.c
+tests_unit_test_pg_clone_config_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_pg_clone_config_LDADD = libengine.a libcommon.a $(BTRFSUTIL_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test_pg_control
+TESTS += tests/unit/test_pg_control
+tests_unit_test_pg_control_SOURCES = tests/unit/test_pg_control.c
+tests_unit_test_pg_control_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_pg_control_LDADD = libengine.a libcommon.a $(BTRFSUTIL_LIBS) $(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/unit/test_place
 TESTS += tests/unit/test_place
@@ -166,5 +184,11 @@ TESTS += tests/unit/test_token
 tests_unit_test_token_SOURCES = tests/unit/test_token.c
 tests_unit_test_token_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_token_LDADD = $(STORE_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test_tree
+TESTS += tests/unit/test_tree
+tests_unit_test_tree_SOURCES = tests/unit/test_tree.c
+tests_unit_test_tree_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_tree_LDADD = libengine.a libcommon.a $(BTRFSUTIL_LIBS) $(CMOCKA_LIBS)
 endif
 include tests/bench/local.mk

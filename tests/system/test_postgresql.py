@@ -60,8 +60,12 @@ def lsn(text):
 def test_cuts_under_load(pg, pgbench, shelf, start_clone, synchronous_commit):
     """Each of eight clones starts beside its source and has every acknowledged commit."""
     if synchronous_commit == "off":
+        # Nobody flushes for the others: what is durable is so by our flush alone.
+        pgbench.stop()
+        pg.sql("ALTER SYSTEM SET synchronous_commit = off")
         pg.sql("ALTER SYSTEM SET wal_writer_delay = '10s'")
         pg.sql("SELECT pg_reload_conf()")
+        pgbench.start()
     with Acked(pg, synchronous_commit=synchronous_commit) as ids:
         cuts = []
         for _ in range(8):
@@ -242,6 +246,23 @@ def test_stopped_server_written_during_the_cut(pg, shelf, driver):
     held.cut()
     with pytest.raises(Refused, match="was written to during the backup"):
         held.end()
+
+
+def test_stopped_server_without_its_wal(pg, shelf):
+    pg.kill()
+    redo = tool("pg_controldata", "-D", pg.data_dir).split("REDO WAL file:")[1].split()[0]
+    os.rename(os.path.join(pg.data_dir, "pg_wal", redo), os.path.join(pg.data_dir, "pg_wal", "x"))
+    with pytest.raises(Refused, match="WAL that recovery would begin with"):
+        shelf.cut(pg)
+
+
+def test_stopped_server_whose_files_somebody_writes(pg, driver):
+    pg.stop()
+    with open(os.path.join(pg.data_dir, "PG_VERSION"), "r+b"):
+        refused = refusal(driver, pg.data_dir, pg.conninfo)
+    assert f"process {os.getpid()} " in refused.cause
+    with open(os.path.join(pg.data_dir, "PG_VERSION"), "rb"):
+        assert driver.check(pg.data_dir, pg.conninfo)["procedure"] == "G"
 
 
 def test_restart_during_the_cut(pg, shelf, driver):

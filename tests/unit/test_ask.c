@@ -3,13 +3,11 @@
 
 #include "common/err.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
+#include "cmocka_all.h"
+
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 static const struct ask_answer facts_answer = {
 	.type = ASK_FACTS,
