@@ -24,3 +24,5 @@ man/dbsnapd.yaml.5: $(srcdir)/man/dbsnapd.yaml.5.in man/keys-daemon.mdoc man/key
 		$(srcdir)/man/dbsnapd.yaml.5.in >$@.tmp && mv $@.tmp $@
 
 dist_man_MANS += man/dbsnapd.8
+
+dist_man_MANS += man/dbsnapd-api.7
