@@ -112,9 +112,11 @@ class Daemon:
         settings = self.clusters[cluster]
         if "snapshot_dir" in settings:
             return settings["snapshot_dir"]
-        mount = settings["data_dir"]
-        while not os.path.ismount(mount):
-            mount = os.path.dirname(mount)
+        # A subvolume has a device of its own and is no mount, so os.path.ismount() does not do.
+        with open("/proc/self/mountinfo", encoding="utf-8") as file:
+            points = [line.split()[4] for line in file]
+        data_dir = settings["data_dir"]
+        mount = max((p for p in points if f"{data_dir}/".startswith(p.rstrip("/") + "/")), key=len)
         return os.path.join(mount, ".dbsnap", cluster)
 
     # Running
