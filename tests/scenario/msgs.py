@@ -70,9 +70,11 @@ def fields_of(text):
 
 
 class Msg:
-    """A message: msg.name, msg.tag, and each field as an attribute."""
+    """A message: msg.name, msg.tag, and each field as an attribute (a field `name` as item_name)."""
 
-    def __init__(self, name, tag=0, **fields):
+    def __init__(self, name, tag=0, /, **fields):
+        if "name" in fields:
+            fields["item_name"] = fields.pop("name")
         self.name = name
         self.tag = tag
         self.__dict__.update(fields)

@@ -1,0 +1,629 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The real dbsnapd with the test in the front's place: messages in, messages and disk out."""
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+
+import pytest
+
+from harness.front import INSTALL, Fronts, nonce_of
+from harness.inject import Inject
+from harness.process import Pid, children, eventually, status_fields
+from scenario import msgs
+
+
+@pytest.fixture
+def fronts(programs, scratch):
+    fronts = Fronts(programs, scratch.folder("fronts"))
+    yield fronts
+    fronts.close()
+
+
+@pytest.fixture
+def engine(make_daemon, fronts, btrfs):
+    """A configured, not started daemon of one cluster `c1` of type none on btrfs."""
+    daemon = make_daemon(jobs={"max_running": 2, "timeout": "5m"})
+    daemon.bin = fronts.bin
+    data = btrfs.subvolume("data")
+    with open(os.path.join(data, "content"), "w", encoding="ascii") as file:
+        file.write("before")
+    daemon.add_cluster("c1", data, database={"type": "none"}, min_free="0%")
+    return daemon
+
+
+@pytest.fixture
+def start(engine, fronts):
+    """start(): the front of the started engine, with hello and one probe of c1 done."""
+    def start_it(records=(), **options):
+        engine.spawn(**options)
+        front = fronts.accept()
+        assert front.hello(records) == []
+        front.send("READY")
+        engine.notify.wait("READY=1", engine.main, 10)
+        return front
+    return start_it
+
+
+@pytest.fixture
+def front(start):
+    front = start()
+    assert front.probe("c1", exclusive=True)[0].place == msgs.ONLINE
+    return front
+
+
+def names(engine, *more):
+    folder = os.path.join(engine.snapshot_dir("c1"), *more)
+    return sorted(n for n in os.listdir(folder) if n not in ("marker.json", "clones"))
+
+
+def subvolumes(btrfs):
+    return sorted(btrfs.subvolumes())
+
+
+# Start and relation to the front
+
+def test_front_gets_its_configuration_and_no_secrets(engine, start):
+    front = start()
+    config, cluster = front.config[0], front.config[1]
+    assert config.name == "CONFIG" and config.generation == 1 and config.max_running == 2
+    assert config.daemon_uid == 0 and config.state_dir == engine.state_dir
+    assert cluster.name == "CONFIG_CLUSTER" and cluster.cluster == "c1" and cluster.database == "none"
+    state = os.stat(engine.state_dir)
+    assert stat.S_IMODE(state.st_mode) == 0o700 and state.st_uid == config_uid("dbsnap")
+    listening = os.stat(engine.socket)
+    assert stat.S_IMODE(listening.st_mode) == 0o660
+    fields = status_fields(front.process.pid)
+    assert fields["Uid"].split() == [str(config_uid("dbsnap"))] * 4
+    assert fields["CapEff"] == fields["CapPrm"] == "0" * 16 and fields["NoNewPrivs"] == "1"
+
+
+def config_uid(user):
+    import pwd
+    return pwd.getpwnam(user).pw_uid
+
+
+def test_what_no_front_would_send_replaces_it(engine, fronts, start):
+    front = start()
+    bad = [
+        lambda f: f.link.send(b"\0\1"),
+        lambda f: f.send("HELLO", protocol=1, install=INSTALL),        # a second one
+        lambda f: f.send("PONG", number=1),                            # nobody asked
+        lambda f: f.send("RESULT", job=1, outcome=1),                  # not a front's
+        lambda f: f.send("JOB", job=1, kind=msgs.CREATE, cluster="c1", backup=2, nonce=nonce_of(1), attempt=1),
+        lambda f: f.send("JOB", job=1, kind=msgs.CREATE, cluster="c1", backup=1, attempt=1),
+    ]
+    for say in bad:
+        say(front)
+        front.process.wait_end(10)
+        front = fronts.accept(timeout=30)
+        front.hello()
+    assert engine.running()
+    assert "replaced" in engine.log_text()
+
+
+def test_before_hello_only_hello(engine, fronts):
+    engine.spawn()
+    front = fronts.accept()
+    front.wait("CONFIG_END")
+    front.send("PROBE", cluster="c1")
+    front.process.wait_end(10)
+    assert fronts.accept().hello() == []
+
+
+def test_a_front_that_cannot_start_ends_the_engine(engine, fronts):
+    engine.spawn()
+    fronts.accept().exit(1)
+    assert engine.reap(10) == 1
+    assert "could not start" in engine.log_text()
+    assert not os.path.exists(engine.socket)
+
+
+def test_a_second_daemon_names_the_socket(engine, front):
+    second = engine.run()
+    assert second.returncode == 1 and engine.socket in second.stderr and "another dbsnapd" in second.stderr
+    assert front.probe("c1")[0].place == msgs.ONLINE
+
+
+def test_a_dead_daemons_socket_is_replaced(engine, fronts, start):
+    start()
+    engine.kill()
+    assert os.path.exists(engine.socket)
+    start()
+    assert engine.stop() == 0
+    assert not os.path.exists(engine.socket)
+
+
+def test_inherited_socket_is_checked_and_stays(engine, fronts, btrfs):
+    def spawn(path):
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listener.bind(path)
+        listener.listen()
+
+        def as_systemd():
+            os.dup2(listener.fileno(), 3)
+            os.environ["LISTEN_PID"] = str(os.getpid())
+            os.execv(engine.argv()[0], engine.argv())
+        pid = os.fork()
+        if pid == 0:
+            os.environ["LISTEN_FDS"] = "1"
+            as_systemd()
+        listener.close()
+        return Pid(pid)
+    wrong = os.path.join(engine.folder, "other.sock")
+    process = spawn(wrong)
+    process.wait_end()
+    assert os.waitstatus_to_exitcode(os.waitpid(process.pid, 0)[1]) == 1
+    process = spawn(engine.socket)
+    fronts.accept().hello()
+    process.signal(signal.SIGTERM)
+    process.wait_end()
+    assert os.waitstatus_to_exitcode(os.waitpid(process.pid, 0)[1]) == 0
+    assert os.path.exists(engine.socket)
+
+
+@pytest.mark.parametrize("spoil, word", [
+    (lambda e: os.mkdir(e.state_dir, 0o755), "belong"),
+    (lambda e: (os.mkdir(e.state_dir, 0o755), os.chown(e.state_dir, config_uid("dbsnap"), -1),
+                os.chmod(e.state_dir, 0o750)), "chmod 0700"),
+    (lambda e: os.symlink("/tmp", e.state_dir), "not a directory"),
+])
+def test_state_dir_is_checked(engine, spoil, word):
+    spoil(engine)
+    run = engine.run()
+    assert run.returncode == 1 and word in run.stderr and engine.state_dir in run.stderr
+
+
+def test_missing_user_names_the_command(engine, folder):
+    passwd = os.path.join(folder, "passwd")
+    with open("/etc/passwd", encoding="utf-8") as file, open(passwd, "w", encoding="utf-8") as out:
+        out.writelines(line for line in file if not line.startswith("dbsnap:"))
+    run = subprocess.run(["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/passwd && exec "$@"', passwd,
+                          *engine.argv()], capture_output=True, text=True, timeout=30)
+    assert run.returncode == 1 and "useradd --system" in run.stderr
+
+
+def test_check_option_tells_every_error(engine):
+    assert engine.run("-t").returncode == 0
+    engine.configure(jobs={"max_running": 0}, nonsense=1)
+    run = engine.run("-t")
+    lines = run.stderr.splitlines()
+    assert run.returncode == 1 and len(lines) == 2, run.stderr
+    assert all(line.startswith(engine.config_file + ":") for line in lines)
+    assert engine.run("--rebuild").returncode == 2
+
+
+def test_reload_whole_or_not_at_all(engine, front):
+    engine.configure(jobs={"max_running": 3})
+    engine.reload()
+    assert front.wait("CONFIG").max_running == 3
+    assert front.wait("CONFIG_END").generation == 2
+    engine.configure(jobs={"max_running": 4}, nonsense=1)
+    engine.reload()
+    engine.configure(jobs={"max_running": 5})
+    engine.reload()
+    assert front.wait("CONFIG").max_running == 5
+    assert "nonsense" in engine.log_text()
+
+
+def test_reload_keeps_a_cluster_with_a_job(engine, front):
+    with Inject(engine.main.pid, "renameat2", "delay_enter=60s"):
+        front.start_job(msgs.CREATE, "c1", 1)
+        eventually(lambda: os.path.exists(os.path.join(engine.snapshot_dir("c1"), ".1", "manifest.json")))
+        engine.remove_cluster("c1")
+        engine.reload()
+        assert "has a job in flight" in engine.log_text()
+    assert front.result(1).outcome == msgs.DONE
+    engine.reload()
+    assert front.wait("CONFIG_END").clusters == 0
+    gone = front.delete("c1", 2, 1)
+    assert gone.outcome == msgs.FAILED and "register it again" in gone.remedy
+
+
+def test_stop_is_quick_and_clean(engine, front):
+    assert engine.stop(timeout=1) == 0
+
+
+def test_watchdog_is_fed_only_while_the_front_answers(engine, fronts, start):
+    front = start(env={"WATCHDOG_USEC": "200000"})
+    ping = front.wait("PING")
+    front.send("PONG", number=ping.number)
+    ping = front.wait("PING", number=ping.number + 1)
+    engine.notify.drain()
+    fed = engine.notify.lines.count("WATCHDOG=1")
+    assert fed >= 2
+    # Not answered: not one more, however many turns pass.
+    for _ in range(3):
+        front.probe("c1")
+    front.link.settimeout(0.5)
+    with pytest.raises(TimeoutError):
+        front.link.recv(65536)
+    engine.notify.drain()
+    assert engine.notify.lines.count("WATCHDOG=1") == fed
+    front.send("PONG", number=ping.number)
+    engine.notify.wait("WATCHDOG=1", engine.main, 10)
+
+
+# Jobs
+
+def test_create_list_delete(engine, front, btrfs):
+    snapshots = engine.snapshot_dir("c1")
+    result = front.create("c1", 1)
+    assert result.outcome == msgs.DONE, result
+    facts = result.facts
+    assert facts["backend"] == "btrfs" and facts["promise"] == "crash" and facts["nonce"] == nonce_of(1)
+    assert facts["path"] == os.path.join(snapshots, "1") and 0 < facts["cut_us"] < 60_000_000
+    assert facts["started_ms"] <= facts["consistent_ms"] <= facts["ended_ms"]
+    assert result.total_bytes >= result.free_bytes > 0
+    assert names(engine) == ["1"]
+    assert stat.S_IMODE(os.stat(os.path.join(snapshots, "1")).st_mode) == 0o700
+    with open(os.path.join(snapshots, "1", "data", "content"), encoding="ascii") as file:
+        assert file.read() == "before"
+    assert btrfs.subvolumes()[os.path.relpath(os.path.join(snapshots, "1", "data"), btrfs.mnt)] is True
+    with open(os.path.join(snapshots, "1", "manifest.json"), encoding="ascii") as file:
+        manifest = json.load(file)
+    assert manifest["nonce"] == nonce_of(1).hex() and manifest["install"] == INSTALL.hex()
+    assert manifest["parts"][0]["role"] == "data"
+
+    probed, items = front.probe("c1")
+    assert probed.place == msgs.ONLINE and [(i.item, i.backup) for i in items] == [(msgs.BACKUP, 1)]
+    assert items[0].facts == facts
+
+    assert front.delete("c1", 2, 1).outcome == msgs.DONE
+    assert names(engine) == [] and subvolumes(btrfs) == ["data"]
+    assert front.probe("c1")[1] == []
+
+
+def test_repeated_orders_change_nothing(engine, front, btrfs):
+    first = front.create("c1", 1)
+    again = front.create("c1", 1, attempt=2)
+    assert again.outcome == msgs.DONE and again.facts == first.facts
+    other = front.create("c1", 1, nonce=nonce_of(99), attempt=3)
+    assert other.outcome == msgs.FAILED and "quarantine" in other.cause
+    wrong = front.delete("c1", 2, 1, nonce=nonce_of(99))
+    assert wrong.outcome == msgs.FAILED and "quarantine" in wrong.cause
+    assert names(engine) == ["1"]
+    assert front.delete("c1", 3, 1).outcome == msgs.DONE
+    assert front.delete("c1", 3, 1, attempt=2).outcome == msgs.DONE
+    assert subvolumes(btrfs) == ["data"]
+
+
+def test_clone_and_its_end(engine, front, btrfs):
+    front.create("c1", 1)
+    order = {"backup": 1, "clone": "copy", "nonce": nonce_of(50), "source": nonce_of(1)}
+    assert front.run(msgs.CLONE, "c1", 2, **order).outcome == msgs.DONE
+    path = os.path.join(engine.snapshot_dir("c1"), "clones", "copy")
+    with open(os.path.join(path, "content"), "r+", encoding="ascii") as file:
+        assert file.read() == "before"
+        file.write(" and after")
+    assert front.run(msgs.CLONE, "c1", 2, attempt=2, **order).outcome == msgs.DONE
+    with open(os.path.join(path, "content"), encoding="ascii") as file:
+        assert file.read() == "before and after"
+    taken = front.run(msgs.CLONE, "c1", 3, **{**order, "nonce": nonce_of(51)})
+    assert taken.outcome == msgs.FAILED and "another name" in taken.remedy
+    absent = front.run(msgs.CLONE, "c1", 4, **{**order, "clone": "x", "source": nonce_of(9)})
+    assert absent.outcome == msgs.FAILED and absent.code == msgs.ERR_NOT_FOUND
+    clones = [(i.item, i.item_name, i.facts["nonce"]) for i in front.probe("c1")[1] if i.item != msgs.BACKUP]
+    assert clones == [(msgs.CLONE_ITEM, "copy", nonce_of(50))]
+    wrong = front.run(msgs.DELETE_CLONE, "c1", 5, clone="copy", nonce=nonce_of(51))
+    assert wrong.outcome == msgs.FAILED and os.path.exists(path)
+    for attempt in (1, 2):
+        gone = front.run(msgs.DELETE_CLONE, "c1", 6, clone="copy", nonce=nonce_of(50), attempt=attempt)
+        assert gone.outcome == msgs.DONE
+    assert os.listdir(os.path.dirname(path)) == []
+    assert len(subvolumes(btrfs)) == 2
+
+
+def test_one_create_a_cluster_and_max_running(engine, front):
+    front.create("c1", 1)
+    with Inject(engine.main.pid, "renameat2", "delay_enter=60s"):
+        front.start_job(msgs.CREATE, "c1", 2)
+        front.wait("PROGRESS", job=2, percent=90)
+        assert front.create("c1", 3).outcome == msgs.BUSY
+        assert front.create("c1", 2).outcome == msgs.BUSY
+        front.start_job(msgs.DELETE, "c1", 4, backup=1, nonce=nonce_of(1))
+        front.wait("RUNNING", job=4)
+        full = front.delete("c1", 5, 2)
+        assert full.outcome == msgs.BUSY and "max_running" in full.cause
+    ended = {front.wait("RESULT").job for _ in range(2)}
+    assert ended == {2, 4}
+    assert names(engine) == ["2"]
+
+
+def test_cancel_before_the_rename_leaves_nothing(engine, front, btrfs):
+    with Inject(engine.main.pid, "fsync", "delay_enter=500000:when=4"):
+        front.start_job(msgs.CREATE, "c1", 1)
+        front.wait("PROGRESS", job=1, percent=30)
+        front.send("CANCEL", job=1)
+        result = front.result(1)
+    assert result.outcome == msgs.CANCELLED, result
+    assert names(engine) == [] and subvolumes(btrfs) == ["data"]
+
+
+def test_jobs_timeout_makes_the_outcome_unknown(engine, start, btrfs):
+    engine.configure(jobs={"timeout": "1s"})
+    front = start()
+    front.probe("c1")
+    with Inject(engine.main.pid, "renameat2", "delay_enter=60s"):
+        result = front.create("c1", 1)
+    assert result.outcome == msgs.UNKNOWN and result.code == msgs.ERR_TIMEOUT
+    assert front.probe("c1", exclusive=True)[1][0].item == msgs.PARTIAL_DONE
+    assert front.create("c1", 1, attempt=2).outcome == msgs.DONE
+    assert names(engine) == ["1"]
+
+
+def test_a_running_job_outlives_its_front(engine, fronts, front):
+    with Inject(engine.main.pid, "renameat2", "delay_enter=60s"):
+        front.start_job(msgs.CREATE, "c1", 1)
+        front.wait("PROGRESS", job=1, percent=90)
+        front.process.kill()
+        second = fronts.accept()
+        running = second.hello([("c1", 1)])
+        assert [(r.job, r.kind, r.cluster, r.attempt) for r in running] == [(1, msgs.CREATE, "c1", 1)]
+        assert second.probe("c1", exclusive=True)[0].place == msgs.PLACE_BUSY
+    result = second.result(1)
+    assert result.outcome == msgs.DONE and result.tag == 0
+
+
+def test_stop_lets_a_running_cut_finish(engine, front):
+    with Inject(engine.main.pid, "renameat2", "delay_enter=60s"):
+        front.start_job(msgs.CREATE, "c1", 1)
+        front.wait("PROGRESS", job=1, percent=90)
+        engine.main.signal(signal.SIGTERM)
+        front.wait("STOP")
+        assert front.create("c1", 2).outcome == msgs.BUSY
+        assert front.process.alive()
+    assert front.result(1).outcome == msgs.DONE
+    assert front.receive() is None
+    assert engine.reap(10) == 0
+    assert names(engine) == ["1"]
+
+
+def test_a_dead_engines_worker_keeps_the_cluster_waiting(engine, fronts, front, btrfs):
+    """One in state D cannot be killed, and may yet do what it was about to do."""
+    subprocess.run(["fsfreeze", "--freeze", btrfs.mnt], check=True)
+    try:
+        front.start_job(msgs.CREATE, "c1", 1)
+        front.wait("PROGRESS", job=1)
+        worker = Pid(eventually(engine.workers)[0])
+        eventually(lambda: status_fields(worker.pid)["State"].startswith("D"))
+        engine.main.kill()
+        engine.reap(10)
+        assert worker.alive()
+        engine.spawn()
+        front = fronts.accept()
+        front.hello([("c1", 1)])
+        assert front.probe("c1", exclusive=True)[0].place == msgs.PLACE_BUSY
+    finally:
+        subprocess.run(["fsfreeze", "--unfreeze", btrfs.mnt], check=True)
+    worker.wait_end(10)
+    assert front.probe("c1", exclusive=True)[0].place == msgs.ONLINE
+    assert front.create("c1", 1, attempt=2).outcome == msgs.DONE
+    assert names(engine) == ["1"]
+
+
+def test_a_worker_that_cannot_be_reaped_holds_up_nobody(engine, start, btrfs):
+    engine.configure(jobs={"timeout": "1s"})
+    front = start()
+    front.probe("c1")
+    subprocess.run(["fsfreeze", "--freeze", btrfs.mnt], check=True)
+    try:
+        result = front.create("c1", 1)
+        assert result.outcome == msgs.UNKNOWN and result.code == msgs.ERR_TIMEOUT
+        assert front.create("c1", 2).outcome == msgs.BUSY
+        assert front.probe("c1", exclusive=True)[0].place == msgs.PLACE_BUSY
+        worker = Pid(engine.workers()[0])
+    finally:
+        subprocess.run(["fsfreeze", "--unfreeze", btrfs.mnt], check=True)
+    worker.wait_end(10)
+    assert front.probe("c1", exclusive=True)[0].place == msgs.ONLINE
+
+
+# Killed before each call that changes something
+
+CREATE_CALLS = ["mkdirat", "openat2", "fsync", "renameat", "ioctl", "renameat2"]
+DELETE_CALLS = ["renameat2", "ioctl", "unlinkat", "fsync"]
+
+
+def killed_runs(engine, front, call, first, again, check):
+    """first() with a kill before the worker's n-th such call, for every n that it comes to; then again()."""
+    for n in range(1, 80):
+        with Inject(engine.main.pid, call, f"signal=KILL:when={n}"):
+            result = first(n)
+        if result.outcome == msgs.DONE:
+            return n - 1
+        assert result.outcome == msgs.UNKNOWN and result.code == msgs.ERR_UNKNOWN, result
+        probed, _ = front.probe("c1", exclusive=True)
+        assert probed.place == msgs.ONLINE
+        result = again(n)
+        assert result.outcome == msgs.DONE, (call, n, result)
+        check(n)
+    raise AssertionError(f"no end of {call}")
+
+
+@pytest.mark.parametrize("call", CREATE_CALLS)
+def test_create_killed_anywhere_is_adopted_or_made_anew(engine, front, btrfs, call):
+    def check(n):
+        assert names(engine) == [str(n)]
+        assert sorted(os.listdir(os.path.join(engine.snapshot_dir("c1"), str(n)))) == ["data", "intent", "manifest.json"]
+        assert len(subvolumes(btrfs)) == 2
+        assert front.delete("c1", 1000 + n, n).outcome == msgs.DONE
+    kills = killed_runs(engine, front, call, lambda n: front.create("c1", n),
+                        lambda n: front.create("c1", n, attempt=2), check)
+    assert kills > 0
+
+
+@pytest.mark.parametrize("call", DELETE_CALLS)
+def test_delete_killed_anywhere_is_finished(engine, front, btrfs, call):
+    def check(n):
+        assert names(engine) == [] and subvolumes(btrfs) == ["data"]
+        assert front.create("c1", n + 1).outcome == msgs.DONE
+    front.create("c1", 1)
+    kills = killed_runs(engine, front, call, lambda n: front.delete("c1", 1000 + n, n),
+                        lambda n: front.delete("c1", 1000 + n, n, attempt=2), check)
+    assert kills > 0
+
+
+@pytest.mark.parametrize("call", ["ioctl", "fsync", "renameat2", "renameat"])
+def test_clone_killed_anywhere_is_made_or_removed(engine, front, btrfs, call):
+    front.create("c1", 1)
+
+    def order(n):
+        return {"backup": 1, "clone": "copy", "nonce": nonce_of(500 + n), "source": nonce_of(1)}
+
+    def check(n):
+        clones = os.path.join(engine.snapshot_dir("c1"), "clones")
+        assert sorted(os.listdir(clones)) == [".copy.json", "copy"] and len(subvolumes(btrfs)) == 3
+        gone = front.run(msgs.DELETE_CLONE, "c1", 3000 + n, clone="copy", nonce=nonce_of(500 + n))
+        assert gone.outcome == msgs.DONE and os.listdir(clones) == []
+    kills = killed_runs(engine, front, call, lambda n: front.run(msgs.CLONE, "c1", 1000 + n, **order(n)),
+                        lambda n: front.run(msgs.CLONE, "c1", 1000 + n, attempt=2, **order(n)), check)
+    assert kills > 0
+
+
+def test_errors_of_the_disk_leave_nothing(engine, front, btrfs):
+    for call in ("fsync", "mkdirat"):
+        for n in range(1, 20):
+            with Inject(engine.main.pid, call, f"error=EIO:when={n}"):
+                result = front.create("c1", 100 + n)
+            if result.outcome == msgs.DONE:
+                assert front.delete("c1", 500, 100 + n).outcome == msgs.DONE
+                break
+            assert result.cause and result.outcome in (msgs.FAILED, msgs.UNKNOWN), result
+            if result.outcome == msgs.FAILED:
+                assert names(engine) == [] and subvolumes(btrfs) == ["data"], (call, n)
+            else:  # the final rename's own sync: only a probe can tell
+                assert front.create("c1", 100 + n, attempt=2).outcome == msgs.DONE
+                assert front.delete("c1", 500, 100 + n).outcome == msgs.DONE
+        else:
+            raise AssertionError("no end")
+
+
+# Places
+
+def test_strangers_are_told_and_never_touched(engine, front):
+    snapshots = engine.snapshot_dir("c1")
+    for name in ("7", ".8", ".del-9", "lost+found", "010", "clones/free"):
+        os.makedirs(os.path.join(snapshots, name, "x"), mode=0o700)
+    items = sorted((i.item_name, i.item) for i in front.probe("c1")[1])
+    assert items == [(n, msgs.STRANGER) for n in sorted(["7", ".8", ".del-9", "lost+found", "010", "free"])]
+    for refused in (front.create("c1", 7), front.create("c1", 8), front.delete("c1", 20, 7), front.delete("c1", 21, 9)):
+        assert refused.outcome == msgs.FAILED and "quarantine" in refused.cause
+    assert os.path.isdir(os.path.join(snapshots, ".8", "x"))
+
+
+def test_empty_remains_are_partial_and_go(engine, front):
+    snapshots = engine.snapshot_dir("c1")
+    os.makedirs(os.path.join(snapshots, ".7", "data"), mode=0o700)
+    assert [(i.item, i.backup) for i in front.probe("c1")[1]] == [(msgs.PARTIAL, 7)]
+    assert front.create("c1", 7).outcome == msgs.DONE
+    assert names(engine) == ["7"]
+
+
+def test_unmounted_is_offline_never_made_anew(engine, front, btrfs):
+    front.create("c1", 1)
+    btrfs.umount()
+    probed, items = front.probe("c1")
+    assert probed.place == msgs.OFFLINE and items == [] and "mount" in probed.remedy
+    result = front.create("c1", 2)
+    assert result.outcome == msgs.FAILED and result.code == msgs.ERR_OFFLINE
+    assert os.listdir(btrfs.mnt) == []
+    btrfs.mount()
+    assert front.probe("c1")[1][0].backup == 1
+
+
+def test_read_only_and_full(engine, front, btrfs):
+    btrfs.remount("ro")
+    result = front.create("c1", 1)
+    assert result.outcome == msgs.FAILED and "Read-only" in result.cause and "writing" in result.remedy
+    btrfs.remount("rw")
+    assert front.create("c1", 1).outcome == msgs.DONE
+    engine.add_cluster("c1", btrfs.path("data"), database={"type": "none"}, min_free="90%")
+    engine.reload()
+    os.truncate(btrfs.path("data", "content"), 0)
+    btrfs.fill(1 << 30)
+    result = front.create("c1", 2)
+    assert result.outcome == msgs.FAILED and "min_free" in result.cause and "MiB" in result.cause, result
+    assert front.check("c1", msgs.SPACE)[0].space_low
+    assert front.delete("c1", 3, 1).outcome == msgs.DONE
+    assert names(engine) == []
+
+
+def test_another_installs_place_is_refused(engine, fronts, front):
+    front.create("c1", 1)
+    engine.stop()
+    engine.spawn()
+    front = fronts.accept()
+    front.hello([("c1", 1)], install=bytes(16 * [7]))
+    probed, items = front.probe("c1", exclusive=True)
+    assert probed.place == msgs.REFUSED and "another install" in probed.cause and items == []
+    assert front.create("c1", 2).outcome == msgs.FAILED
+    assert front.delete("c1", 3, 1).outcome == msgs.FAILED
+    assert names(engine) == ["1"]
+
+
+@pytest.mark.parametrize("spoil, word", [
+    (lambda d: os.rename(d, d + ".gone"), "does not exist"),
+    (lambda d: (os.rename(d, d + ".real"), os.symlink(d + ".real", d)), ".real"),
+    (lambda d: (os.rename(d, d + ".real"), open(d, "w").close()), "not a directory"),
+])
+def test_spoiled_data_dir(engine, front, btrfs, spoil, word):
+    front.create("c1", 1)
+    spoil(btrfs.path("data"))
+    result = front.create("c1", 2)
+    assert result.outcome == msgs.FAILED and word in result.cause and result.remedy, result
+    checked, _ = front.check("c1")
+    assert not checked.ok and word in checked.refusal
+    # A database that is gone keeps nobody from deleting or cloning its backups.
+    made = front.run(msgs.CLONE, "c1", 3, backup=1, clone="copy", nonce=nonce_of(50), source=nonce_of(1))
+    assert made.outcome == msgs.DONE, made
+    assert front.delete("c1", 4, 1).outcome == msgs.DONE
+    assert names(engine) == []
+
+
+def test_measure(engine, front):
+    front.create("c1", 1)
+    measured, _ = front.ask("MEASURE", "MEASURED", cluster="c1", backup=1, nonce=nonce_of(1))
+    assert measured.code == 0 and measured.size > 0
+    measured, _ = front.ask("MEASURE", "MEASURED", cluster="c1", backup=1, nonce=nonce_of(2))
+    assert measured.code == msgs.ERR_NOT_FOUND
+
+
+# Thaw
+
+def start_time(pid):
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+        return int(file.read().rpartition(")")[2].split()[19])
+
+
+def test_thaw_lets_only_the_noted_process_run(engine):
+    assert engine.run("--thaw").returncode == 0
+    folder = os.path.join(engine.run_dir, "frozen")
+    os.mkdir(folder)
+    held = [subprocess.Popen(["sleep", "1000"]) for _ in range(2)]
+    try:
+        for process, start_offset, name in zip(held, (0, 1), ("c1", "c2")):
+            process.send_signal(signal.SIGSTOP)
+            eventually(lambda p=process: status_fields(p.pid)["State"].startswith("T"))
+            with open(os.path.join(folder, name), "w", encoding="ascii") as file:
+                file.write(f"{process.pid} {start_time(process.pid) + start_offset}\n")
+        assert engine.run("--thaw").returncode == 0
+        eventually(lambda: status_fields(held[0].pid)["State"].startswith("S"))
+        assert status_fields(held[1].pid)["State"].startswith("T")
+        assert os.listdir(folder) == []
+    finally:
+        for process in held:
+            process.kill()
+            process.wait()
+
+
+def test_workers_leave_nothing_behind(engine, front):
+    for n in range(1, 6):
+        front.create("c1", n)
+        assert children(engine.main.pid) == [front.process.pid]
+    before = engine.main.pid, len(os.listdir(f"/proc/{engine.main.pid}/fd"))
+    front.delete("c1", 10, 1)
+    front.probe("c1")
+    assert (engine.main.pid, len(os.listdir(f"/proc/{engine.main.pid}/fd"))) == before
