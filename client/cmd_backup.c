@@ -11,16 +11,17 @@
 #include "common/clock.h"
 #include "common/scope.h"
 
-/* "1.2 GiB, cut in 5 ms, writers held 0 ms". */
+/* "1.2 GiB, cut in 3.1 ms, writers held 0 ms". */
 static char *describe_backup(const json_t *backup)
 {
 	scope_free char *size = text_size(field_int(backup, "BackupSetSize", -1));
-	scope_free char *cut = field_text(backup, "Dbsnap.CutMs");
-	scope_free char *freeze = field_text(backup, "Dbsnap.FreezeMs");
-	scope_free char *cut_words = cut[0] ? text_format(", cut in %s ms", cut) : text_format("%s", "");
+	scope_free char *raw_cut = field_text(backup, "Dbsnap.CutMs");
+	scope_free char *raw_freeze = field_text(backup, "Dbsnap.FreezeMs");
+	scope_free char *cut = text_milliseconds(raw_cut);
+	scope_free char *freeze = text_milliseconds(raw_freeze);
 
-	return text_format("%s%s%s%s%s", size, cut_words, freeze[0] ? ", writers held " : "", freeze,
-			   freeze[0] ? " ms" : "");
+	return text_format("%s%s%s%s%s", size, cut[0] ? ", cut in " : "", cut, freeze[0] ? ", writers held " : "",
+			   freeze);
 }
 
 static void print_result(const json_t *backup, const json_t *job, int64_t took_ms)

@@ -122,7 +122,7 @@ static char *form_text(enum form form, const json_t *item, const char *path)
 		clock_format(field_int(item, path, 0) * CLOCK_MS_PER_S, time);
 		return time_text(time);
 	case MILLISECONDS:
-		return text_format("%s ms", raw);
+		return text_milliseconds(raw);
 	case PERCENT:
 		return text_format("%s%%", raw);
 	case PROMISE:

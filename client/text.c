@@ -191,6 +191,18 @@ char *text_span(int64_t seconds)
 	return text_format("%" PRId64 " d", seconds / CLOCK_S_PER_DAY);
 }
 
+char *text_milliseconds(const char *api_ms)
+{
+	char *end;
+	double ms = strtod(api_ms, &end);
+
+	if (!api_ms[0] || *end)
+		return text_format("%s", api_ms);
+	if (ms > 0 && ms < 0.1)
+		return text_format("< 0.1 ms");
+	return ms > 0 && ms < 9.95 ? text_format("%.1f ms", ms) : text_format("%.0f ms", ms);
+}
+
 int text_parse_time(const char *api_time, int64_t *ret_ms)
 {
 	struct tm tm = {0};

@@ -32,6 +32,8 @@ char *text_size(int64_t bytes);
 char *text_free_of(int64_t free_bytes, int64_t total_bytes);
 /* "45 s", "3 min", "5 h", "12 d". */
 char *text_span(int64_t seconds);
+/* A number of milliseconds as the API gives it ("3.071", "120") for people: "3.1 ms", "120 ms"; "" stays "". */
+char *text_milliseconds(const char *api_ms);
 /* The span since an API time ("yyyy-MM-ddTHH:mm:ssZ"), "" if it is none. */
 char *text_age(const char *api_time);
 /* Milliseconds since 1970 of such a time. 0 or ERR_INVALID. */

@@ -262,7 +262,7 @@ static int take_partial(struct round *r, const struct recover_item *item, struct
 static int take_partial_done(struct round *r, const struct recover_item *item, struct record_backup *backup)
 {
 	if (backup->state == BACKUP_PENDING) /* its next attempt finds it and renames it */
-		return note_job(r, RECOVER_JOB_PARTIAL, backup->id, 0);
+		return note_job(r, RECOVER_JOB_WHOLE, backup->id, 0);
 	if (backup->state == BACKUP_DELETING)
 		return 0;
 	return stranger(r, item, LOG_LEVEL_WARNING, "whole but for its name, and its record does not say so");
@@ -344,7 +344,7 @@ static int put_clone(struct round *r, const struct record_clone *clone)
 static int take_whole_clone(struct round *r, struct record_clone *clone)
 {
 	if (clone->state == CLONE_CREATING) /* its next attempt finds it and tells where its socket is */
-		return note_job(r, RECOVER_JOB_PARTIAL, clone->job, 0);
+		return note_job(r, RECOVER_JOB_WHOLE, clone->job, 0);
 	if (clone->state == CLONE_AVAILABLE && clone->failure.code) {
 		clone->failure = (struct record_failure){0};
 		return put_clone(r, clone);

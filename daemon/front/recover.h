@@ -33,6 +33,7 @@ enum recover_standing {
 enum recover_what {
 	RECOVER_JOB_ENDED,   /* its records say so now */
 	RECOVER_JOB_PARTIAL, /* its attempt left something behind; run again after pause_ms */
+	RECOVER_JOB_WHOLE,   /* its work is done but for the last step: the next attempt finishes it, whatever became of this one */
 	RECOVER_CLEAN        /* remove a leftover: a removal without a record */
 };
 

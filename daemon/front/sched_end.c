@@ -399,7 +399,6 @@ void sched_end_take(struct sched *sched, const struct msg_result *result)
 		end_busy(job);
 		return;
 	}
-	job->refusals = 0;
 	if (result->outcome == OUTCOME_UNKNOWN) {
 		begin_unknown(job, (int)result->code, result->cause);
 		return;
@@ -408,11 +407,19 @@ void sched_end_take(struct sched *sched, const struct msg_result *result)
 		begin_unknown(job, ERR_MISMATCH, "the engine finished something else");
 		return;
 	}
-	job->partial = false;
+	job->partial = job->whole = false;
+	job->refusals = 0;
 	if (job->recordless)
 		end_recordless(sched, job, result);
 	else
 		end_with(sched, job, result);
+}
+
+void sched_end_finishable(struct sched_job *job)
+{
+	job->whole = true;
+	if (job->state == SCHED_UNKNOWN)
+		end_busy(job);
 }
 
 void sched_end_unknown(struct sched *sched, struct sched_job *job)

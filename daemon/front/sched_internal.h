@@ -48,6 +48,7 @@ struct sched_job {
 	uint32_t attempt;  /* the one in flight */
 	uint32_t refusals; /* BUSY, or no room in the store, in a row */
 	bool partial;      /* its last attempt left something on disk */
+	bool whole;        /* and that lacks only the last step: never given up or cancelled */
 	bool cancelled;    /* somebody asked for it while it ran */
 	int code;          /* UNKNOWN: enum err */
 	struct msg_result *result; /* ENDING; owned */
@@ -155,6 +156,8 @@ struct log_about sched_job_about(const struct sched_job *job);
 void sched_end_take(struct sched *sched, const struct msg_result *result);
 /* After a probe: the outcome stays unknown, so the attempt counts as failed. */
 void sched_end_unknown(struct sched *sched, struct sched_job *job);
+/* After a probe: an attempt more finishes it; what became of the last one does not count. */
+void sched_end_finishable(struct sched_job *job);
 /* Once more with the result that found no room. */
 void sched_end_again(struct sched *sched, struct sched_job *job);
 /* Commits CANCELLED for one that is not in flight. */

@@ -217,6 +217,10 @@ static void on_note(void *arg, const struct recover_note *note)
 		sched_job_remove(place->sched, job);
 		return;
 	}
+	if (note->what == RECOVER_JOB_WHOLE) {
+		sched_end_finishable(job);
+		return;
+	}
 	job->partial = true;
 	if (note->pause_ms > 0)
 		job->due_ms = clock_running_ms() + note->pause_ms;

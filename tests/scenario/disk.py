@@ -97,6 +97,11 @@ class Place:
             if name in self.things and self.things[name].nonce == order.nonce:
                 del self.things[name]
 
+    def remove_partial(self, order):
+        name = f"clones/.{order.clone}" if order.clone else f".{order.backup}"
+        if name in self.things and self.things[name].nonce == order.nonce:
+            del self.things[name]
+
     # Clones.
 
     def clone(self, order):

@@ -180,7 +180,9 @@ class FakeEngine:
 
     def on_cancel(self, msg):
         order = self.flying.get(msg.job)
-        if order:
+        if order and self.is_whole(order):
+            self.done(order)
+        elif order:
             self.cancelled(order)
 
     # What a test does with a JOB that it held.
@@ -215,10 +217,22 @@ class FakeEngine:
         with self.lock:
             self.result(order, msgs.DONE, **self.perform(order))
 
+    def is_whole(self, order):
+        place = self.world.places[order.cluster]
+        thing = place.things.get(f"clones/{order.clone}" if order.clone else str(order.backup))
+        return thing is not None and thing.nonce == order.nonce
+
+    def leave_nothing(self, order):
+        """What FAILED and CANCELLED of a create or clone promise."""
+        if order.kind in (msgs.CREATE, msgs.CLONE) and not self.is_whole(order):
+            self.world.places[order.cluster].remove_partial(order)
+
     def fail(self, order, cause="the server said no", code=msgs.ERR_DATABASE, retry=True):
+        self.leave_nothing(order)
         self.result(order, msgs.FAILED, retry=retry, code=code, cause=cause, remedy="look")
 
     def cancelled(self, order):
+        self.leave_nothing(order)
         self.result(order, msgs.CANCELLED, code=-19)
 
     def unknown(self, order, code=msgs.ERR_UNKNOWN):

@@ -90,7 +90,7 @@ class World:
 
     # Processes.
 
-    def spawn(self, link, arguments=("--test-clock",)):
+    def spawn(self, link, arguments):
         """Becomes what the engine's child is, and execs. From the main thread: see PDEATHSIG."""
         err = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         environment = {k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")}
@@ -118,11 +118,11 @@ class World:
         finally:
             os._exit(127)
 
-    def connect(self):
+    def connect(self, arguments=("--test-clock",)):
         """A new front, which has been told nothing yet."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.engine = FakeEngine(self, ours)
-        self.front = Pid(self.spawn(theirs.fileno()))
+        self.front = Pid(self.spawn(theirs.fileno(), arguments))
         theirs.close()
         return self.engine
 

@@ -27,7 +27,7 @@ BACKUP = {
     "BackupsLevel": "Level-1", "IsAvail": "1", "ExpectExpireType": "NEVER",
     "Dbsnap": {"State": "AVAILABLE", "Backend": "btrfs", "Procedure": "A", "Promise": "atomic",
                "Weakened": ["synchronous_commit=off", "full_page_writes=off"],
-               "Path": "/srv/.dbsnap/pc-orders/12", "CutMs": "5", "FreezeMs": "0"},
+               "Path": "/srv/.dbsnap/pc-orders/12", "CutMs": "3.071", "FreezeMs": "0.000"},
 }
 FAILED = {**BACKUP, "BackupId": "13", "BackupStatus": "Failed", "IsAvail": "0",
           "Dbsnap": {"State": "FAILED", "Cause": "the server does not answer",
@@ -165,7 +165,7 @@ def test_show_has_every_field(fake, dbsnap):
     assert pairs["Moment of the cut"].startswith("2026-01-02T03:04:05Z (")
     assert pairs["Weakened by"] == "synchronous_commit=off, full_page_writes=off"
     assert pairs["Promise"].startswith("atomic: ")
-    assert pairs["Cut took"] == "5 ms" and pairs["Writers held"] == "0 ms"
+    assert pairs["Cut took"] == "3.1 ms" and pairs["Writers held"] == "0 ms"
     assert pairs["Path"] == "/srv/.dbsnap/pc-orders/12"
     assert pairs["LaterField"] == "x1" and pairs["Newer"] == "x2"
 
@@ -274,7 +274,7 @@ def test_wait_ends_with_one_line(fake, dbsnap):
     fake.on("DescribeJobs", states(job(State="Pending"), job(), job(State="Done")))
     out = lines(dbsnap("backup", "create", "pc-orders", "--wait"))
     assert len(out) == 1
-    assert re.fullmatch(r"Backup 12 of pc-orders is complete: 1\.2 GiB, cut in 5 ms, "
+    assert re.fullmatch(r"Backup 12 of pc-orders is complete: 1\.2 GiB, cut in 3\.1 ms, "
                         r"writers held 0 ms \(\d+\.\d{3} s\)", out[0])
     assert fake.asked("DescribeJobs") == [{"JobId": "12"}] * 3
     assert fake.connections == 1, "the connection is kept"

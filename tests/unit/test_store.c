@@ -7,6 +7,7 @@
 #include <lmdb.h>
 #include <sched.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -386,6 +387,61 @@ static void ids_can_be_raised(void **state)
 	assert_int_equal(store_commit(txn), 0);
 }
 
+/* ---- killed ---- */
+
+/* Accepts for ever and tells each id once it is on disk. */
+static _Noreturn void accept_for_ever(struct fixture *f, int told)
+{
+	struct store_report report;
+	char why[STORE_WHY_SIZE];
+	struct store_txn *txn;
+	uint64_t id;
+
+	if (fixture_try_open(f, why) < 0 || store_recount(f->store, 0, &report) < 0)
+		_exit(1);
+	while (store_begin(f->store, &txn) == 0 && fixture_accept(txn, "pc-a", BACKUP_MANUAL, NOON, NULL, &id) == 0 &&
+	       store_commit(txn) == 0 && write(told, &id, sizeof(id)) == sizeof(id))
+		;
+	_exit(2);
+}
+
+/* What was told is there, nothing is there by half, and no id is given twice. */
+static void killed_at_any_moment(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t last = 0, id;
+
+	for (int round = 0; round < 20; round++) {
+		struct quota_counts counts;
+		char why[STORE_WHY_SIZE];
+		int told[2], status;
+		pid_t pid;
+
+		assert_int_equal(pipe(told), 0);
+		pid = fork();
+		if (pid == 0)
+			accept_for_ever(f, told[1]);
+		close(told[1]);
+		for (int i = 0; i <= round; i++) {
+			assert_int_equal(read(told[0], &id, sizeof(id)), sizeof(id));
+			assert_true(id > last);
+			last = id;
+		}
+		kill(pid, SIGKILL);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		while (read(told[0], &id, sizeof(id)) == sizeof(id))
+			last = id;
+		close(told[0]);
+		assert_int_equal(fixture_try_open(f, why), 0);
+		fixture_check_counters(f); /* right before anyone repairs them */
+		counts = fixture_quota(f, "pc-a", NOON);
+		/* the last commit may not have been told; it uses one id */
+		assert_true(counts.accepted == last || counts.accepted == last + 1);
+		last = counts.accepted;
+		f->store = store_close(f->store);
+	}
+}
+
 /* ---- in the sandbox ---- */
 
 static bool forbid_paths(void)
@@ -737,6 +793,7 @@ int main(void)
 		TEST(reading_changes_nothing),
 		TEST(aborted_changes_nothing),
 		TEST(ids_can_be_raised),
+		TEST_CLOSED(killed_at_any_moment),
 		TEST_CLOSED(no_path_after_open),
 		TEST_CLOSED(map_full_changes_nothing),
 		TEST_CLOSED(floors_leave_room_to_end),

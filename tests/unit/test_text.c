@@ -96,6 +96,19 @@ static void spans(void **state)
 		assert_text(text_span(rows[i].seconds), rows[i].text);
 }
 
+static void milliseconds(void **state)
+{
+	static const char *const rows[][2] = {
+		{"", ""},	      {"0.000", "0 ms"},     {"0", "0 ms"},	   {"0.040", "< 0.1 ms"},
+		{"3.071", "3.1 ms"},  {"9.949", "9.9 ms"},   {"9.950", "10 ms"},   {"120.500", "120 ms"},
+		{"5s", "5s"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_text(text_milliseconds(rows[i][0]), rows[i][1]);
+}
+
 static void durations(void **state)
 {
 	static const struct {
@@ -149,7 +162,7 @@ int main(void)
 		cmocka_unit_test(escapes),   cmocka_unit_test(no_byte_passes_that_moves_a_terminal),
 		cmocka_unit_test(sizes),     cmocka_unit_test(spans),
 		cmocka_unit_test(durations), cmocka_unit_test(times),
-		cmocka_unit_test(shell_words),
+		cmocka_unit_test(milliseconds), cmocka_unit_test(shell_words),
 	};
 
 	return cmocka_run_group_tests_name("text", tests, NULL, NULL);
