@@ -124,15 +124,22 @@ static void waits_for_the_lock(void **state)
 	struct store_options options = {f->dir, f->map_size, 0, 0};
 	int told[2], ready[2], status;
 	char why[STORE_WHY_SIZE], byte;
+	struct store_txn *txn;
 	pid_t pid;
 
 	assert_int_equal(pipe(told), 0);
 	assert_int_equal(pipe(ready), 0);
 	pid = fork();
 	if (pid == 0) {
+		close(told[1]); /* the parent's death ends the child */
 		if (store_open(&options, why, &f->store) < 0 || write(ready[1], "r", 1) != 1 || read(told[0], &byte, 1) != 1)
 			_exit(1);
-		_exit(0); /* killed or ended: the lock goes with the process */
+		/* Enough work that the parent must wait; the lock goes with the process. */
+		for (int i = 0; i < 300; i++) {
+			if (store_begin(f->store, &txn) < 0 || store_raise_id(txn, (uint64_t)i + 2) < 0 || store_commit(txn) < 0)
+				_exit(2);
+		}
+		_exit(0);
 	}
 	assert_int_equal(read(ready[0], &byte, 1), 1);
 	assert_int_equal(store_open(&options, why, &f->store), ERR_BUSY);
@@ -419,8 +426,10 @@ static void killed_at_any_moment(void **state)
 
 		assert_int_equal(pipe(told), 0);
 		pid = fork();
-		if (pid == 0)
+		if (pid == 0) {
+			close(told[0]); /* the parent's death ends the child */
 			accept_for_ever(f, told[1]);
+		}
 		close(told[1]);
 		for (int i = 0; i <= round; i++) {
 			assert_int_equal(read(told[0], &id, sizeof(id)), sizeof(id));
