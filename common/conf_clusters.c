@@ -20,7 +20,7 @@ static int is_yaml_file(const struct dirent *entry)
 	return ends_with(entry->d_name, ".yaml") || ends_with(entry->d_name, ".yml");
 }
 
-/* Sorted names of the YAML files in the folder path. Their number (0 if it is missing), or ERR_NOMEM; other errors are added. */
+/* Sorted names of the YAML files in the folder path, and their number: 0 if it is missing. Errors are added. */
 static int list_files(const char *path, struct conf_errors *errors, int *ret_dir, struct dirent ***ret_files)
 {
 	int dir, count;

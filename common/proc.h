@@ -21,7 +21,8 @@ struct proc_identity {
 
 /*
  * Resolves a user name with its supplementary groups (as initgroups would).
- * 0, ERR_NOT_FOUND (no such user), ERR_TOO_LONG (more groups than fit), ERR_IO, ERR_NOMEM. Blocks on name services: engine start and reload only.
+ * 0, ERR_NOT_FOUND (no such user), ERR_TOO_LONG (more groups than fit), ERR_IO, ERR_NOMEM.
+ * Blocks on name services: engine start and reload only.
  */
 int proc_identity_of(const char *user, struct proc_identity *ret_identity);
 /* The numbers of this process itself (for the mode without root). */
@@ -60,7 +61,8 @@ void proc_close_all_but(const int *keep, size_t count);
 
 /*
  * In a child: execs path with argv, an empty environment but the NULL-ended env
- * list, and descriptor fds[i] as number 3 + i (close-on-exec cleared; every other one from 3 up is closed). At most 16. Returns only on failure.
+ * list, and descriptor fds[i] as number 3 + i (close-on-exec
+ * cleared; every other one from 3 up is closed). At most 16. Returns only on failure.
  */
 int proc_exec(const char *path, char *const argv[], char *const env[], const int *fds, size_t count);
 

@@ -68,7 +68,7 @@ struct schema_lines {
 	unsigned at[SCHEMA_ROWS_MAX];
 };
 
-/* Fills base with the table's defaults ("" or 0 where there is none). A default that is no valid value is our own mistake. */
+/* Fills in the table's defaults. One that is no valid value is our own mistake. */
 void schema_set_defaults(const struct schema_row *table, void *base);
 
 /*
