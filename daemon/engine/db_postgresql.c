@@ -34,9 +34,9 @@ static int refuse_control(const struct pg_tree *tree, const char *where, struct 
 {
 	int error = pg_control_parse(tree->control, tree->control_size, control);
 
-	if (tree->control_size == 0)
+	if (tree->control_size == 0 || tree->major == 0)
 		return reason_set(why, ERR_LAYOUT, "correct data_dir, or set database.type",
-				  "%s holds no PostgreSQL database (no global/pg_control)", where);
+				  "%s holds no PostgreSQL database (no PG_VERSION with global/pg_control)", where);
 	if (error == ERR_VERSION || tree->major < 13 || tree->major > 17)
 		return reason_set(why, ERR_UNSUPPORTED, NULL,
 				  "%s is of PostgreSQL %u: this release knows 13 to 17", where, tree->major);

@@ -29,7 +29,8 @@ struct db_postgresql {
 
 /*
  * Reaches the server behind conninfo, proves that it is data_dir's own and that its settings allow a cut;
- * fills session, server, facts and layout's server, warnings and weakened. 1; 0: proved that no server runs; or a code with why.
+ * fills session, server, facts and layout's server, warnings and weakened. 1; 0: proved that no server
+ * runs; or a code with why.
  */
 int pg_connect(struct db_postgresql *pg, struct layout *layout, struct reason *why);
 

@@ -38,8 +38,8 @@ static char *mount_point(char *line)
 
 int mounts_below(const char *mountinfo, const char *dir, char *point, size_t size)
 {
-	scope_fclose FILE *file = fopen(mountinfo, "re");
 	scope_free char *line = NULL;
+	scope_fclose FILE *file = fopen(mountinfo, "re");
 	size_t room = 0, length = strlen(dir);
 
 	if (!file)

@@ -24,8 +24,9 @@ static const char role_remedy[] =
 	"that role: \"local all dbsnap peer map=dbsnap\" in pg_hba.conf, \"dbsnap USER dbsnap\" in pg_ident.conf, "
 	"pg_reload_conf(), and user=dbsnap in database.conninfo; or use a role that may log in already";
 
-static const char grant_remedy[] = "as a superuser of it: GRANT pg_read_all_settings TO the role of database.conninfo; and "
-				   "EXECUTE on pg_control_system() if that was revoked";
+static const char grant_remedy[] =
+	"as a superuser of it: GRANT pg_read_all_settings TO the role of database.conninfo; and EXECUTE on "
+	"pg_control_system() if that was revoked";
 
 int pg_refuse_served(const struct worker_job *job, struct reason *why)
 {

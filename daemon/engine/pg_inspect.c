@@ -114,9 +114,10 @@ static void look_at_wal(int root_fd, const struct pg_control *control, uint64_t 
 	tree->floor_segment = floor == 0 || has_segment(wal_fd, control->timeline, floor - 1, size);
 }
 
+typedef bool found_fn(int dir_fd, const char *path, const char *name, void *arg);
+
 /* Calls found for each name in the folder until it returns true. */
-static void list(int root_fd, const char *path, bool (*found)(int dir_fd, const char *path, const char *name, void *arg),
-		 void *arg)
+static void list(int root_fd, const char *path, found_fn *found, void *arg)
 {
 	int fd = tree_open(root_fd, path, O_RDONLY | O_DIRECTORY, 0);
 	__attribute__((cleanup(scope_closedir_p))) DIR *dir = fd < 0 ? NULL : fdopendir(fd);

@@ -140,7 +140,8 @@ static int check_folder(const struct worker_job *job, int proc_fd, pid_t pid, st
 	ssize_t length;
 
 	if (fstat(job->data_fd, &source) < 0 || fstatat(proc_fd, "cwd", &works, 0) < 0)
-		return reason_set_errno(why, errno, "cannot tell which folder the server (process %d) works in", (int)pid);
+		return reason_set_errno(why, errno, "cannot tell which folder the server (process %d) works in",
+					(int)pid);
 	if (source.st_dev == works.st_dev && source.st_ino == works.st_ino)
 		return 0;
 	length = readlinkat(proc_fd, "cwd", path, sizeof(path) - 1);

@@ -20,7 +20,8 @@ struct server {
 
 /*
  * Takes hold of the process at the other end of socket_fd and proves that it serves job's data_dir: it is the
- * database's user's, its working directory is that folder, nothing is mounted below it where it runs. 0 or a code with why.
+ * database's user's, its working directory is that folder, nothing is mounted below it where it runs.
+ * 0 or a code with why.
  */
 int server_hold(const struct worker_job *job, int socket_fd, struct server *ret_server, struct reason *why);
 void server_let_go(struct server *server);
@@ -30,9 +31,9 @@ bool server_is_alive(const struct server *server);
 void server_describe(int socket_fd, char *text, size_t size);
 
 /*
- * Looks through all processes for one that works in job's data_dir: a server whose working directory it is,
- * or anybody who holds a file there open for writing (device says which files those are: a subvolume's own).
- * 1 with what was found in text, 0 for none, or a code with why.
+ * Looks through all processes for one that works in job's data_dir: a program of that name whose working
+ * directory it is, or anybody who holds a file there open for writing (a subvolume's files have a device number of
+ * their own). 1 with what was found in text, 0 for none, or a code with why.
  */
 int server_search(const struct worker_job *job, const char *program, char *text, size_t size, struct reason *why);
 

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
-#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -171,32 +170,57 @@ int tree_empty(int dir_fd, const char *path, struct reason *why)
 	return tree_walk(fd, remove_entry, NULL, why);
 }
 
-struct measure {
-	uint64_t bytes;
-	void *seen; /* tree of inode numbers that have several names */
+/* Inode numbers that have several names: an open hash table, at most half full. */
+struct inodes {
+	ino_t *slots; /* 0: free. No file has inode 0 */
+	size_t size;  /* a power of two, or 0 */
+	size_t used;
 };
 
-static int compare_inodes(const void *a, const void *b)
-{
-	ino_t x = *(const ino_t *)a, y = *(const ino_t *)b;
+struct measure {
+	uint64_t bytes;
+	struct inodes seen;
+};
 
-	return x < y ? -1 : x > y;
+/* The slot that holds inode, or the free one where it belongs. */
+static ino_t *find_slot(const struct inodes *set, ino_t inode)
+{
+	size_t at = (size_t)(inode * UINT64_C(0x9E3779B97F4A7C15)) & (set->size - 1);
+
+	while (set->slots[at] != 0 && set->slots[at] != inode)
+		at = (at + 1) & (set->size - 1);
+	return &set->slots[at];
+}
+
+static bool grow(struct inodes *set)
+{
+	struct inodes bigger = {.size = set->size ? set->size * 2 : 256, .used = set->used};
+
+	bigger.slots = calloc(bigger.size, sizeof(*bigger.slots));
+	if (!bigger.slots)
+		return false;
+	for (size_t i = 0; i < set->size; i++) {
+		if (set->slots[i] != 0)
+			*find_slot(&bigger, set->slots[i]) = set->slots[i];
+	}
+	free(set->slots);
+	*set = bigger;
+	return true;
 }
 
 /* Is this the first name of the inode? Out of memory counts as the first. */
-static bool is_first_name(struct measure *measure, ino_t inode)
+static bool is_first_name(struct inodes *set, ino_t inode)
 {
-	ino_t *copy = malloc(sizeof(inode));
-	ino_t **found;
+	ino_t *slot;
 
-	if (!copy)
+	if (set->used >= set->size / 2 && !grow(set))
 		return true;
-	*copy = inode;
-	found = tsearch(copy, &measure->seen, compare_inodes);
-	if (found && *found == copy)
-		return true;
-	free(copy);
-	return !found;
+	slot = find_slot(set, inode);
+	if (*slot == inode)
+		return false;
+	*slot = inode;
+	set->used++;
+	return true;
 }
 
 static int measure_entry(void *arg, const struct tree_entry *entry, struct reason *why)
@@ -205,7 +229,7 @@ static int measure_entry(void *arg, const struct tree_entry *entry, struct reaso
 	bool several = !S_ISDIR(entry->st.st_mode) && entry->st.st_nlink > 1;
 
 	(void)why;
-	if (!several || is_first_name(measure, entry->st.st_ino))
+	if (!several || is_first_name(&measure->seen, entry->st.st_ino))
 		measure->bytes += (uint64_t)entry->st.st_blocks * 512;
 	return 0;
 }
@@ -215,7 +239,7 @@ int tree_measure(int root_fd, uint64_t *ret_bytes, struct reason *why)
 	struct measure measure = {0};
 	int error = tree_walk(root_fd, measure_entry, &measure, why);
 
-	tdestroy(measure.seen, free);
+	free(measure.seen.slots);
 	if (error == 0)
 		*ret_bytes = measure.bytes;
 	return error;

@@ -6,11 +6,12 @@ import subprocess
 
 import pytest
 
+from harness import postgres
 from harness.disk import run
 from harness.driver import Driver, Refused
 from harness.load import Acked, check_sums
 from harness.postgres import USER, Server, tool
-from harness.process import eventually
+from harness.process import Pid, children, eventually, program
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ def lsn(text):
 
 
 @pytest.mark.parametrize("synchronous_commit", ["on", "off"])
-def test_cuts_under_load(pg, pgbench, shelf, start_clone, synchronous_commit):
+def test_backups_under_load(daemon, pg, pgbench, start_clone, synchronous_commit):
     """Each of eight clones starts beside its source and has every acknowledged commit."""
     if synchronous_commit == "off":
         # Nobody flushes for the others: what is durable is so by our flush alone.
@@ -67,22 +68,29 @@ def test_cuts_under_load(pg, pgbench, shelf, start_clone, synchronous_commit):
         pg.sql("SELECT pg_reload_conf()")
         pgbench.start()
     with Acked(pg, synchronous_commit=synchronous_commit) as ids:
-        cuts = []
+        backups = []
         for _ in range(8):
             ids.wait_more(100)
             must = ids.acked()
-            cuts.append((must, *shelf.cut(pg)))
+            backups.append((must, daemon.api.create_and_wait("main")))
     pgbench.stop()
-    for number, (must, folder, answer) in enumerate(cuts):
-        assert (answer["procedure"], answer["promise"]) == ("A", "atomic")
-        path, _ = shelf.clone(folder, f"c{number}")
-        server = start_clone(path)
-        assert lsn(server.value("SELECT pg_current_wal_lsn()")) >= lsn(answer["floor"])
-        assert not ids.missing(server, must), f"cut {number} lacks acknowledged ids"
+    for number, (must, backup) in enumerate(backups):
+        clone = daemon.api.clone_and_wait("main", backup["BackupId"], f"c{number}")
+        server = start_clone(clone["ClonePath"])
+        assert not ids.missing(server, must), f"backup {number} lacks acknowledged ids"
         check_sums(server)
         server.amcheck()
         server.stop()
         server.checksums()
+
+
+def test_cut_reaches_its_floor(pg, pgbench, shelf, start_clone):
+    cut, answer = shelf.cut(pg)
+    assert (answer["procedure"], answer["promise"]) == ("A", "atomic")
+    path, _ = shelf.clone(cut)
+    server = start_clone(path)
+    assert lsn(server.value("SELECT pg_current_wal_lsn()")) >= lsn(answer["floor"])
+    server.stop()
 
 
 def test_clone_does_not_touch_its_source(pg, shelf, start_clone, folder):
@@ -305,6 +313,40 @@ def test_measure_counts_what_is_allocated(btrfs, pg, driver):
     os.symlink("/", os.path.join(pg.data_dir, "out"))
     shutil.chown(path, USER)
     assert 60000 < driver.measure(pg.data_dir) - before < 1 << 20
+
+
+def test_nothing_of_a_killed_worker_stays(pg, shelf, driver):
+    held = driver.held_cut(pg.data_dir, pg.conninfo, shelf.folder())
+    helpers = [Pid(pid) for pid in children(held.process.pid)]
+    assert [program(helper.pid) for helper in helpers] == ["dbsnapd-helper-postgresql"]
+    held.process.kill()
+    helpers[0].wait_end()
+    held.process.communicate()
+    sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dbsnap'"
+    eventually(lambda: pg.value(sessions) == 0)
+
+
+def start_elsewhere(server, *mounts):
+    """Starts a server in a mount namespace of its own, in which these are mounted first."""
+    script = "".join(f"mount -t tmpfs none '{path}'; " for path in mounts)
+    run("unshare", "--mount", "--propagation", "private", "bash", "-ec", script +
+        f"exec setpriv --reuid={USER} --regid={USER} --clear-groups {postgres.bindir()}/pg_ctl "
+        f"-D {server.data_dir} -w -l {server.log} start >/dev/null")
+    with open(os.path.join(server.data_dir, "postmaster.pid"), encoding="utf-8") as file:
+        server.main = Pid(int(file.readline()))
+
+
+def test_server_in_another_mount_namespace(pg, driver):
+    """What counts is that it sees the same files."""
+    pg.stop()
+    start_elsewhere(pg)
+    assert driver.check(pg.data_dir, pg.conninfo)["procedure"] == "A"
+    pg.stop()
+    inside = os.path.join(pg.data_dir, "base", "inside")
+    os.mkdir(inside)
+    start_elsewhere(pg, inside)
+    refused = refusal(driver, pg.data_dir, pg.conninfo)
+    assert f"process {pg.main.pid}" in refused.cause and f"{inside} is mounted" in refused.cause
 
 
 # Refusals: cause and remedy, and nothing made.

@@ -68,7 +68,8 @@ static void test_a_tree_too_deep_ends(void **state)
 static void test_read(void **state)
 {
 	struct folder *folder = *state;
-	char bytes[6];
+	char bytes[6], path[128];
+	int sub;
 
 	mkdirat(folder->fd, "sub", 0700);
 	folder_write(folder, "sub/five", "12345");
@@ -84,8 +85,13 @@ static void test_read(void **state)
 	assert_int_equal(tree_read(folder->fd, "fifo", bytes, sizeof(bytes)), ERR_INVALID);
 	assert_int_equal(tree_read(folder->fd, "sub", bytes, sizeof(bytes)), ERR_INVALID);
 	assert_int_equal(tree_read(folder->fd, "none", bytes, sizeof(bytes)), ERR_NOT_FOUND);
-	assert_true(tree_read(folder->fd, "../x", bytes, sizeof(bytes)) < 0);
-	assert_true(tree_read(folder->fd, "/etc/passwd", bytes, sizeof(bytes)) < 0);
+	sub = tree_open(folder->fd, "sub", O_RDONLY | O_DIRECTORY, 0);
+	snprintf(path, sizeof(path), "%s/sub/five", folder->path);
+	assert_true(sub >= 0);
+	assert_int_equal(tree_read(sub, "five", bytes, sizeof(bytes)), 5);
+	assert_true(tree_read(sub, "../sub/five", bytes, sizeof(bytes)) < 0);
+	assert_true(tree_read(sub, path, bytes, sizeof(bytes)) < 0);
+	close(sub);
 }
 
 static void test_empty_removes_what_is_below_and_nothing_else(void **state)
