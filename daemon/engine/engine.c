@@ -119,8 +119,6 @@ static void take_front(struct engine *engine)
 		if (error == 0)
 			error = dispatch_message(engine, &msg);
 	}
-	if (!engine->ready && error != ERR_CLOSED)
-		notify_extend(&engine->notify);
 	if (error == ERR_CLOSED)
 		keeper_end_link(engine);
 	else if (error < 0 && error != ERR_BUSY)
@@ -201,6 +199,16 @@ static void fill(const struct engine *engine, struct watch *watch)
 		add(watch, keeper_is_congested(engine) ? -1 : w->link, POLLIN, w);
 }
 
+/* Something came from the front or a worker. */
+static bool has_news(const struct watch *watch)
+{
+	for (nfds_t i = 1; i < watch->count; i++) {
+		if (watch->fds[i].revents & POLLIN)
+			return true;
+	}
+	return false;
+}
+
 static void turn(struct engine *engine, struct watch *watch)
 {
 	int64_t now;
@@ -211,6 +219,8 @@ static void turn(struct engine *engine, struct watch *watch)
 		log_error("poll: %s", strerror(errno));
 		exit(EXIT_FAILURE);
 	}
+	if (!engine->ready && has_news(watch))
+		notify_extend(&engine->notify);
 	/* Workers first: reaping, which frees them, comes with the signals. */
 	for (nfds_t i = 2; i < watch->count; i++) {
 		if (watch->fds[i].revents)

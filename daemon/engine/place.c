@@ -204,8 +204,9 @@ static int check_volume(struct way *way, int dir_fd)
 
 static int make_component(struct way *way, int dir_fd, const char *name)
 {
-	scope_close int parent = -1;
+	scope_close int parent = -1, made = -1;
 	int error = check_volume(way, dir_fd);
+	struct stat st;
 
 	if (error < 0)
 		return error;
@@ -213,9 +214,11 @@ static int make_component(struct way *way, int dir_fd, const char *name)
 		reason_set_errno(way->why, errno, "cannot make %s for snapshot_dir %s", name, way->place->path);
 		return refuse(way, PLACE_REFUSED);
 	}
-	/* The umask may have taken bits away; a folder that was there keeps its own. */
+	/* The umask may have taken bits away. By descriptor: the folder above may be the database user's. */
 	parent = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (parent < 0 || fchmodat(parent, name, PLACE_DIR_MODE, 0) < 0 || fsync(parent) < 0) {
+	made = open_component(dir_fd, name, true);
+	if (parent < 0 || made < 0 || fstat(made, &st) < 0 ||
+	    (st.st_uid == geteuid() && fchmod(made, PLACE_DIR_MODE) < 0) || fsync(parent) < 0) {
 		reason_set_errno(way->why, errno, "cannot make %s for snapshot_dir %s", name, way->place->path);
 		return refuse(way, PLACE_REFUSED);
 	}

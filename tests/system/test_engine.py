@@ -226,6 +226,17 @@ def test_stop_is_quick_and_clean(engine, front):
     assert engine.stop(timeout=1) == 0
 
 
+def test_fronts_follow_with_growing_pauses(engine, fronts, start):
+    front = start()
+    for _ in range(4):
+        front.process.kill()
+        front = fronts.accept(timeout=10)
+        front.hello()
+    pauses = [int(line.split("started in ")[1].split()[0]) for line in engine.log_text().splitlines()
+              if "another is started in" in line]
+    assert pauses == [100, 200, 400, 800]
+
+
 def test_watchdog_is_fed_only_while_the_front_answers(engine, fronts, start):
     front = start(env={"WATCHDOG_USEC": "200000"})
     ping = front.wait("PING")
@@ -532,6 +543,23 @@ def test_unmounted_is_offline_never_made_anew(engine, front, btrfs):
     assert os.listdir(btrfs.mnt) == []
     btrfs.mount()
     assert front.probe("c1")[1][0].backup == 1
+
+
+def test_top_of_a_mount_has_no_place_beside_it(engine, front, btrfs):
+    engine.add_cluster("c2", btrfs.mnt, database={"type": "none"})
+    engine.reload()
+    probed, _ = front.probe("c2")
+    assert probed.place == msgs.REFUSED and "top of its mount" in probed.cause and "snapshot_dir" in probed.remedy
+    assert front.create("c2", 1).outcome == msgs.FAILED
+
+
+def test_a_new_place_on_another_file_system_waits_for_its_mount(engine, front, btrfs, folder):
+    data = btrfs.subvolume("other")
+    engine.add_cluster("c2", data, database={"type": "none"}, snapshot_dir=os.path.join(folder, "s"))
+    engine.reload()
+    probed, _ = front.probe("c2")
+    assert probed.place == msgs.OFFLINE and "not mounted yet" in probed.cause
+    assert os.listdir(folder) == []
 
 
 def test_read_only_and_full(engine, front, btrfs):
