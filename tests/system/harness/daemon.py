@@ -162,7 +162,7 @@ class Daemon:
 
     def stop(self, timeout=30.0):
         """SIGTERM; the exit status. Fails if a process of it is left."""
-        left = [Pid(p) for p in self.descendants()]
+        left = self.hold_descendants()
         self.main.signal(signal.SIGTERM)
         status = self.reap(timeout)
         for process in left:
@@ -171,7 +171,7 @@ class Daemon:
 
     def kill(self):
         """SIGKILL of the engine; returns when all its processes are gone."""
-        left = [Pid(p) for p in self.descendants()]
+        left = self.hold_descendants()
         self.main.kill()
         self.reap(10)
         for process in left:
@@ -193,6 +193,15 @@ class Daemon:
             found += below
             queue += below
         return found
+
+    def hold_descendants(self):
+        held = []
+        for pid in self.descendants():
+            try:
+                held.append(Pid(pid))
+            except ProcessLookupError:  # ended meanwhile
+                continue
+        return held
 
     def front(self):
         """The front's pid, None between two of them."""
