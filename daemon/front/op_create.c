@@ -294,13 +294,16 @@ static void on_space(void *arg, const struct sched_answer *answer)
 	struct create_queue *queue = arg;
 	struct call *call;
 
-	/* No answer: what was seen last holds, the worker looks again before it cuts. */
-	(void)answer;
+	/* No answer in time: what was seen last holds, the worker looks again before it cuts. */
 	queue->asked = false;
 	if (!is_alive(queue))
 		return;
-	while ((call = pop(queue)))
-		accept_create(call);
+	while ((call = pop(queue))) {
+		if (answer->code == ERR_CLOSED) /* nobody would learn of it any more */
+			reply_error(call, REPLY_UNAVAILABLE, "The service is stopping.");
+		else
+			accept_create(call);
+	}
 }
 
 static bool is_space_known(const struct cluster *cluster)

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """CreateBackup: every refusal, the order of its checks, tokens, and waiting for space."""
+import json
+import os
+import subprocess
 import threading
 
 import pytest
 
+from system.harness.client import UnixConnection
 from system.harness.process import eventually
 from world import DAY_MS
 import msgs
@@ -203,6 +207,29 @@ def test_stopping(world):
     assert error(wires["new"]) == (503, "ServiceUnavailable")
 
 
+@pytest.mark.skipif("DBSNAP_OWN_MOUNTS" not in os.environ, reason="needs mounts of its own")
+def test_full_disk_under_the_catalogue(make_world):
+    many = 1_000_000
+    world = make_world(manual_retained=many, manual_per_day=many, creates_per_day=many)
+    world.add("pc-a")
+    options = f"size=160k,mode=700,uid={world.uid},gid={world.gid}"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", world.state_dir], check=True)
+    try:
+        world.start(hold=("JOB",))
+        acked = []
+        while (answer := create(world))[0] == 200:
+            acked.append(answer[1]["BackupJobId"])
+        assert error(answer) == (503, "ServiceUnavailable")
+        assert "room" in answer[1]["Message"]
+        assert error(create(world, ClientToken=TOKEN)) == (503, "ServiceUnavailable")
+        assert [b["BackupId"] for b in world.api.backups("pc-a")] == acked[::-1]
+        subprocess.run(["mount", "-o", "remount,size=4m", world.state_dir], check=True)
+        assert create(world, ClientToken=TOKEN)[0] == 200
+        world.kill()
+    finally:
+        subprocess.run(["umount", "-l", world.state_dir], check=True)
+
+
 # Tokens.
 
 def test_same_token_same_job(world):
@@ -306,7 +333,7 @@ def test_token_dies_by_both_clocks(world):
 # Space.
 
 def in_threads(world, count, **params):
-    """Starts creates one by one, each only when the one before has been read."""
+    """Starts that many creates at once."""
     answers, threads = [None] * count, []
 
     def ask(number):
@@ -379,6 +406,24 @@ def test_wait_for_space_keeps_the_quota_exact(make_world):
     assert sorted(a[0] for a in answers) == [200, 200, 403, 403, 403, 403]
 
 
+def test_those_that_wait_are_served_in_order(make_world):
+    world = make_world(manual_retained=2)
+    world.add("pc-a")
+    engine = settled(world)
+    engine.hold("CHECK", "JOB")
+    world.tick(3000)
+    wires = []
+    for _ in range(4):
+        wires.append(UnixConnection(world.path, 20))
+        wires[-1].request("GET", "/?Action=CreateBackup&DBClusterId=pc-a")
+        engine.settle()  # it has been read
+    engine.release("CHECK")
+    answers = [json.loads(wire.getresponse().read()) for wire in wires]
+    assert [a.get("BackupJobId") for a in answers] == ["1", "2", None, None]
+    for wire in wires:
+        wire.close()
+
+
 def test_other_clusters_do_not_wait(world):
     world.add("pc-b")
     engine = settled(world)
@@ -420,6 +465,23 @@ def test_cluster_is_taken_away_while_a_create_waits(world):
     engine.on_check(check)
     threads[0].join(20)
     assert error(answers[0]) == (404, "InvalidDBClusterId.NotFound")
+
+
+def test_create_that_waits_when_the_engine_ends_is_not_accepted(world):
+    engine = settled(world)
+    engine.hold("CHECK")
+    world.tick(3000)
+    wires = []
+    for _ in range(2):
+        wires.append(UnixConnection(world.path, 20))
+        wires[-1].request("GET", "/?Action=CreateBackup&DBClusterId=pc-a")
+    engine.wait("CHECK")
+    engine.settle()
+    world.stop()
+    for wire in wires:
+        wire.close()
+    world.start()
+    assert world.api.backups("pc-a") == []
 
 
 def test_retired_cluster(world):
