@@ -9,7 +9,7 @@ import pytest
 
 from harness import daemon as daemons
 from harness import postgres
-from harness.disk import Disk
+from harness.disk import Disk, run
 from harness.load import Pgbench
 from harness.scratch import Scratch
 from harness.systemd import Systemd
@@ -52,13 +52,16 @@ def folder(scratch, request):
 
 @pytest.fixture
 def make_disk(root, scratch):
-    """make_disk(kind="btrfs", size="2G", options=""): a mounted Disk, unmounted after."""
+    """make_disk(kind="btrfs", size="2G", options="", mnt=None): a Disk, unmounted after.
+
+    mnt: where it is mounted (made for it), when that matters.
+    """
     made = []
 
-    def make(kind="btrfs", size="2G", options=""):
+    def make(kind="btrfs", size="2G", options="", mnt=None):
         if shutil.which(f"mkfs.{kind}") is None:
             pytest.skip(f"needs mkfs.{kind}")
-        made.append(Disk(scratch.folder("disk"), kind, size, options))
+        made.append(Disk(scratch.folder("disk"), kind, size, options, mnt))
         return made[-1]
     yield make
     for disk in reversed(made):
@@ -68,6 +71,16 @@ def make_disk(root, scratch):
 @pytest.fixture
 def btrfs(make_disk):
     return make_disk("btrfs")
+
+
+@pytest.fixture
+def srv(root):
+    """An empty /srv, for this run's mount namespace alone: paths as an administrator's."""
+    if "DBSNAP_OWN_MOUNTS" not in os.environ:
+        pytest.skip("needs a mount namespace of its own")
+    run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/srv")
+    yield "/srv"
+    run("umount", "--lazy", "/srv")
 
 
 @pytest.fixture(scope="session")
@@ -84,14 +97,15 @@ def pg_template(root, scratch):
 
 @pytest.fixture
 def make_server(pg_template, scratch):
-    """make_server(data_dir, fresh=False, start=True): a postgres.Server on data_dir.
+    """make_server(data_dir, fresh=False, start=True, folder=None): a Server on data_dir.
 
-    fresh=True runs initdb (a system identifier of its own) instead of copying.
+    fresh=True runs initdb (a system identifier of its own) instead of copying; folder
+    takes log and socket.
     """
     made = []
 
-    def make(data_dir, fresh=False, start=True):
-        server = postgres.Server(data_dir, scratch.folder("pg"))
+    def make(data_dir, fresh=False, start=True, folder=None):
+        server = postgres.Server(data_dir, folder or scratch.folder("pg"))
         made.append(server)
         server.create(None if fresh else pg_template)
         if start:

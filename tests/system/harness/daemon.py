@@ -15,6 +15,7 @@ import time
 import yaml
 
 from .client import Api
+from .disk import mount_of
 from .process import Pid, children, eventually, open_files, program
 
 
@@ -112,12 +113,7 @@ class Daemon:
         settings = self.clusters[cluster]
         if "snapshot_dir" in settings:
             return settings["snapshot_dir"]
-        # A subvolume has a device of its own and is no mount, so os.path.ismount() does not do.
-        with open("/proc/self/mountinfo", encoding="utf-8") as file:
-            points = [line.split()[4] for line in file]
-        data_dir = settings["data_dir"]
-        mount = max((p for p in points if f"{data_dir}/".startswith(p.rstrip("/") + "/")), key=len)
-        return os.path.join(mount, ".dbsnap", cluster)
+        return os.path.join(mount_of(settings["data_dir"]), ".dbsnap", cluster)
 
     # Running
 

@@ -17,14 +17,21 @@ def run(*argv):
     return done.stdout
 
 
-class Disk:
-    """One file system in an image file; `mnt` is where it is mounted."""
+def mount_of(path):
+    """The mount point that a path lies below (os.path.ismount takes subvolumes for one)."""
+    with open("/proc/self/mountinfo", encoding="utf-8") as file:
+        points = [line.split()[4] for line in file]
+    return max((p for p in points if (path + "/").startswith(p.rstrip("/") + "/")), key=len)
 
-    def __init__(self, folder, kind="btrfs", size="2G", options=""):
+
+class Disk:
+    """One file system in an image file in folder; `mnt` is where it is mounted."""
+
+    def __init__(self, folder, kind="btrfs", size="2G", options="", mnt=None):
         self.kind = kind
         self.options = options
         self.image = os.path.join(folder, "image")
-        self.mnt = os.path.join(folder, "mnt")
+        self.mnt = mnt or os.path.join(folder, "mnt")
         os.mkdir(self.mnt, 0o755)
         run("truncate", "-s", size, self.image)
         run(*MKFS[kind], self.image)
