@@ -9,6 +9,8 @@
 #include "common/err.h"
 #include "daemon/engine/remnant.h"
 
+#include <stdio.h>
+
 static int refuse(const struct place *place, const char *name, struct reason *why)
 {
 	return reason_set(why, ERR_EXISTS, "look at it; dbsnap never removes what it cannot prove to be its own",
@@ -67,6 +69,9 @@ enum msg_outcome step_delete(struct worker_job *job, struct msg_result *result, 
 	/* Also when nothing was there: a removal before a power cut may not be durable yet. */
 	if (error == 0)
 		error = remnant_sync(&place, why);
+	if (error == ERR_DENIED && !job->as_root)
+		snprintf(why->remedy, sizeof(why->remedy), "%s", "only root may remove a snapshot: run dbsnapd as root, or "
+			 "remove it with: btrfs subvolume delete");
 	step_report_space(&place, result);
 	place_close(&place);
 	return error == 0 ? OUTCOME_DONE : step_outcome(why);

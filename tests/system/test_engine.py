@@ -400,6 +400,7 @@ def test_a_dead_engines_worker_keeps_the_cluster_waiting(engine, fronts, front, 
         front.wait("PROGRESS", job=1)
         worker = Pid(eventually(engine.workers)[0])
         eventually(lambda: status_fields(worker.pid)["State"].startswith("D"))
+        worker.signal(signal.SIGSTOP)  # so that it cannot find out by itself that its engine is gone
         engine.main.kill()
         engine.reap(10)
         assert worker.alive()
@@ -545,6 +546,16 @@ def test_unmounted_is_offline_never_made_anew(engine, front, btrfs):
     assert front.probe("c1")[1][0].backup == 1
 
 
+def test_a_lost_place_is_offline_never_made_anew(engine, front):
+    snapshots = engine.snapshot_dir("c1")
+    front.create("c1", 1)
+    os.rename(snapshots, snapshots + ".aside")
+    assert front.probe("c1")[0].place == msgs.OFFLINE
+    assert not os.path.exists(snapshots)
+    os.rename(snapshots + ".aside", snapshots)
+    assert front.probe("c1")[1][0].backup == 1
+
+
 def test_top_of_a_mount_has_no_place_beside_it(engine, front, btrfs):
     engine.add_cluster("c2", btrfs.mnt, database={"type": "none"})
     engine.reload()
@@ -645,6 +656,23 @@ def test_thaw_lets_only_the_noted_process_run(engine):
         for process in held:
             process.kill()
             process.wait()
+
+
+def capabilities(*numbers):
+    return f"{sum(1 << n for n in numbers):016x}"
+
+
+def test_workers_keep_only_what_their_job_needs(engine, front):
+    chown, dac_override, dac_read_search, fowner, kill = 0, 1, 2, 3, 5
+    setgid, setuid, setpcap, sys_ptrace, sys_admin = 6, 7, 8, 19, 21
+    with Inject(engine.main.pid, "renameat2", "delay_enter=60s"):
+        front.start_job(msgs.CREATE, "c1", 1)
+        front.wait("PROGRESS", job=1, percent=90)
+        fields = status_fields(engine.workers()[0])
+    want = capabilities(chown, dac_override, dac_read_search, fowner, kill, setgid, setuid, setpcap, sys_ptrace,
+                        sys_admin)
+    assert fields["CapEff"] == fields["CapPrm"] == fields["CapBnd"] == want
+    assert fields["CapInh"] == fields["CapAmb"] == "0" * 16 and fields["NoNewPrivs"] == "1"
 
 
 def test_workers_leave_nothing_behind(engine, front):
