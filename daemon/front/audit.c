@@ -22,12 +22,15 @@ void audit_note_token(struct call *call, const char *token)
 		snprintf(call->token_hash + 2 * i, 3, "%02x", digest[i]);
 }
 
-/* What the caller called it: an unknown name is shown cut, the log cleans it. */
-static const char *action_name(const struct call *call)
+/* What the caller called it: an unknown name is shown cut and in ASCII, the log cleans the rest. */
+static void show_action(const struct call *call, char shown[static ACTION_SHOWN])
 {
 	const char *name = call->row ? call->row->name : request_get(&call->request, "Action");
 
-	return name ? name : call->header_action && !call->row ? call->header_action : "-";
+	name = name ? name : call->header_action && !call->row ? call->header_action : "-";
+	snprintf(shown, ACTION_SHOWN, "%s", name);
+	for (char *c = shown; *c; c++)
+		*c = *c < 0 ? '?' : *c;
 }
 
 void audit_call(const struct call *call, const char *code)
@@ -36,11 +39,13 @@ void audit_call(const struct call *call, const char *code)
 				  .backup = call->about_backup,
 				  .job = call->about_job,
 				  .request = call->request_id};
+	char action[ACTION_SHOWN];
 
 	if (!code && call->row && call->row->level == API_LEVEL_GET)
 		return;
-	log_about(LOG_LEVEL_INFO, &about, "request %s by %s: %s \"%.*s\"%s%s%s%s%s%s", call->request_id,
-		  call->principal[0] ? call->principal : "-", code ? "refused" : "accepted", ACTION_SHOWN, action_name(call),
+	show_action(call, action);
+	log_about(LOG_LEVEL_INFO, &about, "request %s by %s: %s \"%s\"%s%s%s%s%s%s", call->request_id,
+		  call->principal[0] ? call->principal : "-", code ? "refused" : "accepted", action,
 		  call->cluster[0] ? " on " : "", call->cluster, call->token_hash[0] ? " token " : "", call->token_hash,
 		  code ? ": " : "", code ? code : "");
 }

@@ -81,11 +81,23 @@ static bool check_target(const char *target, struct framing_fault *ret_fault)
 	return path == 1 || fault(ret_fault, REPLY_PATH_NOT_FOUND, NULL);
 }
 
+/* evhttp takes any 1.x, negative ones too, and repeats it in its answer. */
+static bool check_version(struct evhttp_request *req, struct framing_fault *ret_fault)
+{
+	if (req->major == 1 && (req->minor == 0 || req->minor == 1))
+		return true;
+	req->major = 1;
+	req->minor = 1;
+	return fault(ret_fault, REPLY_MALFORMED_REQUEST, "The version is neither HTTP/1.1 nor HTTP/1.0.");
+}
+
 bool framing_check(struct evhttp_request *req, struct framing_fault *ret_fault)
 {
 	const struct evkeyvalq *headers = evhttp_request_get_input_headers(req);
 	enum evhttp_cmd_type method = evhttp_request_get_command(req);
 
+	if (!check_version(req, ret_fault))
+		return false;
 	if (!check_single(headers, ret_fault) || !check_length(headers, ret_fault))
 		return false;
 	if (method != EVHTTP_REQ_GET && method != EVHTTP_REQ_POST)

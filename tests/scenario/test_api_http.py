@@ -96,6 +96,8 @@ def test_forms(world, data):
     (f"POST / HTTP/1.1\r\n{FORM}Content-Length: 21\r\nContent-Length: 21\r\n\r\n{STATUS}",
      (400, "MalformedRequest")),
     (f"POST / HTTP/1.1\r\n{FORM}Content-Length: +21\r\n\r\n{STATUS}", (400, "MalformedRequest")),
+    (f"GET /?{STATUS} HTTP/1.7\r\nHost: x\r\n\r\n", (400, "MalformedRequest")),
+    (f"GET /?{STATUS} HTTP/1.-1\r\nHost: x\r\n\r\n", (400, "MalformedRequest")),
     (f"GET http://x/?{STATUS} HTTP/1.1\r\nHost: x\r\n\r\n", (400, "MalformedRequest")),
     (f"GET /healthz?{STATUS} HTTP/1.1\r\nHost: x\r\n\r\n", (404, "InvalidPath.NotFound")),
     (f"GET //?{STATUS} HTTP/1.1\r\nHost: x\r\n\r\n", (404, "InvalidPath.NotFound")),

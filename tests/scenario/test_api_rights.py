@@ -109,6 +109,14 @@ def test_unknown_action_cannot_forge_a_log_line(group_world):
     assert "\n" not in line.text
 
 
+@pytest.mark.parametrize("name", [b"\xff\xa4", "x".encode() + "\u00e9".encode() * 80, b"x" * 300])
+def test_unknown_action_s_name_in_the_log(group_world, name):
+    """Whatever its bytes are, and wherever it is cut, the line is text."""
+    answer = group_world.api.raw(b"GET / HTTP/1.1\r\nx-acs-action: " + name + b"\r\n\r\n")
+    assert b"InvalidAction" in answer
+    assert group_world.engine.logged("InvalidAction").text.isascii()
+
+
 def test_reads_are_not_in_the_audit_log(group_world):
     body = group_world.api.ok("DescribeBackups", DBClusterId="pc-a")
     group_world.engine.settle()
