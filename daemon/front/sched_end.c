@@ -235,7 +235,7 @@ static void learn(struct sched *sched, struct sched_job *job, const struct msg_r
 			cluster->size = result->facts.size;
 		else
 			sched_measure_add(sched, job->place, job->backup);
-	} else if (result->code == ERR_LAYOUT) {
+	} else if (result->code == ERR_LAYOUT || result->code == ERR_UNSUPPORTED) {
 		cluster->layout_known = true;
 		cluster->layout_ok = false;
 		memcpy(cluster->layout_refusal, result->cause, sizeof(cluster->layout_refusal));

@@ -33,6 +33,7 @@ class Place:
         self.space_low = False
         self.layout_ok = True
         self.refusal = ""
+        self.refusal_code = msgs.ERR_LAYOUT
         self.size = GIB
         self.size_known = False
         self.things = {}

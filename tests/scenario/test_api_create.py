@@ -168,6 +168,16 @@ def test_layout_is_refused_as_last_checked(world):
     assert create(world)[0] == 200
 
 
+def test_server_that_is_down_when_looked_at_is_no_layout(world):
+    """The next create tries again; only the check itself says what it met."""
+    place = world.places["pc-a"]
+    place.layout_ok, place.refusal = False, "the database system is starting up"
+    place.refusal_code = msgs.ERR_DATABASE
+    settled(world)
+    assert world.api.ok("CheckCluster", DBClusterId="pc-a")["Ok"] == "false"
+    assert create(world)[0] == 200
+
+
 def test_refused_place(world):
     place = world.places["pc-a"]
     place.state, place.cause = msgs.REFUSED, "snapshot_dir is writable by others"
