@@ -54,10 +54,11 @@ static int refuse_answer(const struct db_postgresql *pg, const struct ask_answer
 	case ASK_FORBIDDEN:
 		return reason_set(why, ERR_DATABASE, grant_remedy, "the server forbids it: %s", answer->text);
 	case ASK_NOT_READY:
-		return reason_set_retry(why, ERR_DATABASE, "wait until the server has started", "%s", answer->text);
+		return reason_set_retry(why, ERR_DATABASE, "wait until the server has started",
+					"the server does not take sessions now: %s", answer->text);
 	case ASK_CROWDED:
-		return reason_set_retry(why, ERR_DATABASE, "raise max_connections, or end some sessions", "%s",
-					answer->text);
+		return reason_set_retry(why, ERR_DATABASE, "raise max_connections, or end some sessions",
+					"the server has no connection left: %s", answer->text);
 	case ASK_NO_SERVER:
 		return reason_set_retry(why, ERR_DATABASE, "start the server, or correct database.conninfo",
 					"nothing answers at conninfo \"%.200s\"", conninfo);

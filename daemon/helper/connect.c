@@ -64,9 +64,9 @@ enum ask_outcome sqlstate_outcome(const char *sqlstate)
 
 /*
  * libpq gives a failed connection's SQLSTATE only inside its text, in verbose form:
- * "...: FATAL:  28000: role ..." (two blanks after the severity, whatever the language).
+ * "...: FATAL:  28000: role ..." (two blanks after the severity, whatever the language). What follows it, or NULL.
  */
-static void find_sqlstate(const char *text, char sqlstate[static 6])
+static const char *find_sqlstate(const char *text, char sqlstate[static 6])
 {
 	const char *at = text;
 
@@ -75,25 +75,27 @@ static void find_sqlstate(const char *text, char sqlstate[static 6])
 		if (sqlstate_is_valid(at) && at[5] == ':') {
 			memcpy(sqlstate, at, 5);
 			sqlstate[5] = '\0';
-			return;
+			return at + 6 + strspn(at + 6, " ");
 		}
 	}
+	return NULL;
 }
 
 static void refuse_connection(struct ask_answer *answer, PGconn *conn)
 {
 	const char *text = PQerrorMessage(conn);
-	const char *location = strstr(text, "\nLOCATION:");
+	const char *said = find_sqlstate(text, answer->sqlstate);
 	char brief[ASK_TEXT_SIZE];
 
-	snprintf(brief, sizeof(brief), "%.*s", location ? (int)(location - text) : (int)strlen(text), text);
-	find_sqlstate(text, answer->sqlstate);
-	if (answer->sqlstate[0])
+	/* The server's own sentence is its first line; the place in its source code follows. */
+	if (said)
+		snprintf(brief, sizeof(brief), "%.*s", (int)strcspn(said, "\n"), said);
+	if (said)
 		answer_refuse(answer, sqlstate_outcome(answer->sqlstate), brief);
 	else if (strstr(text, strerror(ENOENT)) || strstr(text, strerror(ECONNREFUSED)))
-		answer_refuse(answer, ASK_NO_SERVER, brief);
+		answer_refuse(answer, ASK_NO_SERVER, text);
 	else
-		answer_refuse(answer, ASK_FAILED, brief);
+		answer_refuse(answer, ASK_FAILED, text);
 }
 
 struct option {

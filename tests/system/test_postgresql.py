@@ -127,6 +127,45 @@ def test_cut_reaches_its_floor(pg, pgbench, shelf, start_clone):
     server.stop()
 
 
+def test_without_asking_the_server(make_daemon, btrfs, pg, pgbench, start_clone):
+    """quiesce: none. No session, the promise of a power cut, and a clone that starts."""
+    daemon = make_daemon()
+    daemon.add_cluster("main", pg.data_dir, database={
+        "type": "postgresql", "user": USER, "conninfo": "host=/nowhere", "quiesce": "none"})
+    daemon.start()
+    with Acked(pg) as ids:
+        ids.wait_more(100)
+        must = ids.acked()
+        backup = daemon.api.create_and_wait("main")
+    pgbench.stop()
+    assert backup["Dbsnap"]["Promise"] == "crash"
+    clone = daemon.api.clone_and_wait("main", backup["BackupId"], "c")
+    server = start_clone(clone["ClonePath"])
+    assert not ids.missing(server, must)
+    check_sums(server)
+    server.stop()
+
+
+def test_refused_backup_says_why(make_daemon, btrfs, pg):
+    """Cause and remedy reach the record, and nothing is left on the disk."""
+    daemon = make_daemon()
+    daemon.add_server("main", pg)
+    daemon.start()
+    wal = os.path.join(pg.data_dir, "pg_wal")
+    pg.stop()
+    run("mv", wal, btrfs.path("wal"))
+    os.symlink(btrfs.path("wal"), wal)
+    item = daemon.api.wait_final("main", daemon.api.create("main"))
+    assert item["Dbsnap"]["State"] == "FAILED"
+    assert "pg_wal is a link to" in item["Dbsnap"]["Cause"], item
+    assert item["Dbsnap"]["Remedy"]
+    status, answer = daemon.api.call("CreateBackup", DBClusterId="main")
+    assert (status, answer["Code"]) == (403, "OperationDenied.Layout"), answer
+    assert "pg_wal is a link to" in answer["Message"]
+    daemon.wait_idle()
+    assert set(btrfs.subvolumes()) == {"pg"}
+
+
 def test_clone_does_not_touch_its_source(pg, shelf, start_clone, folder):
     """Everything of the source's settings that leads to the source or outside is cut off."""
     archive = os.path.join(folder, "archive")
