@@ -11,10 +11,12 @@
 #include "daemon/engine/pg_inspect.h"
 #include "daemon/engine/volume.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 void layout_add_line(char *lines, size_t size, const char *format, ...)
 {
@@ -74,11 +76,30 @@ static void add_known_parts(const struct worker_job *job, int snapshot_fd, const
 		describe(part, snapshot_fd);
 }
 
+/* PostgreSQL runs as the owner of its directory and as nobody else; without this its walker sees an empty one. */
+static int refuse_owner(const struct worker_job *job, struct reason *why)
+{
+	const struct conf_cluster *cluster = job->cluster;
+	struct stat st;
+
+	if (fstat(job->data_fd, &st) < 0)
+		return reason_set_errno(why, errno, "cannot look at data_dir %s", cluster->data_dir);
+	if (st.st_uid == job->identity.uid)
+		return 0;
+	return reason_set(why, ERR_LAYOUT,
+			  "set database.user to the user whom the server runs as, or give the files back to "
+			  "database.user",
+			  "data_dir %s belongs to uid %u, and database.user is %s (uid %u)", cluster->data_dir,
+			  (unsigned)st.st_uid, cluster->database.user, (unsigned)job->identity.uid);
+}
+
 static int find_database(struct worker_job *job, const struct db_ops **ret_ops, struct reason *why)
 {
 	struct pg_tree tree;
-	int error = pg_inspect(job, job->data_fd, 0, &tree, why);
+	int error = refuse_owner(job, why);
 
+	if (error == 0)
+		error = pg_inspect(job, job->data_fd, 0, &tree, why);
 	if (error < 0)
 		return error;
 	if (tree.major && tree.control_size) {
@@ -101,7 +122,7 @@ static int choose_database(struct worker_job *job, const struct db_ops **ret_ops
 		return 0;
 	case CONF_DATABASE_POSTGRESQL:
 		*ret_ops = &db_postgresql;
-		return 0;
+		return refuse_owner(job, why);
 	case CONF_DATABASE_MARIADB:
 		return reason_set(why, ERR_UNSUPPORTED, NULL, "database.type mariadb is not built yet");
 	case CONF_DATABASE_AUTO:
