@@ -95,10 +95,13 @@ void step_check(struct worker_job *job, enum msg_depth depth)
 	told->depth = (uint8_t)depth;
 	job_open_source(job, &source);
 	place_open(job, PLACE_SHARED, false, &place, &why);
-	if (job->data_fd < 0)
+	if (job->data_fd < 0) {
 		why = source;
-	else if (depth == DEPTH_LAYOUT)
+		if (place.state == PLACE_OFFLINE && !source.retry)
+			place.state = PLACE_REFUSED;
+	} else if (depth == DEPTH_LAYOUT) {
 		check_layout(job, &place, told, &why);
+	}
 	check_space(job, &place, told);
 	told->place = (uint8_t)place.state;
 	told->ok = why.code == 0;
