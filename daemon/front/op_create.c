@@ -107,7 +107,7 @@ static void on_looked(void *arg, const struct sched_answer *answer)
 	is_alive(queue);
 }
 
-/* So that a cluster that is offline can come back. */
+/* So that the create after this refused one is served when the remedy has been done, with no check asked for. */
 static void look_again(struct call *call)
 {
 	struct create_queue *queue = queue_of(call->api->creates, call->cluster);
@@ -193,13 +193,19 @@ static bool check_kind(struct call *call, const struct create *create)
 	return true;
 }
 
+static bool may_be_cured(const struct cluster *cluster)
+{
+	return cluster->registered && !cluster->conf.refusal[0] &&
+	       (cluster->place != PLACE_ONLINE || (cluster->layout_known && !cluster->layout_ok));
+}
+
 static bool check_place(struct call *call, const struct cluster *cluster)
 {
 	if (sched_stopping(call->front->sched)) {
 		reply_error(call, REPLY_UNAVAILABLE, "The service is stopping.");
 		return false;
 	}
-	if (cluster->registered && cluster->place != PLACE_ONLINE && !cluster->conf.refusal[0])
+	if (may_be_cured(cluster))
 		look_again(call);
 	return standing_check(call, cluster) && standing_check_layout(call, cluster);
 }

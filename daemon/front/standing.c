@@ -7,7 +7,7 @@
 static void reply_reason(struct call *call, enum reply_code code, const char *reason, const char *remedy)
 {
 	if (reason[0])
-		reply_error(call, code, "%s%s%s", reason, remedy[0] ? " " : "", remedy);
+		reply_error(call, code, "%s%s%s", reason, remedy[0] ? "; " : "", remedy);
 	else
 		reply_error(call, code, NULL);
 }

@@ -160,12 +160,15 @@ def test_creates_per_day_s_message(make_world):
 def test_layout_is_refused_as_last_checked(world):
     place = world.places["pc-a"]
     place.layout_ok, place.refusal = False, "tablespaces"
-    settled(world)
-    assert error(create(world)) == (403, "OperationDenied.Layout")
+    engine = settled(world)
     place.layout_ok = True
+    checks = engine.count("CHECK", depth=msgs.LAYOUT)
     assert error(create(world)) == (403, "OperationDenied.Layout")
-    assert world.api.ok("CheckCluster", DBClusterId="pc-a")["Ok"] == "true"
+    # The refused one has it looked at again.
+    engine.wait_for(lambda: engine.count("CHECK", depth=msgs.LAYOUT) == checks + 1)
+    engine.ping()
     assert create(world)[0] == 200
+    assert engine.count("CHECK", depth=msgs.LAYOUT) == checks + 1
 
 
 def test_server_that_is_down_when_looked_at_is_no_layout(world):
