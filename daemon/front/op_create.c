@@ -53,7 +53,7 @@ static struct create_queue *queue_of(struct create_queues *queues, const char *c
 		return queue;
 	queue = calloc(1, sizeof(*queue));
 	if (!queue)
-		return NULL;
+		front_die("queueing a create", ERR_NOMEM);
 	memcpy(queue->cluster, cluster, strlen(cluster) + 1);
 	TAILQ_INIT(&queue->calls);
 	queue->next = queues->first;
@@ -112,7 +112,7 @@ static void look_again(struct call *call)
 {
 	struct create_queue *queue = queue_of(call->api->creates, call->cluster);
 
-	if (!queue || queue->looking || sched_stopping(call->front->sched))
+	if (queue->looking || sched_stopping(call->front->sched))
 		return;
 	queue->looking = true;
 	sched_check(call->front->sched, call->cluster, DEPTH_LAYOUT, LOOK_WAIT_MS, on_looked, queue);
@@ -273,8 +273,8 @@ static void accept_create(struct call *call)
 {
 	scope_store_abort struct store_txn *txn = NULL;
 	struct sched *sched = call->front->sched;
-	struct create create;
-	uint64_t job;
+	struct create create = {0};
+	uint64_t job = 0;
 	int r = read_create(call, &create);
 
 	if (r == 0)
@@ -322,7 +322,7 @@ static bool is_space_known(const struct cluster *cluster)
 static void wait_for_space(struct call *call, struct create_queue *queue)
 {
 	scope_store_abort struct store_txn *txn = NULL;
-	struct create create;
+	struct create create = {0};
 	int r = read_create(call, &create);
 
 	if (r == 0)
@@ -346,7 +346,7 @@ void op_create_backup(struct call *call)
 	struct create_queue *queue = queue_of(call->api->creates, call->cluster);
 	bool can_look = cluster->registered && cluster->place == PLACE_ONLINE;
 
-	if (queue && (queue->asked || (can_look && !is_space_known(cluster))))
+	if (queue->asked || (can_look && !is_space_known(cluster)))
 		wait_for_space(call, queue);
 	else
 		accept_create(call);
