@@ -287,7 +287,7 @@ static void accept_create(struct call *call)
 	}
 	if (r == 0)
 		r = store_commit(scope_take_ptr(txn));
-	if (r < 0) {
+	if (r != 0) {
 		reply_store_error(call, r);
 		return;
 	}
@@ -327,7 +327,7 @@ static void wait_for_space(struct call *call, struct create_queue *queue)
 
 	if (r == 0)
 		r = store_read(call->front->store, &txn);
-	if (r < 0) {
+	if (r != 0) {
 		reply_store_error(call, r);
 		return;
 	}
