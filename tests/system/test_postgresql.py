@@ -543,6 +543,30 @@ def test_refuses_without_rights_and_says_which(pg, driver):
     assert driver.check(pg.data_dir, conninfo)["procedure"] == "A"
 
 
+def test_role_of_readme_is_let_in_by_peer(pg, driver):
+    conninfo = pg.conninfo.replace("user=postgres", "user=dbsnap")
+    pg.sql("CREATE ROLE dbsnap LOGIN; GRANT pg_read_all_settings TO dbsnap")
+    hba = os.path.join(pg.data_dir, "pg_hba.conf")
+    with open(hba, encoding="utf-8") as file:
+        lines = file.read()
+    with open(hba, "w", encoding="utf-8") as file:
+        file.write("local all dbsnap peer map=dbsnap\n" + lines)
+    pg.sql("SELECT pg_reload_conf()")
+
+    def rejected():
+        try:
+            driver.check(pg.data_dir, conninfo)
+        except Refused as refused:
+            return "Peer authentication failed" in refused.cause
+        return False
+    eventually(rejected)
+    with open(os.path.join(pg.data_dir, "pg_ident.conf"), "a", encoding="utf-8") as file:
+        file.write("dbsnap postgres dbsnap\n")
+    pg.sql("SELECT pg_reload_conf()")
+    eventually(lambda: not rejected())
+    assert driver.check(pg.data_dir, conninfo)["procedure"] == "A"
+
+
 def test_refuses_a_database_of_another_user(pg, programs):
     refused = refusal(Driver(programs, "nobody"), pg.data_dir, pg.conninfo)
     assert refused.cause
