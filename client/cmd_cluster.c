@@ -54,8 +54,8 @@ static void print_parts(const json_t *check)
 						{"DEVICE", .optional = true},
 						{"SUBVOLUME", .optional = true},
 						{"FILE SYSTEM", .optional = true},
-						{"INSIDE", .optional = true}};
-	static const char *const fields[] = {"Role", "Path", "Device", "Subvolume", "FileSystem", "Inside"};
+						{"IN THE CUT"}};
+	static const char *const fields[] = {"Role", "Path", "Device", "Subvolume", "FileSystem"};
 	scope_table struct table *table = table_new(columns, sizeof(columns) / sizeof(columns[0]));
 	json_t *part;
 	size_t i;
@@ -63,6 +63,7 @@ static void print_parts(const json_t *check)
 	json_array_foreach(json_object_get(check, "Parts"), i, part) {
 		for (size_t c = 0; c < sizeof(fields) / sizeof(fields[0]); c++)
 			table_take(table, field_text(part, fields[c]));
+		table_take(table, text_format("%s", field_bool(part, "Inside") ? "yes" : "no"));
 	}
 	if (i == 0)
 		return;

@@ -270,13 +270,18 @@ static void look_later(struct sched_place *place)
 
 static void say_place(const struct sched_place *place, uint8_t state, const char *cause)
 {
-	static const char *const names[] = {"ONLINE", "OFFLINE", "BUSY", "REFUSED"};
+	static const char *const sentences[] = {
+		[PLACE_ONLINE] = "its snapshots can be reached",
+		[PLACE_OFFLINE] = "its snapshots cannot be reached: jobs wait",
+		[PLACE_BUSY] = "a worker of an engine that has ended still holds its snapshots: jobs wait",
+		[PLACE_REFUSED] = "refused: nothing is done with it",
+	};
 	struct log_about about = {.cluster = place->cluster->id};
 	enum log_level level = state == PLACE_ONLINE ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING;
 
 	if (place->cluster->probed && place->cluster->place == state)
 		return;
-	log_about(level, &about, "%s%s%s", names[state], cause[0] ? ": " : "", cause);
+	log_about(level, &about, "%s%s%s", sentences[state], cause[0] ? ": " : "", cause);
 }
 
 static void put_place(struct sched_place *place, uint8_t state, const char *cause, const char *remedy)

@@ -253,7 +253,7 @@ def test_unknown_waits_for_an_offline_disk(world):
     place = world.places["pc-a"]
     place.state = msgs.OFFLINE
     engine.unknown(order)
-    engine.logged("OFFLINE")
+    engine.logged("its snapshots cannot be reached")
     assert world.backup(number)["Dbsnap"]["State"] == "PENDING"
     place.state = msgs.ONLINE
     engine.ping()

@@ -225,7 +225,7 @@ def test_cannot_look_is_never_is_gone(world, state):
     place_of(world).things = things
     place_of(world).state = msgs.ONLINE
     world.advance(10_000)
-    world.engine.logged("ONLINE")
+    world.engine.logged("its snapshots can be reached")
     assert world.backup(number)["Dbsnap"]["State"] == "AVAILABLE"
 
 

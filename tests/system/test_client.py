@@ -254,7 +254,7 @@ def test_check_of_a_good_cluster(fake, dbsnap):
     for part in ("can be backed up", "full_page_writes=off", "atomic: ", "postgresql 15",
                  "100 B of 200 B (50%)"):
         assert part in out
-    assert re.search("^data +/srv/pg +/dev/loop1 +pg +btrfs +true$", out, re.M)
+    assert re.search("^data +/srv/pg +/dev/loop1 +pg +btrfs +yes$", out, re.M)
 
 
 def test_check_of_a_refused_cluster(fake, dbsnap):
