@@ -210,14 +210,14 @@ static int refuse_image(const struct db_postgresql *pg, const struct pg_tree *im
 					", not %" PRIu64,
 					control->system_identifier, pg->control.system_identifier);
 	if (image->backup_label)
-		return reason_set_retry(why, ERR_LAYOUT, "let the restore or the exclusive backup finish",
+		return reason_set_retry(why, ERR_STATE, "let the restore or the exclusive backup finish",
 					"there is a backup_label in the snapshot");
 	if (!image->redo_segment)
-		return reason_set_retry(why, ERR_LAYOUT,
+		return reason_set_retry(why, ERR_STATE,
 					"a server that restores WAL from an archive keeps too little of it: let it stream",
 					"the WAL that recovery would begin with is not in the snapshot");
 	if (pg->mode == PG_MODE_RUNNING && !pg->facts.in_recovery && !image->floor_segment)
-		return reason_set_retry(why, ERR_LAYOUT, NULL, "the WAL flushed before the cut is not in the snapshot");
+		return reason_set_retry(why, ERR_STATE, NULL, "the WAL flushed before the cut is not in the snapshot");
 	return refuse_links(pg->job, image, why);
 }
 

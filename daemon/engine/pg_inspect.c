@@ -110,8 +110,12 @@ static void look_at_wal(int root_fd, const struct pg_control *control, uint64_t 
 	if (wal_fd < 0)
 		return;
 	tree->redo_segment = has_segment(wal_fd, control->timeline, control->redo, size);
-	/* The floor is the end of what was flushed: the byte before it is in a segment for sure. */
-	tree->floor_segment = floor == 0 || has_segment(wal_fd, control->timeline, floor - 1, size);
+	/*
+	 * The floor is the end of what was flushed: the byte before it is in a segment for sure. Just after a
+	 * promotion that one is on a timeline newer than the last checkpoint's, which stands where recovery ended.
+	 */
+	tree->floor_segment = floor == 0 || has_segment(wal_fd, control->timeline, floor - 1, size) ||
+			      has_segment(wal_fd, control->min_recovery_timeline, floor - 1, size);
 }
 
 typedef bool found_fn(int dir_fd, const char *path, const char *name, void *arg);

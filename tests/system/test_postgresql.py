@@ -275,7 +275,8 @@ def test_clone_never_follows_links(pg, shelf, folder):
 def test_standby_as_source(btrfs, pg, pgbench, shelf, start_clone):
     standby = Server(btrfs.subvolume("standby", USER), pg.folder, sockets=pg.sockets + "b")
     tool("pg_basebackup", "-h", pg.sockets, "-U", USER, "-D", standby.data_dir, "-R", "-c", "fast")
-    standby.configure(f"unix_socket_directories = '{standby.sockets}'")
+    standby.configure(f"unix_socket_directories = '{standby.sockets}'\ncheckpoint_timeout = 1h\n"
+                      "max_wal_size = 10GB\n")
     standby.log = os.path.join(standby.sockets, "log")
     standby.start()
     try:
@@ -292,6 +293,16 @@ def test_standby_as_source(btrfs, pg, pgbench, shelf, start_clone):
         assert not ids.missing(server, ids.acked())
         check_sums(server)
         server.amcheck()
+        server.stop()
+        # Promoted: the WAL is on a new timeline, the last checkpoint still on the old one.
+        standby.sql("SELECT pg_promote()")
+        standby.sql("SELECT pg_switch_wal()")
+        standby.sql("INSERT INTO acked VALUES (0)")
+        segment = standby.value("SELECT pg_walfile_name(pg_current_wal_lsn())")
+        cut, answer = shelf.cut(standby)
+        assert segment.startswith("00000002")
+        server = start_clone(shelf.clone(cut, "promoted")[0])
+        assert server.value("SELECT count(*) FROM acked WHERE id = 0") == 1
         server.stop()
     finally:
         standby.close()
