@@ -22,7 +22,8 @@ def server(folder, make_server):
 
 
 @pytest.fixture
-def helper(programs):
+def helper(pg_template, programs):
+    """A helper of the user postgres (the template stands for root, and a server installed)."""
     helper = Helper(os.path.join(programs, "dbsnapd-helper-postgresql"))
     yield helper
     helper.close()
@@ -99,7 +100,7 @@ def test_nothing_to_ask_without_connection(helper):
     assert helper.ask(FACTS)[0] == "LOST"
 
 
-def test_ends_with_its_worker_and_on_malformed_questions(programs):
+def test_ends_with_its_worker_and_on_malformed_questions(pg_template, programs):
     program = os.path.join(programs, "dbsnapd-helper-postgresql")
     for data in (b"", b"\0", struct.pack(">HH", CONNECT, 9), struct.pack(">H", 9)):
         helper = Helper(program)
