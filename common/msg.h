@@ -141,7 +141,7 @@ struct msg_facts {
 	char weakened[MSG_TEXT_SIZE]; /* lines */
 	char server[64];              /* "PostgreSQL 15.18" */
 	char position[128];           /* "LSN 0/3000148, timeline 1" */
-	char path[MSG_PATH_SIZE];     /* of the backup's data */
+	char path[MSG_PATH_SIZE];     /* of the backup's folder, which holds data/ */
 };
 
 struct msg_config {

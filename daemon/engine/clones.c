@@ -81,7 +81,8 @@ int clones_look(const struct worker_job *job, int clones_fd, const char *clone, 
 	if (error == 0)
 		error = read_paper(clones_fd, names.paper, &look.intent);
 	if (error == ERR_IO || error == ERR_NOMEM || error == ERR_DENIED)
-		return reason_set_retry(why, error, NULL, "cannot look at clone %s: %s", clone, err_text(error));
+		return reason_set_retry(why, error, NULL, "cannot look at clone %s: %s", clone,
+					err_text(error));
 	if (error != ERR_NOT_FOUND)
 		look.paper = error == 0 ? judge(job, clone, nonce, &look.intent) : PAPER_OTHER;
 	*ret_look = look;

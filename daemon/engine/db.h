@@ -38,7 +38,8 @@ struct db_ops {
 
 	/*
 	 * Finds the server, or that none runs; proves that it is the one whose directory is job->data_fd;
-	 * reads its settings. Fills layout's procedure, promise, server, warnings, weakened and the parts that the server names.
+	 * reads its settings. Fills layout's procedure, promise, server, warnings, weakened and the parts
+	 * that the server names.
 	 */
 	int (*open)(struct worker_job *job, struct layout *layout, struct db **ret_db, struct reason *why);
 	/* Makes what was acknowledged so far durable, and says where that is. Before the flush. */
@@ -47,14 +48,17 @@ struct db_ops {
 	int (*after)(struct db *db, struct db_position *position, struct reason *why);
 	/* Would the image at image_fd start, and is it ours? */
 	int (*check_image)(struct db *db, int image_fd, struct db_position *position, struct reason *why);
-	/* Copies configuration that lies outside data_dir into the folder config_fd (for people). Optional: NULL. */
+	/*
+	 * Copies configuration that lies outside data_dir into the folder config_fd (for people). Optional:
+	 * NULL.
+	 */
 	int (*save_config)(struct db *db, int config_fd, struct reason *why);
 	/* Ends the session and frees it. NULL is fine. */
 	void (*close)(struct db *db);
 
 	/* Makes the fresh writable copy at clone_fd, to be known as path, startable beside its source. */
-	int (*make_clone)(struct worker_job *job, const struct manifest *manifest, int clone_fd, const char *path,
-			  struct db_clone *ret_clone, struct reason *why);
+	int (*make_clone)(struct worker_job *job, const struct manifest *manifest, int clone_fd,
+			  const char *path, struct db_clone *ret_clone, struct reason *why);
 };
 
 extern const struct db_ops db_none;

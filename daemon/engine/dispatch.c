@@ -128,12 +128,14 @@ static bool refuse_for_now(struct engine *engine, const struct msg *msg)
 	if (engine->stopping) {
 		refuse_job(engine, msg, OUTCOME_BUSY, ERR_BUSY, "", "dbsnapd is stopping");
 	} else if (worker_find_job(engine, job->job)) {
-		refuse_job(engine, msg, OUTCOME_BUSY, ERR_BUSY, "", "job %" PRIu64 " is running already", job->job);
+		refuse_job(engine, msg, OUTCOME_BUSY, ERR_BUSY, "", "job %" PRIu64 " is running already",
+			   job->job);
 	} else if (worker_count_jobs(engine) >= (unsigned)engine->conf->jobs_max_running) {
-		refuse_job(engine, msg, OUTCOME_BUSY, ERR_BUSY, "", "jobs.max_running jobs are running already");
+		refuse_job(engine, msg, OUTCOME_BUSY, ERR_BUSY, "",
+			   "jobs.max_running jobs are running already");
 	} else if (job->kind == JOB_CREATE && worker_touches_source(engine, job->cluster)) {
-		refuse_job(engine, msg, OUTCOME_BUSY, ERR_BUSY, "", "another create of cluster %s has not ended yet",
-			   job->cluster);
+		refuse_job(engine, msg, OUTCOME_BUSY, ERR_BUSY, "",
+			   "another create of cluster %s has not ended yet", job->cluster);
 	} else {
 		return false;
 	}
@@ -147,8 +149,10 @@ static bool refuse_for_good(struct engine *engine, const struct msg *msg)
 
 	if (!cluster) {
 		refuse_job(engine, msg, OUTCOME_FAILED, ERR_NOT_FOUND,
-			   "register it again (a file in clusters_dir with its old data_dir and snapshot_dir) and reload",
-			   "cluster %s is not in the configuration, so dbsnapd does not know where its backups are",
+			   "register it again (a file in clusters_dir with its old data_dir and "
+			   "snapshot_dir) and reload",
+			   "cluster %s is not in the configuration, so dbsnapd does not know where its "
+			   "backups are",
 			   job->cluster);
 		return true;
 	}
@@ -169,7 +173,8 @@ static int on_job(struct engine *engine, const struct msg *msg)
 	if (refuse_for_now(engine, msg) || refuse_for_good(engine, msg))
 		return 0;
 	/* From now on a missing marker means a missing disk. */
-	if (job->kind == JOB_CREATE && records_of(engine, job->cluster) == 0 && records_set(engine, job->cluster, 1) < 0) {
+	if (job->kind == JOB_CREATE && records_of(engine, job->cluster) == 0 &&
+	    records_set(engine, job->cluster, 1) < 0) {
 		refuse_job(engine, msg, OUTCOME_BUSY, ERR_NOMEM, "", "out of memory");
 		return 0;
 	}
@@ -190,7 +195,8 @@ static int on_cancel(struct engine *engine, const struct msg *msg)
 	return 0;
 }
 
-static void refuse_probe(struct engine *engine, const struct msg *msg, enum msg_place place, int code, const char *cause)
+static void refuse_probe(struct engine *engine, const struct msg *msg, enum msg_place place, int code,
+			 const char *cause)
 {
 	struct msg answer = {.type = MSG_PROBED, .tag = msg->tag};
 	struct msg_probed *probed = &answer.u.probed;
@@ -210,7 +216,8 @@ static int on_probe(struct engine *engine, const struct msg *msg)
 		return ERR_INVALID;
 	if (!conf_find_cluster(engine->conf, id))
 		refuse_probe(engine, msg, PLACE_OFFLINE, ERR_NOT_FOUND,
-			     "the cluster is not in the configuration, so dbsnapd does not know where its backups are");
+			     "the cluster is not in the configuration, so dbsnapd does not know where its "
+			     "backups are");
 	else if (engine->stopping || worker_start(engine, msg) < 0)
 		refuse_probe(engine, msg, PLACE_BUSY, ERR_BUSY, "no worker could be started");
 	return 0;

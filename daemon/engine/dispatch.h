@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What the front asks, one function a message type: looked up and checked against the engine's own configuration. */
+/*
+ * What the front asks, one function a message type: looked up and checked against the engine's own
+ * configuration.
+ */
 #ifndef DBSNAP_ENGINE_DISPATCH_H
 #define DBSNAP_ENGINE_DISPATCH_H
 

@@ -280,7 +280,8 @@ static int check_programs(const char *libexec_dir)
 	snprintf(path, sizeof(path), "%s/dbsnapd-front", libexec_dir);
 	if (access(path, X_OK) == 0)
 		return 0;
-	log_error("cannot run %s: %s; install dbsnap whole, or name its folder with --libexec-dir", path, strerror(errno));
+	log_error("cannot run %s: %s; install dbsnap whole, or name its folder with --libexec-dir", path,
+		  strerror(errno));
 	return err_from_errno(errno);
 }
 

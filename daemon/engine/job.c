@@ -76,7 +76,8 @@ int reason_set_errno(struct reason *why, int errno_value, const char *format, ..
 	va_start(args, format);
 	vsnprintf(said, sizeof(said), format, args);
 	va_end(args);
-	reason_set(why, err_from_errno(errno_value), remedy_of(errno_value), "%s: %s", said, strerror(errno_value));
+	reason_set(why, err_from_errno(errno_value), remedy_of(errno_value), "%s: %s", said,
+		   strerror(errno_value));
 	why->retry = may_pass(errno_value);
 	return why->code;
 }
@@ -107,7 +108,8 @@ static int refuse_source(const char *path, int errno_value, struct reason *why)
 	if (errno_value == ELOOP)
 		return refuse_link(path, why);
 	if (errno_value == ENOENT)
-		return reason_set_retry(why, ERR_OFFLINE, "mount the file system that holds it, or correct data_dir",
+		return reason_set_retry(why, ERR_OFFLINE,
+					"mount the file system that holds it, or correct data_dir",
 					"data_dir %s does not exist", path);
 	if (errno_value == ENOTDIR)
 		return reason_set(why, ERR_LAYOUT, "correct data_dir", "data_dir %s is not a directory", path);

@@ -45,7 +45,7 @@ struct worker_job {
 	pid_t pid;            /* of the worker: what its children die with */
 	int link;             /* to the engine */
 	int data_fd;          /* the cluster's data_dir, open for reading; -1 before job_open_source() */
-	int lock_fd;          /* the place's marker with its lock, which every walker keeps open; -1 before place_open() */
+	int lock_fd;          /* the place's locked marker, kept open by walkers; -1 before place_open() */
 	struct proc_identity identity; /* the database's user; valid with data_fd */
 	int64_t deadline_ms;  /* running time at which the engine kills this worker; 0: none */
 	bool cancelled;

@@ -309,7 +309,8 @@ static int take_value(struct input *in, const struct json_field *fields, const c
 	*seen |= UINT64_C(1) << i;
 	if (fields[i].kind == JSON_LIST)
 		return take_list(in, &fields[i], base);
-	return in->event.type == YAML_SCALAR_EVENT ? take_scalar(in, &fields[i], base + fields[i].offset) : ERR_CORRUPT;
+	return in->event.type == YAML_SCALAR_EVENT ? take_scalar(in, &fields[i], base + fields[i].offset)
+						   : ERR_CORRUPT;
 }
 
 static int take_fields(struct input *in, const struct json_field *fields, char *base, bool top)
@@ -354,8 +355,8 @@ static int take_document(struct input *in, const struct json_field *fields, char
 	return error == 0 && (!in->seen_version || !in->seen_kind) ? ERR_CORRUPT : error;
 }
 
-int json_read(const char *kind, unsigned version, const struct json_field *fields, const char *text, size_t size,
-	      void *base)
+int json_read(const char *kind, unsigned version, const struct json_field *fields, const char *text,
+	      size_t size, void *base)
 {
 	struct input in = {.version = version, .kind = kind};
 	int error;

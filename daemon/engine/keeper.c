@@ -226,7 +226,8 @@ static void plan_restart(struct engine *engine, int status)
 	if (now - keeper->started_ms >= MINUTE_MS)
 		keeper->pause_ms = PAUSE_FIRST_MS;
 	keeper->restart_ms = now + keeper->pause_ms;
-	log_error("the front ended (%s %d); another is started in %d ms", WIFSIGNALED(status) ? "signal" : "status",
+	log_error("the front ended (%s %d); another is started in %d ms",
+		  WIFSIGNALED(status) ? "signal" : "status",
 		  WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), (int)keeper->pause_ms);
 	keeper->pause_ms = keeper->pause_ms * 2 < PAUSE_LAST_MS ? keeper->pause_ms * 2 : PAUSE_LAST_MS;
 }

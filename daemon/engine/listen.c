@@ -47,8 +47,8 @@ static int inherit(const struct conf_listen *conf, int count, struct listen *lis
 	if (getsockname(SD_LISTEN_FDS_START, (struct sockaddr *)&address, &size) < 0)
 		return ERR_IO;
 	if (strcmp(address.sun_path, conf->path) != 0) {
-		log_error("the socket unit listens at \"%s\", listen.path is %s: make them the same", address.sun_path,
-			  conf->path);
+		log_error("the socket unit listens at \"%s\", listen.path is %s: make them the same",
+			  address.sun_path, conf->path);
 		return ERR_MISMATCH;
 	}
 	warn_mode(conf);
@@ -98,7 +98,8 @@ static int clear_name(const char *path)
 	fill_address(path, &address);
 	if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 && errno == ECONNREFUSED)
 		return unlink(path) < 0 ? err_from_errno(errno) : 0;
-	log_error("another dbsnapd answers at %s: stop it first, or give this one a listen.path of its own", path);
+	log_error("another dbsnapd answers at %s: stop it first, or give this one a listen.path of its own",
+		  path);
 	return ERR_EXISTS;
 }
 
@@ -110,7 +111,8 @@ static int bind_at(const struct conf_listen *conf, int fd)
 	/* Under the engine's umask nobody else gets in before the group and the mode are right. */
 	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		return err_from_errno(errno);
-	if (chown(conf->path, (uid_t)-1, conf->gid) < 0 || chmod(conf->path, conf->mode) < 0 || listen(fd, BACKLOG) < 0) {
+	if (chown(conf->path, (uid_t)-1, conf->gid) < 0 || chmod(conf->path, conf->mode) < 0 ||
+	    listen(fd, BACKLOG) < 0) {
 		int saved = errno;
 
 		unlink(conf->path);

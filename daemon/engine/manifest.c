@@ -120,7 +120,8 @@ int intent_decode(const char *text, size_t size, struct intent *ret_intent)
 	struct intent intent = {0};
 	int error = json_read("intent", MANIFEST_VERSION, intent_fields, text, size, &intent);
 
-	if (error == 0 && (!ident_is_cluster(intent.cluster) || (intent.clone[0] && !ident_is_clone(intent.clone))))
+	if (error == 0 &&
+	    (!ident_is_cluster(intent.cluster) || (intent.clone[0] && !ident_is_clone(intent.clone))))
 		error = ERR_CORRUPT;
 	if (error == 0)
 		*ret_intent = intent;
@@ -131,7 +132,8 @@ int manifest_decode(const char *text, size_t size, struct manifest *ret_manifest
 {
 	/* Too large for a stack that a worker shares with everything else it does. */
 	struct manifest *manifest = calloc(1, sizeof(*manifest));
-	int error = manifest ? json_read("backup", MANIFEST_VERSION, manifest_fields, text, size, manifest) : ERR_NOMEM;
+	int error = manifest ? json_read("backup", MANIFEST_VERSION, manifest_fields, text, size, manifest)
+			     : ERR_NOMEM;
 
 	if (error == 0 && (!ident_is_cluster(manifest->cluster) || manifest->facts.mode > MODE_MAX))
 		error = ERR_CORRUPT;

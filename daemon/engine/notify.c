@@ -29,7 +29,8 @@ void notify_status(const char *text)
 
 void notify_reloading(void)
 {
-	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRId64 "\nSTATUS=Reading the configuration", clock_measure_us());
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRId64 "\nSTATUS=Reading the configuration",
+		   clock_measure_us());
 }
 
 void notify_stopping(void)

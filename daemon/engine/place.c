@@ -98,13 +98,15 @@ static int find_default(const struct worker_job *job, char path[static MSG_PATH_
 					"cannot find the top of the mount that holds %s: %s", cluster->data_dir,
 					err_text(error));
 	if (strcmp(top, cluster->data_dir) == 0)
-		return reason_set(why, ERR_LAYOUT,
-				  "mount the file system's top level somewhere and set snapshot_dir to a folder in "
-				  "it, or move the database into a subvolume below the mount",
-				  "data_dir %s is the top of its mount, so there is no place beside it for snapshots",
-				  cluster->data_dir);
+		return reason_set(
+			why, ERR_LAYOUT,
+			"mount the file system's top level somewhere and set snapshot_dir to a folder in "
+			"it, or move the database into a subvolume below the mount",
+			"data_dir %s is the top of its mount, so there is no place beside it for snapshots",
+			cluster->data_dir);
 	/* One that is too long for its array is refused right after. */
-	snprintf(path, MSG_PATH_SIZE, "%.*s/.dbsnap/%s", PATH_MAX_HERE, strcmp(top, "/") == 0 ? "" : top, cluster->id);
+	snprintf(path, MSG_PATH_SIZE, "%.*s/.dbsnap/%s", PATH_MAX_HERE, strcmp(top, "/") == 0 ? "" : top,
+		 cluster->id);
 	return 0;
 }
 
@@ -164,9 +166,10 @@ static int check_owner(struct way *way, int fd, const char *path, bool last)
 		return refuse(way, PLACE_OFFLINE);
 	}
 	if (st.st_uid != 0 && st.st_uid != geteuid() && (last || st.st_uid != job->identity.uid)) {
-		reason_set(way->why, ERR_UNTRUSTED, last ? "chown root: it" : "chown it to root, or choose another snapshot_dir",
-			   "%s%s belongs to uid %u, who could replace what lies in it", last ? "snapshot_dir " : "", path,
-			   (unsigned)st.st_uid);
+		reason_set(way->why, ERR_UNTRUSTED,
+			   last ? "chown root: it" : "chown it to root, or choose another snapshot_dir",
+			   "%s%s belongs to uid %u, who could replace what lies in it",
+			   last ? "snapshot_dir " : "", path, (unsigned)st.st_uid);
 		return refuse(way, PLACE_REFUSED);
 	}
 	if ((st.st_mode & 022) && (last || !(st.st_mode & S_ISVTX))) {
@@ -196,9 +199,11 @@ static int check_volume(struct way *way, int dir_fd)
 	if (way->job->cluster->backend == CONF_BACKEND_COPY || fd < 0 || volume_of(fd, &here) < 0 ||
 	    volume_of(way->job->data_fd, &data) < 0 || volume_same(&here, &data))
 		return 0;
-	reason_set_retry(way->why, ERR_OFFLINE, "mount it, or set snapshot_dir to a folder on data_dir's file system",
-			 "snapshot_dir %s is not there, and would lie on another file system (%s) than data_dir (%s): "
-			 "not mounted yet?", way->place->path, here.name, data.name);
+	reason_set_retry(
+		way->why, ERR_OFFLINE, "mount it, or set snapshot_dir to a folder on data_dir's file system",
+		"snapshot_dir %s is not there, and would lie on another file system (%s) than data_dir (%s): "
+		"not mounted yet?",
+		way->place->path, here.name, data.name);
 	return refuse(way, PLACE_OFFLINE);
 }
 
@@ -233,7 +238,8 @@ static int refuse_component(struct way *way, int errno_value, const char *path)
 		return refuse(way, PLACE_OFFLINE);
 	}
 	if (errno_value == ELOOP || errno_value == ENOTDIR) {
-		reason_set(way->why, ERR_UNTRUSTED, "put a real folder there, or set snapshot_dir to the real path",
+		reason_set(way->why, ERR_UNTRUSTED,
+			   "put a real folder there, or set snapshot_dir to the real path",
 			   "snapshot_dir %s: %s is a symbolic link or no folder", way->place->path, path);
 		return refuse(way, PLACE_REFUSED);
 	}
@@ -311,7 +317,8 @@ static int check_nesting(struct way *way)
 {
 	const struct worker_job *job = way->job;
 
-	if (job->data_fd < 0 || (!is_ancestor(job->data_fd, way->place->fd) && !is_ancestor(way->place->fd, job->data_fd)))
+	if (job->data_fd < 0 ||
+	    (!is_ancestor(job->data_fd, way->place->fd) && !is_ancestor(way->place->fd, job->data_fd)))
 		return 0;
 	reason_set(way->why, ERR_LAYOUT, "set snapshot_dir to a folder beside data_dir",
 		   "snapshot_dir %.400s and data_dir %.400s lie one inside the other", way->place->path,
@@ -338,8 +345,10 @@ static int count_entries(int fd)
 static int refuse_unmarked(struct way *way)
 {
 	if (way->job->records == 0 && count_entries(way->place->fd) > 0) {
-		reason_set(way->why, ERR_FOREIGN, "set snapshot_dir to an empty folder, or to one that does not exist yet",
-			   "snapshot_dir %s holds files and has no marker.json: it is not dbsnap's", way->place->path);
+		reason_set(way->why, ERR_FOREIGN,
+			   "set snapshot_dir to an empty folder, or to one that does not exist yet",
+			   "snapshot_dir %s holds files and has no marker.json: it is not dbsnap's",
+			   way->place->path);
 		return refuse(way, PLACE_REFUSED);
 	}
 	reason_set_retry(way->why, ERR_OFFLINE, "mount the file system that holds the cluster's backups",
@@ -389,7 +398,8 @@ static int check_marker(struct way *way)
 
 	if (!nonce_equal(&marker->install, &way->job->install)) {
 		reason_set(way->why, ERR_FOREIGN,
-			   "set snapshot_dir to another folder, or restore the state directory that these backups belong to",
+			   "set snapshot_dir to another folder, or restore the state directory that these "
+			   "backups belong to",
 			   "snapshot_dir %s belongs to another install of dbsnap", place->path);
 		return refuse(way, PLACE_REFUSED);
 	}
@@ -419,7 +429,8 @@ static int take_lock(struct way *way, enum place_lock lock)
 		return 0;
 	if (errno != EWOULDBLOCK)
 		return refuse_component(way, errno, "marker.json");
-	reason_set_retry(way->why, ERR_BUSY, "it ends by itself; if it does not, look for a dbsnapd process in state D",
+	reason_set_retry(way->why, ERR_BUSY,
+			 "it ends by itself; if it does not, look for a dbsnapd process in state D",
 			 "another dbsnapd process still works in snapshot_dir %s", place->path);
 	return refuse(way, PLACE_BUSY);
 }
@@ -430,7 +441,8 @@ static int open_marked(struct way *way, enum place_lock lock)
 	int error = volume_of(place->fd, &place->volume);
 
 	if (error < 0) {
-		reason_set_retry(way->why, error, NULL, "cannot ask the file system of %s: %s", place->path, err_text(error));
+		reason_set_retry(way->why, error, NULL, "cannot ask the file system of %s: %s", place->path,
+				 err_text(error));
 		return refuse(way, PLACE_OFFLINE);
 	}
 	if (faccessat(place->fd, "marker.json", F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
@@ -454,7 +466,8 @@ int place_open(struct worker_job *job, enum place_lock lock, bool create, struct
 	*ret_place = PLACE_NONE;
 	error = place_find(job, ret_place->path, why);
 	if (error < 0)
-		return refuse(&way, error == ERR_LAYOUT || error == ERR_TOO_LONG ? PLACE_REFUSED : PLACE_OFFLINE);
+		return refuse(&way,
+			      error == ERR_LAYOUT || error == ERR_TOO_LONG ? PLACE_REFUSED : PLACE_OFFLINE);
 	error = walk(&way);
 	if (error == 0)
 		error = check_nesting(&way);

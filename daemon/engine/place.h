@@ -43,7 +43,8 @@ void place_name(enum place_form form, uint64_t backup, char name[static PLACE_ID
 
 /*
  * Where the cluster's snapshots go: as configured, or .dbsnap/<id> at the top of data_dir's mount (with the
- * source not open: of the mount where it would lie). 0; ERR_LAYOUT with why (data_dir is that top; one lies inside the other).
+ * source not open: of the mount where it would lie). 0; ERR_LAYOUT with why (data_dir is that top; one lies
+ * inside the other).
  */
 int place_find(const struct worker_job *job, char path[static MSG_PATH_SIZE], struct reason *why);
 
@@ -63,7 +64,10 @@ int place_open_dir(int dir_fd, const char *name, struct reason *why);
 /* As place_open_dir, made with the mode if missing (not durable yet). */
 int place_make_dir(int dir_fd, const char *name, mode_t mode, struct reason *why);
 
-/* Reads a whole file of at most MANIFEST_BYTES_MAX. Root's (or ours), a regular file; else ERR_CORRUPT. Caller frees. */
+/*
+ * Reads a whole file of at most MANIFEST_BYTES_MAX. Root's (or ours), a regular file; else ERR_CORRUPT.
+ * Caller frees.
+ */
 int place_read_file(int dir_fd, const char *name, char **ret_text, size_t *ret_size);
 /* Writes aside, fsyncs file, renames, fsyncs the folder. */
 int place_write_file(int dir_fd, const char *name, const char *text, struct reason *why);
@@ -87,7 +91,10 @@ struct place_look {
 	struct nonce nonce; /* zero if not known */
 };
 
-/* Looks at one backup folder. nonce NULL: anything of this install and cluster is OURS. ret_manifest may be NULL; filled with has_manifest. A code with why when looking failed. */
+/*
+ * Looks at one backup folder. nonce NULL: anything of this install and cluster is OURS. ret_manifest may be
+ * NULL; filled with has_manifest. A code with why when looking failed.
+ */
 int place_look_at(const struct worker_job *job, const struct place *place, const char *name,
 		  const struct nonce *nonce, struct place_look *ret_look, struct manifest *ret_manifest,
 		  struct reason *why);

@@ -151,7 +151,8 @@ int place_look_at(const struct worker_job *job, const struct place *place, const
 	if (error > 0)
 		error = look_inside(job, fd, nonce, &look, manifest);
 	if (error < 0)
-		return reason_set_retry(why, error, NULL, "cannot read %s/%s: %s", place->path, name, err_text(error));
+		return reason_set_retry(why, error, NULL, "cannot read %s/%s: %s", place->path, name,
+					err_text(error));
 	if (ret_manifest && look.has_manifest)
 		*ret_manifest = *manifest;
 	*ret_look = look;

@@ -52,8 +52,8 @@ static int check_entries(int fd, const char *folder, struct reason *why)
 	while (error == 0 && (entry = readdir(dir))) {
 		if (!is_known(entry->d_name))
 			error = reason_set(why, ERR_FOREIGN, "look at it, and move away what is not dbsnap's",
-					   "%s holds %.255s, which dbsnap did not make: nothing was removed", folder,
-					   entry->d_name);
+					   "%s holds %.255s, which dbsnap did not make: nothing was removed",
+					   folder, entry->d_name);
 	}
 	closedir(dir);
 	return error;
@@ -80,7 +80,8 @@ static int remove_config(int fd, struct reason *why)
 		}
 	}
 	closedir(dir);
-	return unlinkat(fd, "config", AT_REMOVEDIR) < 0 ? reason_set_errno(why, errno, "cannot remove config") : 0;
+	return unlinkat(fd, "config", AT_REMOVEDIR) < 0 ? reason_set_errno(why, errno, "cannot remove config")
+							: 0;
 }
 
 static int remove_papers(int fd, struct reason *why)

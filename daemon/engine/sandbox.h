@@ -5,10 +5,16 @@
 
 #include "common/msg.h"
 
-/* The engine: no new privileges by any exec, no core file, not dumpable, files private by default. 0 or a code. */
+/*
+ * The engine: no new privileges by any exec, no core file, not dumpable, files private by default. 0 or a
+ * code.
+ */
 int sandbox_engine(void);
 
-/* A worker for a message of this type (JOB: of this kind): only the capabilities that it needs. 0 or a code: it must exit. */
+/*
+ * A worker for a message of this type (JOB: of this kind): only the capabilities that it needs. 0 or a code:
+ * it must exit.
+ */
 int sandbox_worker(enum msg_type type, enum msg_job_kind kind);
 
 #endif

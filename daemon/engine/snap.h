@@ -26,7 +26,10 @@ struct snap_ops {
 	const char *name; /* "btrfs" */
 	bool atomic;      /* the cut is one moment for all of the tree */
 
-	/* Can this backend cut data_fd's tree into snapshot_fd's folder? 0; ERR_LAYOUT or ERR_UNSUPPORTED with why. */
+	/*
+	 * Can this backend cut data_fd's tree into snapshot_fd's folder? 0; ERR_LAYOUT or ERR_UNSUPPORTED
+	 * with why.
+	 */
 	int (*probe)(int data_fd, int snapshot_fd, struct reason *why);
 	/* 0; ERR_LAYOUT if fd is not the root of something this backend made or cuts. */
 	int (*identify)(int fd, struct snap_identity *ret_identity, struct reason *why);
@@ -43,7 +46,8 @@ struct snap_ops {
 		     struct reason *why);
 	/*
 	 * Removes name below parent_fd with everything in it, innermost first. Not there: 0. Not
-	 * this backend's (no subvolume): an empty folder is removed, anything else ERR_FOREIGN. Durable only after sync().
+	 * this backend's (no subvolume): an empty folder is removed, anything else ERR_FOREIGN. Durable only
+	 * after sync().
 	 */
 	int (*destroy)(int parent_fd, const char *name, struct reason *why);
 	/* Returns when everything done so far on fd's file system survives a power cut. */

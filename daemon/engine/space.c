@@ -114,13 +114,15 @@ int space_check(int fd, const char *path, const struct schema_floor *floor, stru
 	if (error == 0)
 		error = volume_of(fd, &volume);
 	if (error < 0)
-		return reason_set_retry(why, error, NULL, "cannot ask the file system of %s for its free space: %s", path,
+		return reason_set_retry(why, error, NULL,
+					"cannot ask the file system of %s for its free space: %s", path,
 					err_text(error));
 	*ret_space = space;
 	bytes = floor->percent ? space.total_bytes / 100 * (uint64_t)floor->percent : (uint64_t)floor->bytes;
 	if (space.free_bytes < bytes)
 		return reason_set(why, ERR_FULL, remedy,
-				  "the %s file system of %.600s has %s free, min_free asks for %s", volume.name, path,
-				  format_mib(space.free_bytes, have), format_mib(bytes, need));
+				  "the %s file system of %.600s has %s free, min_free asks for %s",
+				  volume.name, path, format_mib(space.free_bytes, have),
+				  format_mib(bytes, need));
 	return volume_is_btrfs(&volume) ? check_btrfs(fd, path, why) : 0;
 }

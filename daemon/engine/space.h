@@ -17,8 +17,9 @@ int space_read(int fd, struct space *ret_space);
 
 /*
  * May something new be made on fd's file system? 0; or ERR_FULL with why naming path's file system, what is
- * free and what is needed: floor, or (btrfs) unallocated bytes and free metadata less the global reserve under
- * 1 % of the whole, at most 1 GiB: below that a commit itself may find no room. *ret_space is filled in both cases.
+ * free and what is needed: floor, or (btrfs) unallocated bytes and free metadata less the global reserve
+ * under 1 % of the whole, at most 1 GiB: below that a commit itself may find no room. *ret_space is filled in
+ * both cases.
  */
 int space_check(int fd, const char *path, const struct schema_floor *floor, struct space *ret_space,
 		struct reason *why);

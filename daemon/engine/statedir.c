@@ -50,7 +50,8 @@ static int check(const char *path, const struct stat *st, const struct proc_iden
 	}
 	if (st->st_uid != owner->uid) {
 		log_error("state_dir %s belongs to uid %u and must belong to uid %u: chown -R %u:%u %s", path,
-			  (unsigned)st->st_uid, (unsigned)owner->uid, (unsigned)owner->uid, (unsigned)owner->gid, path);
+			  (unsigned)st->st_uid, (unsigned)owner->uid, (unsigned)owner->uid,
+			  (unsigned)owner->gid, path);
 		return ERR_UNTRUSTED;
 	}
 	if (st->st_mode & 077) {

@@ -12,7 +12,8 @@
 
 /*
  * A job: how it ended, with why unless DONE. FAILED and CANCELLED mean that nothing of this attempt is
- * left; what could not be cleaned up is UNKNOWN. Each fills only its own part of result (facts, socket_dir, port, space).
+ * left; what could not be cleaned up is UNKNOWN. Each fills only its own part of result (facts, socket_dir,
+ * port, space).
  */
 typedef enum msg_outcome step_fn(struct worker_job *job, struct msg_result *result, struct reason *why);
 

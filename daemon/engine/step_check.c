@@ -57,7 +57,8 @@ static void check_layout(struct worker_job *job, const struct place *place, stru
 		reason_set_retry(why, ERR_NOMEM, NULL, "out of memory");
 		return;
 	}
-	error = layout_examine(job, place->state == PLACE_ONLINE ? place->fd : -1, place->path, layout, &db, &reason);
+	error = layout_examine(job, place->state == PLACE_ONLINE ? place->fd : -1, place->path, layout, &db,
+			       &reason);
 	for (size_t i = 0; i < layout->part_count; i++)
 		tell_part(job, &layout->parts[i]);
 	fill_layout(told, layout);

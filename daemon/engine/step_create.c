@@ -38,7 +38,8 @@ struct create {
 
 static int refuse_quarantine(struct create *c, const char *name)
 {
-	return reason_set(c->why, ERR_EXISTS, "look at it; dbsnap never removes what it cannot prove to be its own",
+	return reason_set(c->why, ERR_EXISTS,
+			  "look at it; dbsnap never removes what it cannot prove to be its own",
 			  "%s/%s is there and is not this job's: in quarantine", c->place.path, name);
 }
 
@@ -46,7 +47,8 @@ static int refuse_quarantine(struct create *c, const char *name)
 static int settle_making(struct create *c)
 {
 	struct place_look look;
-	int error = place_look_at(c->job, &c->place, c->making, &c->job->order.nonce, &look, &c->manifest, c->why);
+	int error = place_look_at(c->job, &c->place, c->making, &c->job->order.nonce, &look, &c->manifest,
+				  c->why);
 
 	if (error < 0 || look.thing == THING_NONE)
 		return error;
@@ -62,7 +64,8 @@ static int settle_making(struct create *c)
 static int settle_earlier(struct create *c)
 {
 	struct place_look look;
-	int error = place_look_at(c->job, &c->place, c->whole, &c->job->order.nonce, &look, &c->manifest, c->why);
+	int error =
+		place_look_at(c->job, &c->place, c->whole, &c->job->order.nonce, &look, &c->manifest, c->why);
 
 	if (error < 0)
 		return error;

@@ -13,8 +13,9 @@
 
 static int refuse(const struct place *place, const char *name, struct reason *why)
 {
-	return reason_set(why, ERR_EXISTS, "look at it; dbsnap never removes what it cannot prove to be its own",
-			  "%s/%s is there and is not the backup to be deleted: in quarantine", place->path, name);
+	return reason_set(
+		why, ERR_EXISTS, "look at it; dbsnap never removes what it cannot prove to be its own",
+		"%s/%s is there and is not the backup to be deleted: in quarantine", place->path, name);
 }
 
 /* 1: ours to be removed; 0: nothing there; or a code. */
@@ -31,7 +32,8 @@ static int is_to_go(struct worker_job *job, const struct place *place, enum plac
 	return refuse(place, name, why);
 }
 
-static int remove_form(struct worker_job *job, const struct place *place, enum place_form form, struct reason *why)
+static int remove_form(struct worker_job *job, const struct place *place, enum place_form form,
+		       struct reason *why)
 {
 	char name[PLACE_ID_SIZE], going[PLACE_ID_SIZE];
 	int error;
@@ -70,7 +72,8 @@ enum msg_outcome step_delete(struct worker_job *job, struct msg_result *result, 
 	if (error == 0)
 		error = remnant_sync(&place, why);
 	if (error == ERR_DENIED && !job->as_root)
-		snprintf(why->remedy, sizeof(why->remedy), "%s", "only root may remove a snapshot: run dbsnapd as root, or "
+		snprintf(why->remedy, sizeof(why->remedy), "%s",
+			 "only root may remove a snapshot: run dbsnapd as root, or "
 			 "remove it with: btrfs subvolume delete");
 	step_report_space(&place, result);
 	place_close(&place);

@@ -38,7 +38,8 @@ static void copy_name(const char *name, char *text, size_t size)
 	}
 }
 
-static void tell(struct probe *p, enum msg_item item, const char *name, uint64_t backup, const struct nonce *nonce)
+static void tell(struct probe *p, enum msg_item item, const char *name, uint64_t backup,
+		 const struct nonce *nonce)
 {
 	struct msg_probed_item *told = &p->msg.u.probed_item;
 

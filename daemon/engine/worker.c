@@ -311,10 +311,13 @@ void worker_receive(struct engine *engine, struct worker *w)
 static void describe_end(int status, char *text, size_t size)
 {
 	if (WIFSIGNALED(status))
-		snprintf(text, size, "its worker was killed by signal %d; whether it had an effect is not known",
+		snprintf(text, size,
+			 "its worker was killed by signal %d; whether it had an effect is not known",
 			 WTERMSIG(status));
 	else
-		snprintf(text, size, "its worker ended with status %d and no answer; whether it had an effect is not known",
+		snprintf(text, size,
+			 "its worker ended with status %d and no answer; whether it had an effect is not "
+			 "known",
 			 WEXITSTATUS(status));
 }
 
@@ -360,8 +363,9 @@ void worker_check_deadlines(struct engine *engine, int64_t now_ms)
 		if (w->killed || w->deadline_ms > now_ms)
 			continue;
 		kill_worker(w);
-		tell(engine, w, ERR_TIMEOUT, "it took longer than allowed (jobs.timeout) and was ended; whether it had an "
-					     "effect is not known");
+		tell(engine, w, ERR_TIMEOUT,
+		     "it took longer than allowed (jobs.timeout) and was ended; whether it had an "
+		     "effect is not known");
 	}
 }
 

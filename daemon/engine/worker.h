@@ -37,7 +37,10 @@ struct worker {
 
 enum { WORKERS_MAX = 320 };
 
-/* Forks a worker for a checked question or job. 0; ERR_BUSY (too many), ERR_IO. The caller has answered nothing yet. */
+/*
+ * Forks a worker for a checked question or job. 0; ERR_BUSY (too many), ERR_IO. The caller has answered
+ * nothing yet.
+ */
 int worker_start(struct engine *engine, const struct msg *question);
 
 /* Something to read from it. */
