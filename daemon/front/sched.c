@@ -49,7 +49,7 @@ static void on_kick(evutil_socket_t fd, short what, void *arg)
 	sched_question_refuse(sched);
 	if (!sched->started)
 		return;
-	sched_store_result("reading the open jobs", sched_job_load(sched));
+	sched_store_result("reading the new jobs", sched_job_load_new(sched));
 	sched_job_run(sched);
 	sched_measure_run(sched);
 }
@@ -304,7 +304,7 @@ int sched_cancel(struct sched *sched, uint64_t id, enum sched_cancel *ret_how)
 {
 	struct msg msg = {.type = MSG_CANCEL};
 	struct sched_job *job;
-	int r = sched_job_load(sched);
+	int r = sched_job_load_new(sched);
 
 	if (r < 0)
 		return r;

@@ -112,7 +112,7 @@ struct sched {
 
 	struct sched_job **jobs; /* by id */
 	size_t job_count, job_size;
-	uint64_t last_id; /* highest id of the store's that was ever in jobs */
+	uint64_t last_id; /* every job up to it has been looked at */
 	bool due;         /* look again before the loop sleeps */
 	struct event *kick;
 	struct timer timer;       /* the next pause that is over */
@@ -139,8 +139,10 @@ void *sched_grow(void *array, size_t count, size_t *size, size_t each);
 
 /* sched_job.c */
 struct sched_job *sched_job_find(const struct sched *sched, uint64_t id);
-/* Adds what the store has and memory has not. 0 or a code. */
+/* At the start: every open job. 0 or a code. */
 int sched_job_load(struct sched *sched);
+/* Later: those that are newer than any seen before, in time independent of how many there are. */
+int sched_job_load_new(struct sched *sched);
 /* A removal without a record, unless it is there already. */
 void sched_job_add_clean(struct sched *sched, struct sched_place *place, const struct recover_note *note);
 /* A job that the engine has and the store does not. NULL: out of memory. */

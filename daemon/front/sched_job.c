@@ -80,22 +80,25 @@ void sched_job_remove(struct sched *sched, struct sched_job *job)
 	sched_job_free(job);
 }
 
-static int load_one(void *arg, const struct record_job *record)
+static int add(struct sched *sched, const struct record_job *record)
 {
-	struct sched *sched = arg;
-	struct sched_place *place;
-	struct sched_job *job;
+	struct sched_place *place = sched_place_of(sched, record->cluster);
+	struct sched_job *job = place ? insert(sched, place, record->id, record->kind) : NULL;
 
-	if (record->id <= sched->last_id)
-		return 0;
-	place = sched_place_of(sched, record->cluster);
-	job = place ? insert(sched, place, record->id, record->kind) : NULL;
 	if (!job)
 		return ERR_NOMEM;
 	job->backup = record->backup;
 	memcpy(job->clone, record->clone, sizeof(job->clone));
-	sched->last_id = record->id;
 	return 0;
+}
+
+static int load_one(void *arg, const struct record_job *record)
+{
+	struct sched *sched = arg;
+
+	if (record->id > sched->last_id)
+		sched->last_id = record->id;
+	return add(sched, record);
 }
 
 int sched_job_load(struct sched *sched)
@@ -104,6 +107,44 @@ int sched_job_load(struct sched *sched)
 	int r = store_read(sched->front->store, &txn);
 
 	return r < 0 ? r : store_job_each_open(txn, load_one, sched);
+}
+
+struct news {
+	struct sched *sched;
+	uint64_t highest;
+	int error;
+};
+
+/* Newest first, so the first one that is known ends it. */
+static int add_new(void *arg, const struct record_job *record)
+{
+	struct news *news = arg;
+
+	if (record->id <= news->sched->last_id)
+		return 1;
+	if (record->id > news->highest)
+		news->highest = record->id;
+	if (record->state == JOB_OPEN && !sched_job_find(news->sched, record->id))
+		news->error = add(news->sched, record);
+	return news->error < 0;
+}
+
+int sched_job_load_new(struct sched *sched)
+{
+	scope_store_abort struct store_txn *txn = NULL;
+	struct store_page all = {.count = UINT32_MAX};
+	struct news news = {.sched = sched, .highest = sched->last_id};
+	int r = store_read(sched->front->store, &txn);
+
+	for (struct sched_place *place = sched->places; place && r >= 0 && news.error == 0; place = place->next) {
+		struct store_job_filter filter = {.cluster = place->cluster->id};
+
+		r = store_job_list(txn, &filter, &all, add_new, &news, NULL);
+	}
+	if (r < 0 || news.error < 0)
+		return r < 0 ? r : news.error;
+	sched->last_id = news.highest;
+	return 0;
 }
 
 struct sched_job *sched_job_add_stray(struct sched *sched, const struct msg_running *running)
