@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""No room in the store: creates are refused, what is under way ends as soon as it can."""
+import os
+import subprocess
+
+import pytest
+
+import msgs
+
+
+@pytest.fixture
+def small(make_world):
+    """A World whose state_dir is a file system of 1 MiB of its own."""
+    if os.getuid() != 0:
+        pytest.skip("needs root: mounts a file system")
+    world = make_world(manual_retained=9999, manual_per_day=9999, creates_per_day=9999)
+    world.add("pc-a")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size=1M,mode=0700,uid={world.uid},"
+                    f"gid={world.gid}", "dbsnap-test", world.state_dir], check=True)
+    yield world
+    if world.front:
+        world.kill()
+    subprocess.run(["umount", world.state_dir], check=True)
+
+
+def fill(world):
+    """Takes every byte that is left; the file's path."""
+    path = os.path.join(world.state_dir, "filler")
+    with open(path, "wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+        except OSError:
+            return path
+
+
+def use_up(world):
+    """Creates until the pages that the store still has are used up too."""
+    for _ in range(3000):
+        status, answer = world.api.call("CreateBackup", DBClusterId="pc-a")
+        if status != 200:
+            assert (status, answer["Code"]) == (503, "ServiceUnavailable"), answer
+            return
+        world.acked[answer["BackupJobId"]] = "pc-a"
+    raise AssertionError("the store is full and every create was taken")
+
+
+def test_full_disk(small):
+    world = small
+    engine = world.start(hold=["JOB"])
+    number = world.create()
+    order = engine.wait("JOB")
+    filler = fill(world)
+    use_up(world)
+    engine.done(order)
+    engine.logged("no room")
+    # Reading goes on; the end is not lost.
+    assert world.backup(number)["Dbsnap"]["State"] == "PENDING"
+    for pause in (1000, 2000, 4000):
+        world.advance(pause)
+        engine.settle()
+        assert world.backup(number)["Dbsnap"]["State"] == "PENDING"
+    os.unlink(filler)
+    world.advance(8000)
+    world.wait_state(number, "AVAILABLE")
+    engine.release("JOB")
+    for acked in world.acked:
+        world.wait_state(acked, "AVAILABLE")
+    assert len(world.places["pc-a"].made) == len(world.acked)
+
+
+def test_full_disk_and_a_death(small):
+    world = small
+    engine = world.start(hold=["JOB"])
+    number = world.create()
+    filler = fill(world)
+    use_up(world)
+    engine.done(engine.wait("JOB"))
+    engine.logged("no room")
+    # The next front finds it on disk, and writes that down as soon as there is room: now, if
+    # the store had pages to use again, else after a pause.
+    engine = world.restart(hold=["JOB"])
+    os.unlink(filler)
+    world.advance(2000)
+    world.wait_state(number, "AVAILABLE")
+    assert engine.count("JOB", kind=msgs.CREATE, backup=int(number)) == 0
