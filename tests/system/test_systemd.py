@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from harness.postgres import USER, bindir
-from harness.process import Pid, children, eventually, program
+from harness.process import Pid, children, eventually, held, program
 
 SERVICE, SOCKET = "dbsnapd.service", "dbsnapd.socket"
 CONFIG = "/usr/local/etc/dbsnap"
@@ -160,7 +160,7 @@ def test_stop_during_a_job_loses_nothing(guest):
     guest.system.systemctl("start", SERVICE)
     done = guest.api.create_and_wait("main")
     cut = guest.api.create("main")
-    below = [Pid(p) for p in (guest.main_pid(), *children(guest.main_pid()))]
+    below = held([guest.main_pid(), *children(guest.main_pid())])
     guest.system.systemctl("stop", SERVICE)
     assert guest.system.show(SERVICE, "Result") == "success"
     assert not any(p.alive() for p in below)

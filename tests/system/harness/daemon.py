@@ -16,7 +16,7 @@ import yaml
 
 from .client import Api
 from .disk import mount_of
-from .process import Pid, children, eventually, open_files, program
+from .process import Pid, children, eventually, held, open_files, program
 
 
 class Notify:
@@ -191,13 +191,7 @@ class Daemon:
         return found
 
     def hold_descendants(self):
-        held = []
-        for pid in self.descendants():
-            try:
-                held.append(Pid(pid))
-            except ProcessLookupError:  # ended meanwhile
-                continue
-        return held
+        return held(self.descendants())
 
     def front(self):
         """The front's pid, None between two of them."""

@@ -10,7 +10,7 @@ import subprocess
 import psycopg2
 
 from .disk import run
-from .process import Pid, children, eventually
+from .process import Pid, children, eventually, held
 
 USER = "postgres"
 
@@ -110,7 +110,7 @@ class Server:
 
     def kill(self):
         """SIGKILL of the main process; returns when its children have ended too."""
-        left = [Pid(p) for p in children(self.main.pid)]
+        left = held(children(self.main.pid))
         self.main.kill()
         for process in [self.main, *left]:
             process.wait_end(30)

@@ -28,6 +28,7 @@ class Pid:
 
     def __init__(self, pid):
         self.pid = pid
+        self.fd = -1
         self.fd = os.pidfd_open(pid)
 
     def signal(self, number):
@@ -52,6 +53,17 @@ class Pid:
 
     def __del__(self):
         self.close()
+
+
+def held(pids):
+    """A Pid of each that still lives: any may have ended since it was counted."""
+    found = []
+    for pid in pids:
+        try:
+            found.append(Pid(pid))
+        except ProcessLookupError:
+            continue
+    return found
 
 
 def status_fields(pid):
