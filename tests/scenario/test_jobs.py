@@ -245,6 +245,31 @@ def test_nothing_starts_before_the_unknown_is_settled(world):
     world.wait_jobs()
 
 
+def test_unknown_is_not_settled_while_others_hold_the_marker(world):
+    world.settings["max_running"] = 4
+    engine = world.start()
+    number = world.make()
+    engine.hold("JOB", "PROBE")
+    world.api.ok("CloneBackup", DBClusterId="pc-a", BackupId=number, CloneName="c1")
+    clone = order_of(engine, msgs.CLONE)
+    world.create()
+    create = order_of(engine)
+    engine.unknown(create)
+    probe = engine.wait("PROBE", exclusive=True)
+    engine.send("PROBED", probe.tag, cluster="pc-a", place=msgs.PLACE_BUSY, cause="held")
+    # The clone goes on and the cluster stays ONLINE, but nothing else is begun.
+    world.create()
+    engine.settle()
+    world.advance(199)
+    engine.settle()
+    assert engine.waiting("JOB") == 0
+    engine.done(clone)
+    engine.ping()
+    world.advance(1)
+    engine.release("PROBE")
+    order_of(engine, backup=create.backup + 1)
+
+
 def test_unknown_waits_for_an_offline_disk(world):
     engine = world.start(hold=["JOB"])
     number = world.create()

@@ -65,6 +65,19 @@ def test_whole_snapshot_is_adopted(world, engine):
     assert_stable(world)
 
 
+@pytest.mark.parametrize("item", [msgs.BACKUP, msgs.PARTIAL, msgs.PARTIAL_DONE, msgs.DELETING])
+def test_another_nonce_is_never_adopted(world, engine, item):
+    number = world.create()
+    order = order_of(engine)
+    facts = place_of(world).facts_of(order, world.wall_ms)
+    place_of(world).things["x"] = Thing(item, int(number), b"z" * 16, facts)
+    engine = world.restart(hold=["JOB"])
+    assert engine.logged("quarantine").backup == int(number)
+    again = order_of(engine)
+    assert (again.nonce, again.attempt) == (order.nonce, 1)
+    assert world.backup(number)["Dbsnap"]["State"] == "PENDING"
+
+
 @pytest.mark.parametrize("step", ["partial", "partial done"])
 def test_unfinished_create_is_run_again_by_its_nonce(world, engine, step):
     number = world.create()
