@@ -186,7 +186,7 @@ struct msg_config_end {
 
 struct msg_records {
 	char cluster[IDENT_CLUSTER_SIZE];
-	uint64_t records; /* backups, tombstones and clones that the store knows */
+	uint64_t records; /* backups and clones that the store knows; no tombstones */
 };
 
 struct msg_hello {
