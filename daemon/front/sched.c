@@ -49,7 +49,7 @@ static void on_kick(evutil_socket_t fd, short what, void *arg)
 	sched_question_refuse(sched);
 	if (!sched->started)
 		return;
-	sched_store_result("reading the new jobs", sched_job_load_new(sched));
+	sched_store_result("reading the new jobs", sched_job_load(sched));
 	sched_job_run(sched);
 	sched_measure_run(sched);
 }
@@ -279,15 +279,6 @@ void sched_count(const struct sched *sched, uint32_t *ret_pending, uint32_t *ret
 	}
 }
 
-bool sched_pins(const struct sched *sched, uint64_t backup)
-{
-	for (size_t i = 0; i < sched->job_count; i++) {
-		if (sched->jobs[i]->backup == backup && job_pins_backup(sched->jobs[i]->kind))
-			return true;
-	}
-	return false;
-}
-
 /* Why it is not among the open ones: it has ended, or never was. */
 static int missing(struct sched *sched, uint64_t id)
 {
@@ -304,7 +295,7 @@ int sched_cancel(struct sched *sched, uint64_t id, enum sched_cancel *ret_how)
 {
 	struct msg msg = {.type = MSG_CANCEL};
 	struct sched_job *job;
-	int r = sched_job_load_new(sched);
+	int r = sched_job_load(sched);
 
 	if (r < 0)
 		return r;

@@ -33,9 +33,6 @@ void sched_view_job(const struct sched *sched, uint64_t job, struct sched_view *
 /* Numbers for DescribeStatus. */
 void sched_count(const struct sched *sched, uint32_t *ret_pending, uint32_t *ret_running);
 
-/* Does an open job read this backup (a clone)? Then it is pinned. (The store checks the same in its transaction.) */
-bool sched_pins(const struct sched *sched, uint64_t backup);
-
 enum sched_cancel { SCHED_CANCEL_DONE, SCHED_CANCEL_ASKED };
 /*
  * Cancels an open job. Pending: CANCELLED is committed at once (DONE). Running: the worker

@@ -38,6 +38,7 @@ struct sched_job {
 	uint64_t backup;
 	char clone[IDENT_CLONE_SIZE];
 	struct sched_place *place;
+	struct sched_job *next_flying; /* among those in flight; while jobs are being started */
 
 	bool recordless; /* removes a leftover that no job of the store speaks of */
 	struct nonce nonce; /* with recordless */
@@ -139,10 +140,8 @@ void *sched_grow(void *array, size_t count, size_t *size, size_t each);
 
 /* sched_job.c */
 struct sched_job *sched_job_find(const struct sched *sched, uint64_t id);
-/* At the start: every open job. 0 or a code. */
+/* Adds the open jobs that are newer than any seen before, in time independent of how many are open. 0 or a code. */
 int sched_job_load(struct sched *sched);
-/* Later: those that are newer than any seen before, in time independent of how many there are. */
-int sched_job_load_new(struct sched *sched);
 /* A removal without a record, unless it is there already. */
 void sched_job_add_clean(struct sched *sched, struct sched_place *place, const struct recover_note *note);
 /* A job that the engine has and the store does not. NULL: out of memory. */

@@ -80,25 +80,23 @@ void sched_job_remove(struct sched *sched, struct sched_job *job)
 	sched_job_free(job);
 }
 
-static int add(struct sched *sched, const struct record_job *record)
-{
-	struct sched_place *place = sched_place_of(sched, record->cluster);
-	struct sched_job *job = place ? insert(sched, place, record->id, record->kind) : NULL;
-
-	if (!job)
-		return ERR_NOMEM;
-	job->backup = record->backup;
-	memcpy(job->clone, record->clone, sizeof(job->clone));
-	return 0;
-}
-
 static int load_one(void *arg, const struct record_job *record)
 {
 	struct sched *sched = arg;
+	struct sched_place *place = sched_place_of(sched, record->cluster);
+	struct sched_job *job;
 
-	if (record->id > sched->last_id)
-		sched->last_id = record->id;
-	return add(sched, record);
+	if (!place)
+		return ERR_NOMEM;
+	if (!sched_job_find(sched, record->id)) {
+		job = insert(sched, place, record->id, record->kind);
+		if (!job)
+			return ERR_NOMEM;
+		job->backup = record->backup;
+		memcpy(job->clone, record->clone, sizeof(job->clone));
+	}
+	sched->last_id = record->id;
+	return 0;
 }
 
 int sched_job_load(struct sched *sched)
@@ -106,45 +104,7 @@ int sched_job_load(struct sched *sched)
 	scope_store_abort struct store_txn *txn = NULL;
 	int r = store_read(sched->front->store, &txn);
 
-	return r < 0 ? r : store_job_each_open(txn, load_one, sched);
-}
-
-struct news {
-	struct sched *sched;
-	uint64_t highest;
-	int error;
-};
-
-/* Newest first, so the first one that is known ends it. */
-static int add_new(void *arg, const struct record_job *record)
-{
-	struct news *news = arg;
-
-	if (record->id <= news->sched->last_id)
-		return 1;
-	if (record->id > news->highest)
-		news->highest = record->id;
-	if (record->state == JOB_OPEN && !sched_job_find(news->sched, record->id))
-		news->error = add(news->sched, record);
-	return news->error < 0;
-}
-
-int sched_job_load_new(struct sched *sched)
-{
-	scope_store_abort struct store_txn *txn = NULL;
-	struct store_page all = {.count = UINT32_MAX};
-	struct news news = {.sched = sched, .highest = sched->last_id};
-	int r = store_read(sched->front->store, &txn);
-
-	for (struct sched_place *place = sched->places; place && r >= 0 && news.error == 0; place = place->next) {
-		struct store_job_filter filter = {.cluster = place->cluster->id};
-
-		r = store_job_list(txn, &filter, &all, add_new, &news, NULL);
-	}
-	if (r < 0 || news.error < 0)
-		return r < 0 ? r : news.error;
-	sched->last_id = news.highest;
-	return 0;
+	return r < 0 ? r : store_job_each_open(txn, sched->last_id + 1, load_one, sched);
 }
 
 struct sched_job *sched_job_add_stray(struct sched *sched, const struct msg_running *running)
@@ -176,13 +136,22 @@ void sched_job_add_clean(struct sched *sched, struct sched_place *place, const s
 
 /* ---- which may start ---- */
 
-static uint32_t in_flight(const struct sched *sched)
+/* Those that the engine has: few, so what may run beside them is soon decided, however many wait. */
+static struct sched_job *list_flying(const struct sched *sched, uint32_t *ret_count)
 {
-	uint32_t count = 0;
+	struct sched_job *first = NULL;
 
-	for (size_t i = 0; i < sched->job_count; i++)
-		count += sched_job_in_flight(sched->jobs[i]);
-	return count;
+	*ret_count = 0;
+	for (size_t i = 0; i < sched->job_count; i++) {
+		struct sched_job *job = sched->jobs[i];
+
+		if (!sched_job_in_flight(job))
+			continue;
+		job->next_flying = first;
+		first = job;
+		++*ret_count;
+	}
+	return first;
 }
 
 static bool same_disk(const struct sched_place *a, const struct sched_place *b)
@@ -196,13 +165,9 @@ static bool touches_source(enum job_kind kind)
 }
 
 /* Is one in flight that this one may not run beside? */
-static bool is_blocked(const struct sched *sched, const struct sched_job *job)
+static bool is_blocked(const struct sched_job *flying, const struct sched_job *job)
 {
-	for (size_t i = 0; i < sched->job_count; i++) {
-		const struct sched_job *other = sched->jobs[i];
-
-		if (!sched_job_in_flight(other))
-			continue;
+	for (const struct sched_job *other = flying; other; other = other->next_flying) {
 		if (touches_source(job->kind) && touches_source(other->kind) && other->place == job->place)
 			return true;
 		if (job_is_removal(job->kind) && job_is_removal(other->kind) && same_disk(other->place, job->place))
@@ -319,10 +284,29 @@ static struct sched_job *next_ending(const struct sched *sched, int64_t now)
 	return NULL;
 }
 
-static bool may_start(const struct sched *sched, const struct sched_job *job, int64_t now)
+static bool may_start(const struct sched_job *job, const struct sched_job *flying, int64_t now)
 {
-	return job->state == SCHED_WAITING && job->due_ms <= now && !sched->stopping &&
-	       sched_place_usable(job->place) && !is_blocked(sched, job);
+	return job->state == SCHED_WAITING && job->due_ms <= now && sched_place_usable(job->place) &&
+	       !is_blocked(flying, job);
+}
+
+static void start_some(struct sched *sched, int64_t now)
+{
+	uint32_t count;
+	struct sched_job *flying = list_flying(sched, &count);
+
+	for (size_t i = 0; i < sched->job_count && count < sched->front->conf.max_running; i++) {
+		struct sched_job *job = sched->jobs[i];
+
+		if (!may_start(job, flying, now))
+			continue;
+		start(sched, job);
+		if (!sched_job_in_flight(job))
+			continue;
+		job->next_flying = flying;
+		flying = job;
+		count++;
+	}
 }
 
 static void arm(struct sched *sched, int64_t now)
@@ -344,18 +328,12 @@ static void arm(struct sched *sched, int64_t now)
 
 void sched_job_run(struct sched *sched)
 {
-	uint32_t running;
 	int64_t now = clock_running_ms();
 	struct sched_job *ending;
 
 	while ((ending = next_ending(sched, now)))
 		sched_end_again(sched, ending);
-	running = in_flight(sched);
-	for (size_t i = 0; i < sched->job_count && running < sched->front->conf.max_running; i++) {
-		if (may_start(sched, sched->jobs[i], now)) {
-			start(sched, sched->jobs[i]);
-			running += sched_job_in_flight(sched->jobs[i]);
-		}
-	}
+	if (!sched->stopping)
+		start_some(sched, now);
 	arm(sched, now);
 }

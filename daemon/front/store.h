@@ -179,8 +179,8 @@ int store_job_finish(struct store_txn *txn, struct record_job *job, const struct
 
 /* A callback that returns nonzero ends the iteration, which then returns that number. */
 typedef int store_job_fn(void *arg, const struct record_job *job);
-/* Every unfinished job, oldest first. */
-int store_job_each_open(struct store_txn *txn, store_job_fn *fn, void *arg);
+/* Every unfinished job from this id on, oldest first. */
+int store_job_each_open(struct store_txn *txn, uint64_t from, store_job_fn *fn, void *arg);
 
 /* ---- clones ---- */
 

@@ -150,15 +150,17 @@ int job_pinning(struct store_txn *txn, uint64_t backup)
 	return rc;
 }
 
-int store_job_each_open(struct store_txn *txn, store_job_fn *fn, void *arg)
+int store_job_each_open(struct store_txn *txn, uint64_t from, store_job_fn *fn, void *arg)
 {
 	scope_cursor MDB_cursor *cursor = NULL;
+	struct store_key first = key_id(from);
+	MDB_val key = {first.size, first.bytes}, value;
+	MDB_cursor_op op = MDB_SET_RANGE;
 	struct record_job job;
-	MDB_val key, value;
 	int rc = db_cursor(txn, LIST_OPEN, &cursor);
 
-	while (rc == 0) {
-		rc = db_cursor_get(txn, cursor, &key, &value, MDB_NEXT);
+	for (; rc == 0; op = MDB_NEXT) {
+		rc = db_cursor_get(txn, cursor, &key, &value, op);
 		if (rc < 0)
 			return rc == ERR_NOT_FOUND ? 0 : rc;
 		rc = load_open(txn, &key, &value, &job);

@@ -250,7 +250,7 @@ static void check_open_jobs(struct model *m)
 
 	for (size_t i = 0; i < m->count; i++)
 		want += m->backups[i].state == BACKUP_PENDING || m->backups[i].state == BACKUP_DELETING;
-	assert_int_equal(store_job_each_open(txn, check_open, &open), 0);
+	assert_int_equal(store_job_each_open(txn, 0, check_open, &open), 0);
 	assert_int_equal(open, want);
 	store_abort(txn);
 }

@@ -475,16 +475,21 @@ static void open_jobs_oldest_first(void **state)
 	uint64_t a = fixture_make(f, "pc-b", BACKUP_MANUAL, NOON, BACKUP_PENDING);
 	uint64_t b = fixture_make(f, "pc-a", BACKUP_MANUAL, NOON, BACKUP_AVAILABLE);
 	uint64_t c = fixture_make(f, "pc-a", BACKUP_MANUAL, NOON, BACKUP_PENDING);
-	struct seen seen = {0}, stopped = {.stop_after = 1, .stop_with = ERR_NOT_FOUND};
+	struct seen seen = {0}, later = {0}, none = {0}, stopped = {.stop_after = 1, .stop_with = ERR_NOT_FOUND};
 	struct store_txn *txn = fixture_read(f);
 
 	(void)b;
-	assert_int_equal(store_job_each_open(txn, see_job, &seen), 0);
+	assert_int_equal(store_job_each_open(txn, 0, see_job, &seen), 0);
 	assert_int_equal(seen.count, 2);
 	assert_int_equal(seen.ids[0], a);
 	assert_int_equal(seen.ids[1], c);
-	assert_int_equal(store_job_each_open(txn, see_job, &stopped), ERR_NOT_FOUND); /* the callback's own number */
+	assert_int_equal(store_job_each_open(txn, 0, see_job, &stopped), ERR_NOT_FOUND); /* the callback's own number */
 	assert_int_equal(stopped.count, 1);
+	assert_int_equal(store_job_each_open(txn, a + 1, see_job, &later), 0); /* b is over */
+	assert_int_equal(later.count, 1);
+	assert_int_equal(later.ids[0], c);
+	assert_int_equal(store_job_each_open(txn, c + 1, see_job, &none), 0);
+	assert_int_equal(none.count, 0);
 	store_abort(txn);
 }
 
