@@ -51,6 +51,17 @@ struct store_key key_cluster_id(const char *cluster, uint64_t id)
 	return key_end(&key, &w);
 }
 
+struct store_key key_pin(uint64_t backup, uint64_t job)
+{
+	struct store_key key;
+	struct writer w;
+
+	writer_init(&w, key.bytes, sizeof(key.bytes));
+	put_u64(&w, backup);
+	put_u64(&w, job);
+	return key_end(&key, &w);
+}
+
 struct store_key key_day(const char *cluster, int32_t day)
 {
 	struct store_key key;
@@ -105,44 +116,17 @@ int key_parse_name(const MDB_val *key, char ret_name[static IDENT_CLUSTER_SIZE])
 	return 0;
 }
 
-/* "cluster 00" and exactly tail bytes after it. */
-static int parse_cluster(const MDB_val *key, size_t tail, char *ret_cluster)
-{
-	size_t length;
-
-	if (key->mv_size < tail + 2)
-		return ERR_CORRUPT;
-	length = key->mv_size - tail - 1;
-	if (((const char *)key->mv_data)[length] != '\0')
-		return ERR_CORRUPT;
-	return key_parse_name(&(MDB_val){length, key->mv_data}, ret_cluster);
-}
-
-static const uint8_t *tail_of(const MDB_val *key, size_t tail)
-{
-	return (const uint8_t *)key->mv_data + key->mv_size - tail;
-}
-
 int key_parse_cluster_id(const MDB_val *key, char ret_cluster[static IDENT_CLUSTER_SIZE], uint64_t *ret_id)
 {
-	struct reader r;
+	const char *bytes = key->mv_data;
+	size_t length;
 
-	if (parse_cluster(key, 8, ret_cluster) < 0)
+	if (key->mv_size < sizeof(*ret_id) + 2)
 		return ERR_CORRUPT;
-	reader_init(&r, tail_of(key, 8), 8);
-	*ret_id = get_u64(&r);
-	return 0;
-}
-
-int key_parse_day(const MDB_val *key, char ret_cluster[static IDENT_CLUSTER_SIZE], int32_t *ret_day)
-{
-	struct reader r;
-
-	if (parse_cluster(key, 4, ret_cluster) < 0)
+	length = key->mv_size - sizeof(*ret_id) - 1;
+	if (bytes[length] != '\0' || key_parse_name(&(MDB_val){length, key->mv_data}, ret_cluster) < 0)
 		return ERR_CORRUPT;
-	reader_init(&r, tail_of(key, 4), 4);
-	*ret_day = (int32_t)(get_u32(&r) ^ UINT32_C(0x80000000));
-	return 0;
+	return key_parse_id(&(MDB_val){sizeof(*ret_id), (void *)(bytes + length + 1)}, ret_id);
 }
 
 /* ---- errors ---- */

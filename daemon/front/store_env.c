@@ -36,6 +36,7 @@ enum { PATH_SIZE = 4096, LOCK_POLL_MS = 20 };
 static const char *const list_names[LISTS] = {
 	[LIST_META] = "meta",     [LIST_BACKUPS] = "backups", [LIST_TOMBS] = "tombs",
 	[LIST_JOBS] = "jobs",     [LIST_IDS] = "ids",         [LIST_OPEN] = "open",
+	[LIST_PINS] = "pins",
 	[LIST_CLONES] = "clones", [LIST_TOKENS] = "tokens",   [LIST_TOKEN_ENDS] = "token_ends",
 	[LIST_DAYS] = "days",     [LIST_COUNTS] = "counts",   [LIST_CLUSTERS] = "clusters",
 };

@@ -10,6 +10,7 @@
  *   jobs        cluster 00 id u64      record_job
  *   ids         id u64                 cluster: of every backup, job and tomb
  *   open        id u64                 cluster: of every job that is OPEN
+ *   pins        backup u64, job u64    nothing: of every OPEN job that reads a backup
  *   clones      name                   record_clone
  *   tokens      token key (token.h)    record_token
  *   token_ends  ended_ms u64, token key   record_token_end: of every token whose job ended
@@ -32,6 +33,7 @@ enum store_list {
 	LIST_JOBS,
 	LIST_IDS,
 	LIST_OPEN,
+	LIST_PINS,
 	LIST_CLONES,
 	LIST_TOKENS,
 	LIST_TOKEN_ENDS,
@@ -79,13 +81,13 @@ struct store_blob {
 struct store_key key_text(const char *text);
 struct store_key key_id(uint64_t id);
 struct store_key key_cluster_id(const char *cluster, uint64_t id);
+struct store_key key_pin(uint64_t backup, uint64_t job);
 struct store_key key_day(const char *cluster, int32_t day);
 struct store_key key_token(const struct token_key *token);
 struct store_key key_token_end(int64_t ended_ms, const struct token_key *token);
 /* Parts of keys that we wrote. ERR_CORRUPT if it is none. */
 int key_parse_id(const MDB_val *key, uint64_t *ret_id);
 int key_parse_cluster_id(const MDB_val *key, char ret_cluster[static IDENT_CLUSTER_SIZE], uint64_t *ret_id);
-int key_parse_day(const MDB_val *key, char ret_cluster[static IDENT_CLUSTER_SIZE], int32_t *ret_day);
 /* A key or value that is a name: cluster or clone. */
 int key_parse_name(const MDB_val *key, char ret_name[static IDENT_CLUSTER_SIZE]);
 

@@ -88,8 +88,7 @@ int store_job_find(struct store_txn *txn, uint64_t id, struct record_job *ret_jo
 }
 
 /* The job that an entry of the list of open ones speaks of; without it the list is damaged. */
-static int find_open(struct store_txn *txn, const MDB_val *key, const MDB_val *value, struct store_key *ret_key,
-		     MDB_val *ret_value)
+static int load_open(struct store_txn *txn, const MDB_val *key, const MDB_val *value, struct record_job *ret_job)
 {
 	char cluster[IDENT_CLUSTER_SIZE];
 	uint64_t id;
@@ -97,57 +96,23 @@ static int find_open(struct store_txn *txn, const MDB_val *key, const MDB_val *v
 
 	if (rc == 0)
 		rc = key_parse_name(value, cluster);
-	if (rc == 0) {
-		*ret_key = key_cluster_id(cluster, id);
-		rc = db_get(txn, LIST_JOBS, ret_key, ret_value);
-	}
-	if (rc == ERR_NOT_FOUND)
-		rc = ERR_CORRUPT;
-	return rc < 0 ? db_die(txn, rc) : 0;
-}
-
-static int load_open(struct store_txn *txn, const MDB_val *key, const MDB_val *value, struct record_job *ret_job)
-{
-	struct store_key job_key;
-	MDB_val job_value;
-	int rc = find_open(txn, key, value, &job_key, &job_value);
-
-	return rc < 0 ? rc : job_load(txn, &(MDB_val){job_key.size, job_key.bytes}, &job_value, ret_job);
-}
-
-/* Decodes only those that could: 1 if this open job reads the backup. */
-static int open_pins(struct store_txn *txn, const MDB_val *key, const MDB_val *value, uint64_t backup)
-{
-	struct record_job_peek peek;
-	struct record_job job;
-	struct store_key job_key;
-	MDB_val job_value;
-	int rc = find_open(txn, key, value, &job_key, &job_value);
-
-	if (rc < 0)
-		return rc;
-	rc = record_job_peek(job_value.mv_data, job_value.mv_size, &peek);
-	if (rc < 0)
-		return db_die(txn, rc);
-	if (!job_pins_backup(peek.kind))
-		return 0;
-	rc = load_open(txn, key, value, &job);
-	return rc < 0 ? rc : job.backup == backup;
+	if (rc == 0)
+		rc = store_job_get(txn, cluster, id, ret_job);
+	return rc < 0 ? db_die(txn, rc == ERR_NOT_FOUND ? ERR_CORRUPT : rc) : 0;
 }
 
 int job_pinning(struct store_txn *txn, uint64_t backup)
 {
 	scope_cursor MDB_cursor *cursor = NULL;
-	MDB_val key, value;
-	int rc = db_cursor(txn, LIST_OPEN, &cursor);
+	struct store_key first = key_pin(backup, 0);
+	MDB_val key = {first.size, first.bytes}, value;
+	int rc = db_cursor(txn, LIST_PINS, &cursor);
 
-	while (rc == 0) {
-		rc = db_cursor_get(txn, cursor, &key, &value, MDB_NEXT);
-		if (rc < 0)
-			return rc == ERR_NOT_FOUND ? 0 : rc;
-		rc = open_pins(txn, &key, &value, backup);
-	}
-	return rc;
+	if (rc == 0)
+		rc = db_cursor_get(txn, cursor, &key, &value, MDB_SET_RANGE);
+	if (rc < 0)
+		return rc == ERR_NOT_FOUND ? 0 : rc;
+	return key.mv_size == first.size && memcmp(key.mv_data, first.bytes, sizeof(backup)) == 0;
 }
 
 int store_job_each_open(struct store_txn *txn, uint64_t from, store_job_fn *fn, void *arg)
@@ -193,6 +158,7 @@ int job_insert(struct store_txn *txn, const struct record_job *job, const struct
 	       const struct store_token *token)
 {
 	const struct store_key key = key_cluster_id(job->cluster, job->id), id = key_id(job->id);
+	const struct store_key pin = key_pin(job->backup, job->id);
 	size_t length = strlen(job->cluster);
 	int rc = db_put_blob(txn, LIST_JOBS, &key, blob);
 
@@ -200,6 +166,8 @@ int job_insert(struct store_txn *txn, const struct record_job *job, const struct
 		rc = db_put(txn, LIST_IDS, &id, job->cluster, length);
 	if (rc == 0)
 		rc = db_put(txn, LIST_OPEN, &id, job->cluster, length);
+	if (rc == 0 && job_pins_backup(job->kind))
+		rc = db_put(txn, LIST_PINS, &pin, "", 0);
 	if (rc == 0)
 		rc = next_id_put(txn, job->id + 1);
 	return rc == 0 && token ? token_insert(txn, token, job->id, job->accepted_ms) : rc;
@@ -240,6 +208,7 @@ static int put_end(struct store_txn *txn, const struct record_job *job, const st
 		   const struct store_now *now)
 {
 	const struct store_key key = key_cluster_id(job->cluster, job->id), id = key_id(job->id);
+	const struct store_key pin = key_pin(job->backup, job->id);
 	struct record_counts counts;
 	int rc = store_counts_get(txn, job->cluster, &counts);
 
@@ -249,6 +218,8 @@ static int put_end(struct store_txn *txn, const struct record_job *job, const st
 	rc = db_put_blob(txn, LIST_JOBS, &key, blob);
 	if (rc == 0)
 		rc = db_delete(txn, LIST_OPEN, &id);
+	if (rc == 0 && job_pins_backup(job->kind))
+		rc = db_delete(txn, LIST_PINS, &pin);
 	if (rc == 0)
 		rc = counts_put(txn, job->cluster, &counts);
 	return rc == 0 ? token_end(txn, job, now) : rc;

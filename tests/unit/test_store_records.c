@@ -367,6 +367,31 @@ static void held_and_pinned_are_refused(void **state)
 	assert_int_equal(store_commit(txn), 0);
 }
 
+/* The last job that reads a backup sets it free, also after a restart. */
+static void pinned_by_each_clone(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t id = fixture_make(f, "pc-a", BACKUP_MANUAL, NOON, BACKUP_AVAILABLE);
+	uint64_t next = fixture_make(f, "pc-a", BACKUP_MANUAL, NOON, BACKUP_AVAILABLE);
+	enum store_refusal refusal = 0;
+	struct record_clone one, two, other;
+	struct store_txn *txn = fixture_begin(f);
+
+	assert_int_equal(accept_clone(txn, "pc-a", id, "c1", &one), 0);
+	assert_int_equal(accept_clone(txn, "pc-a", id, "c2", &two), 0);
+	assert_int_equal(accept_clone(txn, "pc-a", next, "c3", &other), 0);
+	assert_int_equal(fixture_finish_job(txn, one.job, JOB_DONE, &noon), 0);
+	assert_int_equal(store_commit(txn), 0);
+	fixture_reopen(f);
+	txn = fixture_begin(f);
+	assert_int_equal(store_backup_check_delete(txn, "pc-a", id, &refusal), ERR_STATE);
+	assert_int_equal(refusal, STORE_REFUSAL_PINNED);
+	assert_int_equal(fixture_finish_job(txn, two.job, JOB_FAILED, &noon), 0);
+	assert_int_equal(store_backup_check_delete(txn, "pc-a", id, &refusal), 0);
+	assert_int_equal(store_backup_check_delete(txn, "pc-a", next, &refusal), ERR_STATE);
+	assert_int_equal(store_commit(txn), 0);
+}
+
 static void deleted_leaves_a_tombstone(void **state)
 {
 	struct fixture *f = *state;
@@ -1063,6 +1088,7 @@ int main(void)
 		TEST(only_final_ones_are_deleted),
 		TEST(unknown_and_foreign_are_not_found),
 		TEST(held_and_pinned_are_refused),
+		TEST(pinned_by_each_clone),
 		TEST(deleted_leaves_a_tombstone),
 		TEST(jobs_end_once),
 		TEST(open_jobs_oldest_first),
