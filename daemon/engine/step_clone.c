@@ -92,8 +92,13 @@ static int settle_earlier(struct clone *c)
 	if (look.paper != PAPER_OURS)
 		return look.paper == PAPER_OTHER || look.has_whole || look.has_making ? refuse_name(c) : 0;
 	c->intent = look.intent;
-	if (look.has_whole)
-		return look.intent.made_ms ? 1 : refuse_name(c);
+	if (look.has_whole && !look.intent.made_ms)
+		return refuse_name(c);
+	if (look.has_whole) {
+		/* Its name may be younger than the last commit of the file system. */
+		error = place_sync(c->fd, c->why);
+		return error < 0 ? error : 1;
+	}
 	if (look.intent.made_ms && look.has_making) {
 		error = place_rename(c->fd, c->names.making, c->names.whole, c->why);
 		return error < 0 ? error : 1;

@@ -43,6 +43,15 @@ static int refuse_quarantine(struct create *c, const char *name)
 			  "%s/%s is there and is not this job's: in quarantine", c->place.path, name);
 }
 
+/* It was whole but for its name. That its manifest can be read does not say that it is on disk. */
+static int keep_making(struct create *c)
+{
+	scope_close int fd = place_open_dir(c->place.fd, c->making, c->why);
+	int error = fd < 0 ? fd : place_sync(fd, c->why);
+
+	return error < 0 ? error : place_rename(c->place.fd, c->making, c->whole, c->why);
+}
+
 /* What an earlier attempt left: 1 it was whole; 0 nothing is left now; or a code. */
 static int settle_making(struct create *c)
 {
@@ -53,7 +62,7 @@ static int settle_making(struct create *c)
 	if (error < 0 || look.thing == THING_NONE)
 		return error;
 	if (look.thing == THING_OURS && look.has_manifest) {
-		error = place_rename(c->place.fd, c->making, c->whole, c->why);
+		error = keep_making(c);
 		return error < 0 ? error : 1;
 	}
 	if (look.thing != THING_OURS && look.thing != THING_EMPTY)
@@ -71,8 +80,10 @@ static int settle_earlier(struct create *c)
 		return error;
 	if (look.thing == THING_NONE)
 		return settle_making(c);
-	if (look.thing == THING_OURS && look.has_manifest)
-		return 1;
+	if (look.thing == THING_OURS && look.has_manifest) {
+		error = place_sync(c->place.fd, c->why);
+		return error < 0 ? error : 1;
+	}
 	return refuse_quarantine(c, c->whole);
 }
 

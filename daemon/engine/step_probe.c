@@ -27,6 +27,7 @@ struct probe {
 	struct manifest manifest;
 	struct msg msg; /* the item being told */
 	uint32_t items;
+	bool backups; /* were among them */
 };
 
 static void copy_name(const char *name, char *text, size_t size)
@@ -101,6 +102,7 @@ static int tell_folder(struct probe *p, const char *name)
 	if (look.thing == THING_NONE)
 		return 0;
 	item = look.has_manifest && p->manifest.backup != id ? ITEM_STRANGER : judge(form, &look);
+	p->backups |= item == ITEM_BACKUP;
 	if (item == ITEM_BACKUP || item == ITEM_PARTIAL_DONE) {
 		struct msg_facts *facts = &p->msg.u.probed_item.facts;
 
@@ -199,7 +201,8 @@ static int list_folders(struct probe *p)
 			error = tell_folder(p, name);
 	}
 	closedir(dir);
-	return error;
+	/* Who hears of a backup may adopt it: its name has to be on disk, not only in memory. */
+	return error == 0 && p->backups ? place_sync(p->place.fd, &p->why) : error;
 }
 
 static void tell_end(struct probe *p)
