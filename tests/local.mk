@@ -20,6 +20,11 @@ check_PROGRAMS += tests/pg_driver
 tests_pg_driver_SOURCES = tests/pg_driver.c
 tests_pg_driver_LDADD = libengine.a libcommon.a $(BTRFSUTIL_LIBS) $(YAML_LIBS) $(SYSTEMD_LIBS)
 
+# A copy of a catalogue as text, for tests/system.
+check_PROGRAMS += tests/store_dump
+tests_store_dump_SOURCES = tests/store_dump.c
+tests_store_dump_LDADD = $(STORE_LIBS)
+
 if HAVE_CMOCKA
 EXTRA_DIST += tests/unit/cmocka_all.h tests/unit/folder_fixture.h tests/unit/store_fixture.h
 

@@ -1,14 +1,110 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What must hold whenever nothing is in flight, read from the API and from the disk.
+"""What must hold whenever nothing is in flight, whatever was killed before.
 
-Numbers are those of the list of invariants in the design.
+Read from three places that must agree: the API, the catalogue (tests/store_dump on a
+copy) and the disk; and compared with what clients were told (Known). Numbers are those
+of the list of invariants in the design.
 """
+import fcntl
 import json
 import os
+import shutil
 import stat
+import subprocess
+import tempfile
+import threading
+import time
 
 from . import disk as disks
-from .process import status_fields
+from .process import eventually, status_fields
+
+DAY_MS = 86400 * 1000
+
+# Which states a client may see after which: the arrows of the design, closed. None: not listed.
+AFTER = {
+    "PENDING": {"PENDING", "RUNNING", "AVAILABLE", "FAILED", "CANCELLED", "LOST", None},
+    "AVAILABLE": {"AVAILABLE", "LOST", None},
+    "LOST": {"LOST", "AVAILABLE", None},
+    "FAILED": {"FAILED", None},
+    "CANCELLED": {"CANCELLED", None},
+    None: {None},
+}
+AFTER["RUNNING"] = AFTER["PENDING"]
+
+
+class Known:
+    """What clients asked for and what they were answered. For several threads."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.asked = {}       # token -> time.monotonic() when first asked
+        self.tokens = {}      # token -> id that was answered
+        self.created = {}     # id -> token ("" for none)
+        self.deleting = set() # ids whose delete was asked for
+        self.deleted = set()  # ids whose delete was answered 200
+        self.states = {}      # id -> state last seen
+
+    def ask(self, token):
+        with self.lock:
+            self.asked.setdefault(token, time.monotonic())
+
+    def create(self, number, token=""):
+        """A create was answered 200."""
+        with self.lock:
+            assert self.created.get(number, token) == token, f"{number} for two tokens"      # 2
+            if token:
+                assert self.tokens.get(token, number) == number, f"{token} gave two backups"  # 2
+                self.tokens[token] = number
+            self.created[number] = token
+
+    def ask_delete(self, number):
+        with self.lock:
+            self.deleting.add(number)
+
+    def delete(self, number):
+        with self.lock:
+            self.deleted.add(number)
+
+    def see(self, states):
+        """A list of backups: {id: state} of everything listed."""
+        with self.lock:
+            for number in set(self.states) | set(states):
+                before, now = self.states.get(number, "PENDING"), states.get(number)
+                assert now in AFTER[before], f"{number}: {before} -> {now}"                  # 6, 7
+                self.states[number] = now
+
+
+# The three places
+
+def dump(daemon):
+    """{kind: {id: item}} of the catalogue; its counters are recounted on the copy."""
+    with tempfile.TemporaryDirectory(dir=daemon.folder) as folder:
+        eventually(lambda: copy_whole(os.path.join(daemon.state_dir, "store.mdb"),
+                                      os.path.join(folder, "store.mdb")), what="a store at rest")
+        done = subprocess.run([os.path.join(os.environ["DBSNAP_BUILDDIR"], "tests", "store_dump"),
+                               folder, str(int(time.time() * 1000))], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = {kind: {} for kind in ("recount", "backup", "job", "tomb", "clone", "quota")}
+    for line in done.stdout.splitlines():
+        item = json.loads(line)
+        assert item["id"] not in found[item["is"]], f"two records: {line}"                   # 1
+        found[item["is"]][item["id"]] = item
+    return found
+
+
+def copy_whole(source, target):
+    """Copies a file; false if it changed meanwhile."""
+    shutil.copy(source, target)
+    with open(source, "rb") as now, open(target, "rb") as copied:
+        return now.read() == copied.read()
+
+
+def listed(daemon, cluster):
+    return daemon.api.backups(cluster)
+
+
+def clones(daemon, cluster):
+    return daemon.api.ok("DescribeClones", DBClusterId=cluster, PageSize=100)["Items"]["Clone"]
 
 
 def read_manifest(path):
@@ -16,34 +112,99 @@ def read_manifest(path):
         return json.load(file)
 
 
-def check_backup(cluster, item, snapshots):
-    """4: AVAILABLE if and only if the snapshot and its manifest are there."""
+# Catalogue against itself
+
+def check_records(store):
+    """1, 2, 5, 6: every create has one record, every token one create, counters are right."""
+    backups, jobs, tombs = store["backup"], store["job"], store["tomb"]
+    creates = {n: j for n, j in jobs.items() if j["kind"] == "CREATE"}
+    assert not set(backups) & set(tombs), set(backups) & set(tombs)
+    assert set(creates) == set(backups) | set(tombs), (sorted(creates), sorted(backups), sorted(tombs))
+    nonces = [i["nonce"] for part in ("backup", "tomb", "clone") for i in store[part].values()]
+    assert len(set(nonces)) == len(nonces), nonces
+    tokens = [j["token"] for j in jobs.values() if j["token"]]
+    assert len(set(tokens)) == len(tokens), tokens
+    assert store["recount"][0]["counts"] == 0 and store["recount"][0]["days"] == 0, store["recount"]
+    check_quota(store)
+
+
+def check_quota(store):
+    """5, counted here, from the records alone."""
+    today = int(time.time() * 1000) // DAY_MS
+    for cluster, quota in store["quota"].items():
+        manual = [i for part in ("backup", "tomb") for i in store[part].values()
+                  if i["cluster"] == cluster and i["mode"] == 1]
+        days = [i for i in manual if i["accepted_ms"] // DAY_MS == today]
+        kept = [i for i in manual if i.get("state") in ("PENDING", "AVAILABLE")]
+        counted = (len(kept), len(days), sum(i["refunded"] for i in days))
+        assert counted == (quota["retained"], quota["accepted"], quota["refunded"]), (counted, quota)
+
+
+def is_at_rest(store):
+    """Nothing is going to change by itself."""
+    return (all(j["state"] != "OPEN" for j in store["job"].values()) and
+            all(b["state"] not in ("PENDING", "DELETING") for b in store["backup"].values()) and
+            all(c["state"] in ("AVAILABLE", "FAILED") for c in store["clone"].values()))
+
+
+def dump_at_rest(daemon, timeout=60):
+    def at_rest():
+        store = dump(daemon)
+        return store if is_at_rest(store) else None
+    daemon.wait_idle(timeout)
+    return eventually(at_rest, timeout, "a catalogue at rest")
+
+
+# API against catalogue, disk against both
+
+def check_api(daemon, cluster, items, store):
+    """1, 6: listed is what the catalogue says, newest first."""
+    ids = [i["BackupId"] for i in items]
+    assert ids == sorted(set(ids), key=int, reverse=True), ids
+    states = {int(i["BackupId"]): i["Dbsnap"]["State"] for i in items}
+    assert states == {n: b["state"] for n, b in store["backup"].items() if b["cluster"] == cluster}
+    names = {c["CloneName"] for c in clones(daemon, cluster)}
+    assert names == {n for n, c in store["clone"].items() if c["cluster"] == cluster}
+
+
+def check_backup(cluster, item, record, snapshots):
+    """4: all of its files, and a manifest with the record's nonce."""
     path = os.path.join(snapshots, item["BackupId"])
-    state = item["Dbsnap"]["State"]
-    if state != "AVAILABLE":
-        assert not os.path.lexists(path), f"{state}, yet {path} is there"
-        return
     assert item["Dbsnap"]["Path"] == path, item
     mode = os.lstat(path)
     assert stat.S_ISDIR(mode.st_mode) and stat.S_IMODE(mode.st_mode) == 0o700, oct(mode.st_mode)
     assert mode.st_uid == 0
-    assert os.path.isdir(os.path.join(path, "data"))
-    text = json.dumps(read_manifest(path))
-    assert item["BackupId"] in text and cluster in text, text
+    assert set(os.listdir(path)) - {"config"} == {"data", "intent", "manifest.json"}, os.listdir(path)
+    manifest = read_manifest(path)
+    assert manifest["nonce"] == record["nonce"], (manifest, record)
+    assert item["BackupId"] in json.dumps(manifest) and cluster in json.dumps(manifest), manifest
+    assert os.listdir(os.path.join(path, "data")), path
+    check_image(os.path.join(path, "data"), manifest)
+    assert record["accepted_ms"] <= int(item["ConsistentTime"]) * 1000 + 999, (record, item)
 
 
-def check_folder(cluster, items, clones, snapshots):
-    """4, 7, 9: nothing is on disk that no record names, nothing partial."""
+def check_image(path, manifest):
+    """The snapshot that lies there is the one that this manifest was written for."""
+    uuids = {p["subvolume_uuid"] for p in manifest["parts"] if p.get("subvolume_uuid")}
+    if uuids:
+        shown = disks.run("btrfs", "subvolume", "show", path)
+        uuid = next(line.split()[1] for line in shown.splitlines() if line.strip().startswith("UUID:"))
+        assert uuids == {uuid}, (uuids, uuid)
+
+
+def check_folder(cluster, store, snapshots):
+    """4, 7, 9: on disk is what records say and nothing else."""
+    backups = {str(n) for n, b in store["backup"].items()
+               if b["cluster"] == cluster and b["state"] == "AVAILABLE"}
+    there = {n for n, c in store["clone"].items() if c["cluster"] == cluster and c["state"] == "AVAILABLE"}
     if not os.path.isdir(snapshots):
-        assert not items and not clones
+        assert not backups and not there
         return
-    wanted = {i["BackupId"] for i in items if i["Dbsnap"]["State"] == "AVAILABLE"}
     names = set(os.listdir(snapshots)) - {"marker.json", "clones"}
-    assert names == wanted, f"{cluster}: on disk {sorted(names)}, in records {sorted(wanted)}"
+    assert names == backups, f"{cluster}: on disk {sorted(names)}, in records {sorted(backups)}"
     folder = os.path.join(snapshots, "clones")
     on_disk = set(os.listdir(folder)) if os.path.isdir(folder) else set()
-    made = {c["CloneName"] for c in clones if c["State"] == "Available"}
-    assert on_disk == made | {f".{name}.json" for name in made}, on_disk
+    assert on_disk == there | {f".{n}.json" for n in there}, (on_disk, there)
 
 
 def check_subvolumes(disk, daemon):
@@ -59,47 +220,155 @@ def check_subvolumes(disk, daemon):
             assert read_only == (first != "clones"), full
 
 
+# What clients were told
+
+def check_known(known, store, failed):
+    """1, 2, 3, 7, against the answers that clients have."""
+    backups, tombs = store["backup"], store["tomb"]
+    for number, token in known.created.items():
+        number = int(number)
+        assert number in backups or number in tombs, f"{number} was acknowledged and has no record"
+        job = store["job"][number]
+        assert bytes.fromhex(job["token"]).endswith(token.encode()), (job, token)
+    for number in known.deleted:
+        assert int(number) in tombs, f"{number} was deleted and is {backups.get(int(number))}"
+    for number in tombs:
+        assert str(number) in known.deleting, f"{number} was deleted by nobody"
+    for number in backups:
+        token = bytes.fromhex(store["job"][number]["token"])
+        asked = str(number) in known.created or any(token.endswith(t.encode()) for t in known.asked)
+        assert asked, f"{number} was made for nobody"
+        allowed = {"AVAILABLE"} | ({"FAILED"} if str(number) in failed else set())
+        assert backups[number]["state"] in allowed, backups[number]
+
+
+# What outlives nothing
+
 def check_processes(daemon):
-    """9: engine and front, and neither of them stopped."""
-    front = daemon.front()
-    assert daemon.descendants() == [front]
-    for pid in (daemon.main.pid, front):
+    """9: engine and front, and neither of them stopped; no orphan of either. What the front
+    asks by itself (sizes, layouts) may come and go meanwhile."""
+    eventually(lambda: daemon.descendants() == [daemon.front()], what="only the front")
+    for pid in (daemon.main.pid, daemon.front()):
         assert not status_fields(pid)["State"].startswith("T")
+    eventually(lambda: not orphans(daemon), what=f"no orphans, of {orphans(daemon)}")
 
 
-def check(daemon, *disks_used, manual_retained=None):
-    """All of it. Waits until the daemon is idle first."""
-    daemon.wait_idle()
-    seen = set()
+def orphans(daemon):
+    """Processes of these programs that have lost their parent."""
+    return [int(entry) for entry in os.listdir("/proc")
+            if entry.isdigit() and int(entry) != daemon.main.pid and in_folder(entry, daemon.bin) and
+            status_fields(entry).get("PPid") == "1"]
+
+
+def in_folder(pid, folder):
+    try:
+        return os.readlink(f"/proc/{pid}/exe").startswith(folder + "/")
+    except OSError:
+        return False
+
+
+def check_locks(daemon):
+    """9: nobody holds a cluster's marker, nothing is noted as frozen, nothing is mounted there."""
+    frozen = os.path.join(daemon.run_dir, "frozen")
+    assert not os.path.isdir(frozen) or os.listdir(frozen) == []
+    with open("/proc/self/mountinfo", encoding="utf-8") as file:
+        points = [line.split()[4] for line in file]
     for cluster in daemon.clusters:
-        items = daemon.api.backups(cluster)
-        clones = daemon.api.ok("DescribeClones", DBClusterId=cluster)["Items"]["Clone"]
         snapshots = daemon.snapshot_dir(cluster)
-        ids = [i["BackupId"] for i in items]
-        assert len(set(ids)) == len(ids) and not seen & set(ids), ids      # 1, 6
-        assert ids == sorted(ids, key=int, reverse=True), ids
-        seen |= set(ids)
-        if manual_retained is not None:                                    # 5
-            kept = [i for i in items if i["Dbsnap"]["State"] == "AVAILABLE"]
-            assert len(kept) <= manual_retained, ids
+        assert not [p for p in points if p.startswith(snapshots)], points
+        marker = os.path.join(snapshots, "marker.json")
+        if os.path.exists(marker):
+            with open(marker, "rb") as file:
+                eventually(lambda f=file: take(f), what=f"nobody holds {marker}")
+
+
+def take(file):
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    fcntl.flock(file, fcntl.LOCK_UN)
+    return True
+
+
+def check_sessions(server):
+    """9: no session of a helper, and no replication slot of one."""
+    eventually(lambda: server.value("SELECT count(*) FROM pg_stat_activity "
+                                    "WHERE application_name LIKE 'dbsnap%%'") == 0,
+               what="no session of a helper")
+    assert server.value("SELECT count(*) FROM pg_replication_slots") == 0
+
+
+def check_descriptors(daemon):
+    """9: as many as the last time that the same two processes were idle."""
+    life = (daemon.main.pid, daemon.front())
+    before = getattr(daemon, "idle_descriptors", {})
+    if life in before:
+        eventually(lambda: daemon.descriptors() == before[life], what=f"{before[life]} descriptors")
+    else:
+        eventually(lambda: daemon.descriptors() == daemon.descriptors())
+        daemon.idle_descriptors = {life: daemon.descriptors()}
+
+
+def check(daemon, *disks_used, known=None, failed=(), servers=(), manual_retained=None):
+    """All of it. Waits until the daemon is idle first.
+
+    known: what clients were told, if all that was ever asked of this daemon is in it; then
+    nothing may have FAILED but the backups in `failed`.
+    """
+    store = dump_at_rest(daemon)
+    check_records(store)
+    states = {}
+    for cluster in daemon.clusters:
+        items = listed(daemon, cluster)
+        states.update({i["BackupId"]: i["Dbsnap"]["State"] for i in items})
+        snapshots = daemon.snapshot_dir(cluster)
+        check_api(daemon, cluster, items, store)
         for item in items:
-            check_backup(cluster, item, snapshots)
-        check_folder(cluster, items, clones, snapshots)
+            if item["Dbsnap"]["State"] == "AVAILABLE":
+                check_backup(cluster, item, store["backup"][int(item["BackupId"])], snapshots)
+        check_folder(cluster, store, snapshots)
+        if manual_retained is not None:                                    # 5
+            assert len([s for s in states.values() if s == "AVAILABLE"]) <= manual_retained, states
+    if known:
+        known.see(states)
+        check_known(known, store, failed)
     for disk in disks_used:
         if disk.kind == "btrfs":
             check_subvolumes(disk, daemon)
     check_processes(daemon)
+    check_locks(daemon)
+    check_descriptors(daemon)
+    for server in servers:
+        check_sessions(server)
+    return store
 
 
 def contents(daemon):
-    """What recovery must not change (11): the API's lists and the folders' names."""
-    answer = {}
+    """What recovery must not change (11): the API's lists, the catalogue, the folders' names."""
+    answer = {"store": dump_at_rest(daemon)}
     for cluster in daemon.clusters:
         snapshots = daemon.snapshot_dir(cluster)
-        answer[cluster] = (daemon.api.backups(cluster),
-                           daemon.api.ok("DescribeClones", DBClusterId=cluster)["Items"],
-                           sorted(os.listdir(snapshots)) if os.path.isdir(snapshots) else None)
+        answer[cluster] = (listed(daemon, cluster), clones(daemon, cluster), tree(snapshots))
     return answer
+
+
+def tree(folder):
+    """Names in a snapshot_dir and in the folders of its backups."""
+    if not os.path.isdir(folder):
+        return None
+    return {name: sorted(os.listdir(path)) if os.path.isdir(path) else None
+            for name, path in ((n, os.path.join(folder, n)) for n in sorted(os.listdir(folder)))}
+
+
+def check_recovery(daemon):
+    """11: recovery twice, after a kill and after a stop, equals recovery once."""
+    first = contents(daemon)
+    daemon.kill()
+    daemon.start()
+    assert contents(daemon) == first
+    daemon.restart()
+    assert contents(daemon) == first
 
 
 def sync(disk):

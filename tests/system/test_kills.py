@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""SIGKILL of anything of the daemon at any moment, under load from clients and database.
+
+DBSNAP_KILLS: how many (30); DBSNAP_SEED: the order of events, as far as a test can give
+it, printed with each failure.
+"""
+import os
+import random
+
+import pytest
+
+from harness import invariants, postgres
+from harness.clients import Clients
+from harness.load import Acked, Pgbench, check_sums
+from harness.process import Pid, eventually
+
+KILLS = int(os.environ.get("DBSNAP_KILLS", "30"))
+SEED = int(os.environ.get("DBSNAP_SEED", "20260101"))
+ROLES = ["front", "engine", "workers", "walkers", "helpers", "all"]
+
+
+@pytest.fixture
+def load(pg):
+    """Two clients of pgbench and one session that remembers what was acknowledged."""
+    with Pgbench(pg, clients=2), Acked(pg, sessions=1) as ids:
+        yield ids
+
+
+@pytest.fixture
+def busy(daemon, btrfs, make_server):
+    """The daemon with a second cluster `main-b`, whose server is not running."""
+    daemon.add_server("main-b", make_server(btrfs.subvolume("pg-b", postgres.USER), start=False))
+    daemon.reload()
+    return daemon
+
+
+class Killer:
+    def __init__(self, daemon, rng):
+        self.daemon = daemon
+        self.rng = rng
+        self.fronts = 0
+
+    def kill(self, role):
+        """Kills one and brings the daemon back to where it serves; False: there was none."""
+        if role == "front" and self.fronts == 8:
+            role = "engine"  # ten in a minute end the engine, which another test wants
+        return getattr(self, "kill_" + role)()
+
+    def kill_front(self):
+        self.fronts += 1
+        self.daemon.kill_front()
+        return True
+
+    def kill_engine(self):
+        self.fronts = 0
+        self.daemon.kill()
+        self.daemon.start()
+        return True
+
+    def kill_all(self):
+        for pid in self.daemon.descendants():
+            self.signal(pid)
+        return self.kill_engine()
+
+    def kill_child(self, role):
+        """One of these at a random moment of its life: now, or one of its next calls later."""
+        pid = eventually(getattr(self.daemon, role), 30, role)[0]
+        return self.signal(pid)
+
+    def kill_workers(self):
+        return self.kill_child("workers")
+
+    def kill_walkers(self):
+        return self.kill_child("walkers")
+
+    def kill_helpers(self):
+        return self.kill_child("helpers")
+
+    @staticmethod
+    def signal(pid):
+        try:
+            Pid(pid).kill()
+            return True
+        except ProcessLookupError:
+            return False
+
+
+def roles(rng):
+    """Each as often as any other, in random order."""
+    found = []
+    while len(found) < KILLS:
+        found += rng.sample(ROLES, len(ROLES))
+    return found[:KILLS]
+
+
+def check_clone(daemon, backup, known, load, start_clone, name):
+    """4: started, it has every id that was acknowledged before its backup was asked for."""
+    must = load.acked_before(known.asked[known.created[backup["BackupId"]]])
+    clone = daemon.api.clone_and_wait("main", backup["BackupId"], name)
+    server = start_clone(clone["ClonePath"])
+    assert not load.missing(server, must), f"{backup}: {len(must)} acknowledged"
+    check_sums(server)
+    server.amcheck()
+    server.stop()
+    return len(must)
+
+
+def test_killed_at_random(busy, pg, btrfs, load, start_clone):
+    daemon, rng, known = busy, random.Random(SEED), invariants.Known()
+    killer, hits = Killer(daemon, rng), 0
+    with Clients(daemon.api, known, "main", SEED) as clients:
+        for number, role in enumerate(roles(rng)):
+            print(f"seed {SEED}, kill {number}: {role}")
+            clients.gate.let(True)
+            clients.wait_answers(rng.randrange(3, 12))
+            hits += killer.kill(role)
+            clients.wait_answers(1)
+            clients.gate.let(False)
+            invariants.check(daemon, btrfs, known=known, servers=[pg])
+    assert hits >= KILLS / 2, "most of the victims had ended before the signal came"
+    invariants.check_recovery(daemon)
+    for token, number in known.tokens.items():                                    # 2
+        assert daemon.api.create("main", token) == number
+    left = [b for b in daemon.api.backups("main") if b["Dbsnap"]["State"] == "AVAILABLE"]
+    assert len(left) >= 2, left
+    for name, backup in zip(("last-one", "last-two"), (left[0], left[-1])):
+        check_clone(daemon, backup, known, load, start_clone, name)
+    invariants.check(daemon, btrfs, known=known, servers=[pg])
