@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A worker that dies at its n-th call of a kind, once; its retry is left in peace."""
+import os
+import re
+import select
+import signal
+import subprocess
+import time
+
+from .process import eventually, status_fields
+
+# Every call by which a worker, its walker or its helper changes something on disk.
+CHANGES = ["mkdirat", "fchmod", "fsync", "renameat", "renameat2", "ioctl", "unlinkat"]
+
+
+class Strike:
+    """with Strike(daemon, call, n, what) as strike: the first process below the engine that comes
+    to its n-th `call` meets `what` there: KILL before it happens, STOP after it has happened."""
+
+    def __init__(self, daemon, call, n, what="KILL"):
+        self.pid = daemon.main.pid
+        self.what = what
+        self.argv = ["strace", "-f", "-q", "-p", str(self.pid), "-e", f"trace={call}", "-e", "signal=KILL,STOP",
+                     "-e", f"inject={call}:signal={what}:when={n}"]
+        self.process = None
+        self.text = ""
+
+    def __enter__(self):
+        self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        os.set_blocking(self.process.stderr.fileno(), False)
+        eventually(self.attached, what="strace attached")
+        return self
+
+    def attached(self):
+        assert self.process.poll() is None, self.read()
+        return status_fields(self.pid).get("TracerPid") == str(self.process.pid)
+
+    def read(self):
+        while True:
+            got = self.process.stderr.read(65536)
+            if not got:
+                return self.text
+            self.text += got.decode(errors="replace")
+
+    def struck(self):
+        """The process that was struck, None so far."""
+        # Helpers are ended by SIGKILL every day: a call without an answer is what tells.
+        sign = {"KILL": r".*= \?$", "STOP": r"--- stopped by SIGSTOP"}[self.what]
+        found = re.search(r"^\[pid +(\d+)\] " + sign, self.read(), re.MULTILINE)
+        return int(found.group(1)) if found else None
+
+    def wait(self, ended, timeout=30.0):
+        """Until it has struck (true) or ended() says that it will not (false)."""
+        end = time.monotonic() + timeout
+        while not self.struck():
+            if ended():
+                return bool(self.struck())
+            assert time.monotonic() < end, self.text
+            select.select([self.process.stderr], [], [], 0.01)
+        return True
+
+    def detach(self):
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            self.process.wait(30)
+
+    def __exit__(self, *_):
+        self.detach()
+        self.read()
+        self.process.stderr.close()
