@@ -25,6 +25,13 @@ check_PROGRAMS += tests/store_dump
 tests_store_dump_SOURCES = tests/store_dump.c
 tests_store_dump_LDADD = $(STORE_LIBS)
 
+if HAVE_FUSE
+check_PROGRAMS += tests/cutdisk
+tests_cutdisk_SOURCES = tests/cutdisk.c
+tests_cutdisk_CPPFLAGS = $(AM_CPPFLAGS) $(FUSE_CFLAGS)
+tests_cutdisk_LDADD = $(FUSE_LIBS)
+endif
+
 if HAVE_CMOCKA
 EXTRA_DIST += tests/unit/cmocka_all.h tests/unit/folder_fixture.h tests/unit/store_fixture.h
 

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A power cut at any moment: state_dir, database and backups on one disk that forgets.
+
+DBSNAP_CUTS: how many (12) beside those right at a promise; DBSNAP_SEED: where they fall.
+"""
+import os
+import random
+
+import pytest
+
+from harness import cut, invariants, postgres
+from harness.load import Acked
+from harness.process import eventually
+from harness.steps import Strike
+
+CUTS = int(os.environ.get("DBSNAP_CUTS", "12"))
+SEED = int(os.environ.get("DBSNAP_SEED", "20260101"))
+
+
+@pytest.fixture
+def disk(root, scratch, make_server):
+    """A recorded btrfs with the data directory of a server, not running, on it."""
+    if cut.missing():
+        pytest.skip(cut.missing())
+    servers = []
+
+    def prepare(plain):
+        # Of its own, so that what syncs the catalogue syncs no backup by the way.
+        os.chmod(plain.subvolume("lib"), 0o755)
+        servers.append(make_server(plain.subvolume("pg", postgres.USER), start=False))
+    disk = cut.CutDisk(scratch.folder("cut"), prepare)
+    disk.server = servers[0]
+    yield disk
+    disk.server.close()
+    disk.close()
+
+
+@pytest.fixture
+def daemon_on(disk, make_daemon):
+    """A daemon with everything on that disk."""
+    daemon = make_daemon()
+    daemon.state_dir = disk.path("lib", "dbsnap")
+    daemon.configure(quota={"manual_per_day": 1000, "manual_retained": 1000, "creates_per_day": 100000},
+                     jobs={"max_running": 2})
+    daemon.add_server("main", disk.server)
+    return daemon
+
+
+class History:
+    """What is asked and answered while the disk records; a mark for every promise."""
+
+    def __init__(self, daemon, disk):
+        self.daemon, self.disk, self.api = daemon, disk, daemon.api
+        self.must = {}  # id -> what its server had acknowledged before
+        self.deleting = set()
+        self.count = 0
+
+    def create(self, ids):
+        self.count += 1
+        token = f"cut-{self.count:06d}"
+        must = ids.acked()
+        number = self.api.create("main", token)
+        self.disk.mark(f"created {number} {token}")
+        self.must[number] = must
+        return number
+
+    def wait(self, number):
+        item = self.api.wait_final("main", number)
+        assert item["Dbsnap"]["State"] == "AVAILABLE", item
+        self.disk.mark(f"available {number} {item['ConsistentTime']}")
+
+    def delete(self, number):
+        self.deleting.add(number)
+        self.api.ok("DeleteBackup", DBClusterId="main", BackupId=number)
+        self.disk.mark(f"deleting {number}")
+
+    def wait_gone(self, number):
+        def gone():
+            jobs = invariants.dump(self.daemon)["job"].values()
+            return all(j["state"] == "DONE" for j in jobs if j["kind"] == "DELETE" and j["backup"] == int(number))
+        eventually(gone, 30, f"{number} deleted")
+        self.disk.mark(f"gone {number}")
+
+    def adopt(self, ids):
+        """A create whose worker dies between its rename and that rename's sync."""
+        with Strike(self.daemon, "fsync", 6) as strike:
+            number = self.create(ids)
+            assert strike.wait(lambda: self.api.state("main", number) == "AVAILABLE"), "no sixth fsync"
+            strike.detach()
+            self.wait(number)
+        return number
+
+    def run(self, ids):
+        one, two, three = (self.create(ids) for _ in range(3))
+        self.wait(one)
+        self.delete(one)
+        self.wait(three)
+        four = self.create(ids)
+        self.wait_gone(one)
+        self.delete(two)
+        self.wait(four)
+        self.adopt(ids)
+        self.delete(four)
+        self.wait_gone(four)
+        self.create(ids)
+
+
+def known_of(history, marks):
+    """What clients knew at the cut; what they had asked for and heard nothing of is in `asked`."""
+    known = invariants.Known()
+    for number in range(1, history.count + 1):
+        known.ask(f"cut-{number:06d}")
+    known.deleting = set(history.deleting)
+    for text in marks:
+        word, number, *rest = text.split()
+        if word == "created":
+            known.create(number, rest[0])
+        elif word == "deleting":
+            known.delete(number)
+    return known
+
+
+def positions(disk, rng):
+    """Right at each promise, and as many more at any time."""
+    chosen = {number for number, _ in disk.marks}
+    chosen |= {rng.randrange(disk.marks[0][0], disk.marks[-1][0]) for _ in range(CUTS)}
+    return sorted(chosen)
+
+
+def check_cut(daemon, disk, known, marks):
+    daemon.start()
+    store = invariants.check(daemon, disk, known=known)
+    times = {i["BackupId"]: i["ConsistentTime"] for i in daemon.api.backups("main")}
+    for text in marks:
+        word, number, *rest = text.split()
+        if word == "available" and number not in known.deleting:
+            assert times[number] == rest[0], f"{number} is another one now"
+        elif word == "gone":
+            assert int(number) in store["tomb"], f"{number} came back"
+
+
+def check_clone(daemon, history, marks, start_clone):
+    whole = [t.split()[1] for t in marks if t.startswith("available") and t.split()[1] not in history.deleting]
+    clone = daemon.api.clone_and_wait("main", whole[-1], "after-the-cut")
+    server = start_clone(clone["ClonePath"])
+    missing = history.must[whole[-1]] - {row[0] for row in server.sql("SELECT id FROM acked")}
+    assert not missing
+    server.amcheck()
+    server.stop()
+
+
+def test_power_cut(daemon_on, disk, start_clone):
+    daemon, history, rng = daemon_on, History(daemon_on, disk), random.Random(SEED)
+    disk.server.start()
+    daemon.start()
+    with Acked(disk.server, sessions=1) as ids:
+        history.run(ids)
+    daemon.kill()
+    disk.server.kill()
+    disk.end()
+    for count, position in enumerate(positions(disk, rng)):
+        seed = None if count % 2 else SEED + position
+        print(f"cut after record {position}, torn by {seed}")
+        marks = disk.cut(position, seed)
+        check_cut(daemon, disk, known_of(history, marks), marks)
+        if position == disk.marks[-1][0]:
+            check_clone(daemon, history, marks, start_clone)
+        daemon.kill()
+        disk.umount()
