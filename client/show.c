@@ -52,6 +52,8 @@ static const struct shown shown[] = {
 	{"Dbsnap.Procedure", "Procedure"},
 	{"Dbsnap.Promise", "Promise", PROMISE},
 	{"Dbsnap.Weakened", "Weakened by"},
+	{"Dbsnap.Server", "Server"},
+	{"Dbsnap.Position", "Position"},
 	{"Dbsnap.CutMs", "Cut took", MILLISECONDS},
 	{"Dbsnap.FreezeMs", "Writers held", MILLISECONDS},
 	{"Dbsnap.Path", "Path"},

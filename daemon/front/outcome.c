@@ -39,6 +39,7 @@ void outcome_available(struct record_backup *backup, const struct msg_facts *fac
 	outcome_copy(backup->promise, sizeof(backup->promise), facts->promise);
 	outcome_copy(backup->weakened, sizeof(backup->weakened), facts->weakened);
 	outcome_copy(backup->server, sizeof(backup->server), facts->server);
+	outcome_copy(backup->position, sizeof(backup->position), facts->position);
 	outcome_copy(backup->path, sizeof(backup->path), facts->path);
 	backup->failure = (struct record_failure){0};
 	backup->last_error[0] = '\0';

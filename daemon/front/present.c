@@ -76,6 +76,8 @@ static json_t *backup_extra(const struct front *front, const struct record_backu
 	reply_put(object, "Procedure", backup->procedure);
 	reply_put(object, "Promise", backup->promise);
 	reply_put_lines(object, "Weakened", backup->weakened);
+	reply_put(object, "Server", backup->server);
+	reply_put(object, "Position", backup->position);
 	reply_put(object, "Path", backup->path);
 	if (backup->consistent_ms) {
 		put_milliseconds(object, "CutMs", backup->cut_us);

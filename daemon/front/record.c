@@ -6,8 +6,8 @@
  * backup   0 version, 1 state, 2 mode, 3 flags (1 held, 2 refunded), 4 end_state,
  *          5 accepted, 13 ended, 21 nonce (16), 37 started, 45 consistent, 53 expires,
  *          61 deleting, 69 size u64, 77 size_ms, 85 cut_us u64, 93 freeze_us u64,
- *          101 str backend, procedure, promise, weakened, path, server, principal,
- *          request_id, failure, str last_error, verified at, str by, u8 result
+ *          101 str backend, procedure, promise, weakened, path, server, position,
+ *          principal, request_id, failure, str last_error, verified at, str by, u8 result
  * failure  code u32 (two's complement), str cause, remedy
  * job      0 version, 1 state, 2 kind, 3 mode, 4 accepted, 12 ended, 20 backup u64,
  *          28 str clone, u8 size and bytes of the token's key, u32 attempts, failures,
@@ -161,6 +161,7 @@ int record_backup_encode(const struct record_backup *backup, void *bytes, size_t
 	PUT_TEXT(&w, backup->weakened);
 	PUT_TEXT(&w, backup->path);
 	PUT_TEXT(&w, backup->server);
+	PUT_TEXT(&w, backup->position);
 	put_origin(&w, &backup->origin);
 	put_failure(&w, &backup->failure);
 	PUT_TEXT(&w, backup->last_error);
@@ -206,6 +207,7 @@ static void get_backup_texts(struct reader *r, struct record_backup *backup)
 	GET_TEXT(r, backup->weakened);
 	GET_TEXT(r, backup->path);
 	GET_TEXT(r, backup->server);
+	GET_TEXT(r, backup->position);
 	get_origin(r, &backup->origin);
 	get_failure(r, &backup->failure);
 	GET_TEXT(r, backup->last_error);

@@ -29,6 +29,7 @@ enum {
 	RECORD_LIST_SIZE = 1024, /* several lines, separated by newlines */
 	RECORD_PATH_SIZE = 1024,
 	RECORD_SERVER_SIZE = 128, /* "PostgreSQL 15.6 (Debian ...)" */
+	RECORD_POSITION_SIZE = 128, /* "LSN 0/3000148, timeline 1" */
 	RECORD_DESCRIPTION_SIZE = 257,
 	RECORD_MAX = 8192 /* bytes of the longest record */
 };
@@ -86,6 +87,7 @@ struct record_backup {
 	char weakened[RECORD_LIST_SIZE];  /* one sentence a line */
 	char path[RECORD_PATH_SIZE];
 	char server[RECORD_SERVER_SIZE];
+	char position[RECORD_POSITION_SIZE]; /* in the server's log, at the cut */
 	struct record_origin origin;
 	struct record_failure failure;      /* of FAILED, CANCELLED, LOST */
 	char last_error[RECORD_TEXT_SIZE];  /* of the last attempt that failed, a delete's too; "" after a good one */

@@ -18,6 +18,8 @@ def test_create_to_available(world):
     assert item["BackupStatus"] == "Success" and item["IsAvail"] == "1"
     assert item["Dbsnap"]["Backend"] == "btrfs" and item["Dbsnap"]["Procedure"] == "A"
     assert item["Dbsnap"]["Path"] == f"/srv/snap/pc-a/{number}/data"
+    assert item["Dbsnap"]["Server"] == "PostgreSQL 15.6"
+    assert item["Dbsnap"]["Position"] == "LSN 0/3000148, timeline 1"
     order = next(m for m in engine.seen if m.name == "JOB")
     assert (order.job, order.backup, order.attempt) == (int(number), int(number), 1)
     assert order.nonce == world.places["pc-a"].things[number].nonce != bytes(16)

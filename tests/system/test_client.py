@@ -27,6 +27,7 @@ BACKUP = {
     "BackupsLevel": "Level-1", "IsAvail": "1", "ExpectExpireType": "NEVER",
     "Dbsnap": {"State": "AVAILABLE", "Backend": "btrfs", "Procedure": "A", "Promise": "atomic",
                "Weakened": ["synchronous_commit=off", "full_page_writes=off"],
+               "Server": "PostgreSQL 15.6", "Position": "LSN 0/3000148, timeline 1",
                "Path": "/srv/.dbsnap/pc-orders/12", "CutMs": "3.071", "FreezeMs": "0.000"},
 }
 FAILED = {**BACKUP, "BackupId": "13", "BackupStatus": "Failed", "IsAvail": "0",
@@ -167,6 +168,7 @@ def test_show_has_every_field(fake, dbsnap):
     assert pairs["Promise"].startswith("atomic: ")
     assert pairs["Cut took"] == "3.1 ms" and pairs["Writers held"] == "0 ms"
     assert pairs["Path"] == "/srv/.dbsnap/pc-orders/12"
+    assert pairs["Server"] == "PostgreSQL 15.6" and pairs["Position"] == "LSN 0/3000148, timeline 1"
     assert pairs["LaterField"] == "x1" and pairs["Newer"] == "x2"
 
 

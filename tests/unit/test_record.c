@@ -42,6 +42,7 @@ static const struct record_backup backup = {
 	.weakened = "w1\nw2",
 	.path = "/s/7/data",
 	.server = "PG 15",
+	.position = "0/3",
 	.origin = {.principal = "uid:0", .request_id = "R"},
 	.failure = {.code = -2, .cause = "c", .remedy = "r"},
 	.last_error = "e",
@@ -51,7 +52,7 @@ static const char backup_bytes[] =
 	"\x01\x07\x02\x03\x06" T("\x01\x01") T("\x01\x02") NONCE T("\x01\x03") T("\x01\x04") T("\x01\x05")
 	T("\x01\x06") T("\x01\x07") T("\x01\x08") T("\x01\x09") T("\x01\x0a")
 	"\x00\x05" "btrfs" "\x00\x01" "A" "\x00\x06" "atomic" "\x00\x05" "w1\nw2" "\x00\x09" "/s/7/data"
-	"\x00\x05" "PG 15" "\x00\x05" "uid:0" "\x00\x01" "R"
+	"\x00\x05" "PG 15" "\x00\x03" "0/3" "\x00\x05" "uid:0" "\x00\x01" "R"
 	"\xff\xff\xff\xfe" "\x00\x01" "c" "\x00\x01" "r" "\x00\x01" "e" T("\x01\x0b") "\x00\x05" "uid:1" "\x02";
 
 static const struct record_job job = {
@@ -424,6 +425,7 @@ static void longest_records(void **state)
 	fill(b.weakened, sizeof(b.weakened));
 	fill(b.path, sizeof(b.path));
 	fill(b.server, sizeof(b.server));
+	fill(b.position, sizeof(b.position));
 	fill(b.origin.principal, sizeof(b.origin.principal));
 	fill(b.origin.request_id, sizeof(b.origin.request_id));
 	fill(b.failure.cause, sizeof(b.failure.cause));
