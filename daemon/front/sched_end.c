@@ -397,6 +397,8 @@ void sched_end_take(struct sched *sched, const struct msg_result *result)
 	sched_kick(sched);
 	if (result->outcome == OUTCOME_BUSY) {
 		end_busy(job);
+		if (job->cancelled && !job->whole)
+			sched_end_cancel(sched, job); /* without room for it in the store, the next attempt's end says so */
 		return;
 	}
 	if (result->outcome == OUTCOME_UNKNOWN) {
