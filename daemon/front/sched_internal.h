@@ -93,6 +93,7 @@ struct sched_question {
 	struct sched_place *place;
 	enum msg_depth depth;
 	uint32_t tag; /* 0: not sent, the cluster is probed first */
+	bool own;     /* the scheduler's, of which there is one a cluster: not bounded with those of callers */
 	struct msg_checked_part *parts;
 	size_t part_count, part_size;
 	struct sched_waiter *waiters;

@@ -68,25 +68,26 @@ static struct sched_question *share(const struct sched *sched, const struct sche
 
 	*ret_count = 0;
 	for (struct sched_question *q = sched->questions; q; q = q->next) {
-		++*ret_count;
+		*ret_count += !q->own;
 		if (q->place == place && q->depth == depth && (depth == DEPTH_SPACE || !q->tag))
 			found = q;
 	}
 	return found;
 }
 
-static struct sched_question *ask(struct sched *sched, struct sched_place *place, enum msg_depth depth)
+static struct sched_question *ask(struct sched *sched, struct sched_place *place, enum msg_depth depth, bool own)
 {
 	size_t count;
 	struct sched_question *question = share(sched, place, depth, &count);
 
-	if (question || count >= QUESTIONS_MAX)
+	if (question || (!own && count >= QUESTIONS_MAX))
 		return question;
 	question = calloc(1, sizeof(*question));
 	if (!question)
 		return NULL;
 	question->place = place;
 	question->depth = depth;
+	question->own = own;
 	question->next = sched->questions;
 	sched->questions = question;
 	if (place->cluster->probed && place->cluster->place == PLACE_ONLINE)
@@ -108,7 +109,7 @@ void sched_check(struct sched *sched, const char *cluster, enum msg_depth depth,
 		 sched_answer_fn *fn, void *arg)
 {
 	struct sched_place *place = cluster_find(sched->front->clusters, cluster) ? sched_place_of(sched, cluster) : NULL;
-	struct sched_question *question = place ? ask(sched, place, depth) : NULL;
+	struct sched_question *question = place ? ask(sched, place, depth, !fn) : NULL;
 	struct sched_waiter *waiter;
 
 	if (!fn)

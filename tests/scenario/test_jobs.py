@@ -63,6 +63,18 @@ def test_one_create_at_a_time_a_cluster_two_in_all(world):
     assert third.job > first.job
 
 
+def test_every_layout_is_looked_at_however_many_clusters(make_world):
+    world = make_world()
+    for number in range(100):
+        world.add(f"pc-{number:03}")
+    engine = world.start(hold=["CHECK"])
+    engine.wait_for(lambda: engine.count("CHECK", depth=msgs.LAYOUT) == 100)
+    engine.release("CHECK")
+    engine.settle()
+    items = world.api.ok("DescribeDBClusters", PageSize="100")["Items"]["DBCluster"]
+    assert [i["DBVersion"] for i in items] == ["15.6"] * 100
+
+
 def test_max_running_is_a_bound_in_all(world):
     world.settings["max_running"] = 1
     world.add("pc-b")
@@ -350,6 +362,19 @@ def test_cancelled_and_failed_is_not_repeated(world):
     world.api.ok("CancelJob", JobId=number)
     engine.fail(order)
     world.wait_state(number, "CANCELLED")
+
+
+def test_cancelled_and_not_begun_is_not_begun_again(world):
+    engine = world.start(hold=["JOB", "CANCEL"])
+    number = world.create()
+    order = order_of(engine)
+    world.api.ok("CancelJob", JobId=number)
+    engine.wait("CANCEL")
+    engine.busy(order)
+    world.wait_state(number, "CANCELLED")
+    world.advance(200)
+    engine.settle()
+    assert engine.waiting("JOB") == 0
 
 
 def test_cancel_after_an_unknown_attempt_cleans_up(world):
