@@ -71,7 +71,7 @@ static void begin_life(struct keeper *keeper, pid_t pid, int link)
 	keeper->link = link;
 	keeper->life++;
 	keeper->records = 0;
-	keeper->hello = keeper->ready = false;
+	keeper->hello = keeper->ready = keeper->replaced = false;
 	keeper->pinged = keeper->ponged = 0;
 	keeper->started_ms = clock_running_ms();
 	keeper->restart_ms = keeper->kill_ms = 0;
@@ -189,6 +189,7 @@ void keeper_replace(struct engine *engine, const char *why)
 	if (keeper->pid == 0 || keeper->link < 0)
 		return;
 	log_error("the front (%d) is replaced: %s", (int)keeper->pid, why);
+	keeper->replaced = true;
 	close_link(engine);
 	kill(keeper->pid, SIGKILL);
 }
@@ -215,7 +216,7 @@ static void plan_restart(struct engine *engine, int status)
 	int64_t now = clock_running_ms();
 
 	/* It has said why; what stands in the way of a first start stands there the next time too. */
-	if (!keeper->greeted && WIFEXITED(status)) {
+	if (!keeper->greeted && !keeper->replaced && WIFEXITED(status)) {
 		give_up(engine, "the front could not start");
 		return;
 	}

@@ -36,6 +36,7 @@ struct keeper {
 	bool hello;                    /* of this life */
 	bool ready;                    /* of this life */
 	bool greeted;                  /* some front has said hello */
+	bool replaced;         /* this life was ended by the engine: however it ends is no word of its own */
 	uint64_t pinged, ponged;       /* numbers */
 	int64_t started_ms;            /* running times */
 	int64_t restart_ms;            /* 0: no start is due */
