@@ -9,6 +9,7 @@ import pytest
 
 from harness import daemon as daemons
 from harness import postgres
+from harness.deaths import Deaths
 from harness.disk import Disk, run
 from harness.load import Pgbench
 from harness.scratch import Scratch
@@ -171,6 +172,18 @@ def daemon(make_daemon, btrfs, pg):
                                 "creates_per_day": 100000})
     daemon.add_server("main", pg)
     return daemon.start()
+
+
+@pytest.fixture(scope="session")
+def many_deaths(root, programs, scratch):
+    """Deaths of a daemon without clusters, begun when first asked for: a minute in all."""
+    daemon = daemons.Daemon(programs, scratch.folder("deaths"))
+    daemon.start()
+    deaths = Deaths(daemon)
+    deaths.start()
+    yield deaths
+    daemon.close()
+    deaths.join(30)
 
 
 @pytest.fixture(scope="session")

@@ -126,3 +126,13 @@ def test_killed_at_random(busy, pg, btrfs, load, start_clone):
     for name, backup in zip(("last-one", "last-two"), (left[0], left[-1])):
         check_clone(daemon, backup, known, load, start_clone, name)
     invariants.check(daemon, btrfs, known=known, servers=[pg])
+
+
+def test_ten_deaths_of_the_front_in_a_minute_end_the_engine(many_deaths):
+    """Begun by test_invariants_life.py, so that nobody waits for it."""
+    times = many_deaths.wait(10)
+    assert times[-1] - times[0] < 60
+    assert many_deaths.engine.reap(10) == 1
+    assert len(many_deaths.times) == 10
+    assert "10 times in a minute" in many_deaths.engine.log_text()
+    assert not os.path.exists(many_deaths.engine.socket)
