@@ -109,6 +109,21 @@ class Caller:
         return body
 
     def time_us(self, form, count):
+        """Median of so many calls, made by a process of its own: no thread here disturbs it."""
+        reader, writer = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                os.write(writer, repr(self.measure_us(form, count)).encode())
+            finally:
+                os._exit(0)
+        os.close(writer)
+        with os.fdopen(reader) as file:
+            answer = file.read()
+        os.waitpid(pid, 0)
+        return float(answer)
+
+    def measure_us(self, form, count):
         request = (f"POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
                    f"Content-Length: {len(form)}\r\n\r\n{form}").encode()
         times = []
