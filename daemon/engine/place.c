@@ -146,6 +146,7 @@ int place_find(const struct worker_job *job, char path[static MSG_PATH_SIZE], st
 struct way {
 	const struct worker_job *job;
 	struct place *place;
+	bool fresh; /* no records: what is missing was never made */
 	bool make;
 	struct reason *why;
 };
@@ -207,14 +208,22 @@ static int check_volume(struct way *way, int dir_fd)
 	return refuse(way, PLACE_OFFLINE);
 }
 
+/* What stands in the way of making it, so that a check tells the same as a probe. */
+static int check_makeable(struct way *way, int dir_fd, const char *name)
+{
+	int error = check_volume(way, dir_fd);
+
+	if (error < 0 || faccessat(dir_fd, ".", W_OK, AT_EACCESS) == 0)
+		return error;
+	reason_set_errno(way->why, errno, "cannot make %s for snapshot_dir %s", name, way->place->path);
+	return refuse(way, PLACE_REFUSED);
+}
+
 static int make_component(struct way *way, int dir_fd, const char *name)
 {
 	scope_close int parent = -1, made = -1;
-	int error = check_volume(way, dir_fd);
 	struct stat st;
 
-	if (error < 0)
-		return error;
 	if (mkdirat(dir_fd, name, PLACE_DIR_MODE) < 0 && errno != EEXIST) {
 		reason_set_errno(way->why, errno, "cannot make %s for snapshot_dir %s", name, way->place->path);
 		return refuse(way, PLACE_REFUSED);
@@ -252,8 +261,10 @@ static int descend(struct way *way, int *fd, const char *name, const char *path,
 {
 	int next = open_component(*fd, name, last), error;
 
-	if (next < 0 && errno == ENOENT && way->make) {
-		error = make_component(way, *fd, name);
+	if (next < 0 && errno == ENOENT && way->fresh) {
+		error = check_makeable(way, *fd, name);
+		if (error == 0 && way->make)
+			error = make_component(way, *fd, name);
 		if (error < 0)
 			return error;
 		next = open_component(*fd, name, last);
@@ -313,12 +324,24 @@ static bool is_ancestor(int ancestor_fd, int fd)
 	return false;
 }
 
+/* A data_dir that is a subvolume holds all of it: also what a mount shows elsewhere. */
+static bool is_in_subvolume(int subvolume_fd, int fd)
+{
+	enum { TOP_INODE = 256 };
+	struct volume volume;
+	struct stat top, here;
+
+	return fstat(subvolume_fd, &top) == 0 && fstat(fd, &here) == 0 && top.st_ino == TOP_INODE &&
+	       top.st_dev == here.st_dev && volume_of(fd, &volume) == 0 && volume_is_btrfs(&volume);
+}
+
 static int check_nesting(struct way *way)
 {
 	const struct worker_job *job = way->job;
 
-	if (job->data_fd < 0 ||
-	    (!is_ancestor(job->data_fd, way->place->fd) && !is_ancestor(way->place->fd, job->data_fd)))
+	if (job->data_fd < 0 || (!is_ancestor(job->data_fd, way->place->fd) &&
+				 !is_ancestor(way->place->fd, job->data_fd) &&
+				 !is_in_subvolume(job->data_fd, way->place->fd)))
 		return 0;
 	reason_set(way->why, ERR_LAYOUT, "set snapshot_dir to a folder beside data_dir",
 		   "snapshot_dir %.400s and data_dir %.400s lie one inside the other", way->place->path,
@@ -459,10 +482,11 @@ int place_open(struct worker_job *job, enum place_lock lock, bool create, struct
 {
 	struct way way = {
 		.job = job, .place = ret_place, .why = why,
-		.make = create && job->records == 0 && job->data_fd >= 0,
+		.fresh = job->records == 0 && job->data_fd >= 0,
 	};
 	int error;
 
+	way.make = create && way.fresh;
 	*ret_place = PLACE_NONE;
 	error = place_find(job, ret_place->path, why);
 	if (error < 0)
