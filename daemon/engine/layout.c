@@ -12,11 +12,13 @@
 #include "daemon/engine/volume.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 void layout_add_line(char *lines, size_t size, const char *format, ...)
 {
@@ -76,7 +78,7 @@ static void add_known_parts(const struct worker_job *job, int snapshot_fd, const
 		describe(part, snapshot_fd);
 }
 
-/* PostgreSQL runs as the owner of its directory and as nobody else; without this its walker sees an empty one. */
+/* PostgreSQL runs as the owner of its directory, nobody else; to another's walker the folder is empty. */
 static int refuse_owner(const struct worker_job *job, struct reason *why)
 {
 	const struct conf_cluster *cluster = job->cluster;
@@ -131,6 +133,14 @@ static int choose_database(struct worker_job *job, const struct db_ops **ret_ops
 	return find_database(job, ret_ops, why);
 }
 
+/* Told before a job fails of it. -1: there is no place yet, which was refused elsewhere. */
+static int refuse_read_only(int snapshot_fd, const char *snapshot_dir, struct reason *why)
+{
+	if (snapshot_fd < 0 || faccessat(snapshot_fd, ".", W_OK, AT_EACCESS) == 0)
+		return 0;
+	return reason_set_errno(why, errno, "cannot write into snapshot_dir %s", snapshot_dir);
+}
+
 static int refuse_mounts(const struct worker_job *job, struct reason *why)
 {
 	char point[MSG_PATH_SIZE / 2];
@@ -155,6 +165,8 @@ int layout_examine(struct worker_job *job, int snapshot_fd, const char *snapshot
 	error = choose_database(job, &layout->db, why);
 	if (error == 0)
 		error = snap_choose(job->cluster->backend, job->data_fd, snapshot_fd, &layout->snap, why);
+	if (error == 0)
+		error = refuse_read_only(snapshot_fd, snapshot_dir, why);
 	if (error == 0)
 		error = refuse_mounts(job, why);
 	return error < 0 ? error : layout->db->open(job, layout, ret_db, why);
