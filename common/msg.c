@@ -222,6 +222,7 @@ static const struct field checked_fields[] = {
 	E(msg_checked, place, PLACE_MAX),
 	F(BOOL, msg_checked, ok, 0),
 	F(I64, msg_checked, code, 0),
+	F(BOOL, msg_checked, retry, 0),
 	F(STR, msg_checked, backend, 0),
 	F(STR, msg_checked, procedure, 0),
 	F(STR, msg_checked, promise, 0),

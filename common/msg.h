@@ -299,6 +299,7 @@ struct msg_checked {
 	uint8_t place; /* enum msg_place */
 	bool ok;       /* LAYOUT: a create would be tried */
 	int64_t code;
+	bool retry;    /* not ok, and may pass by itself: a server that is starting, stopping, hung */
 	char backend[16];
 	char procedure[16];
 	char promise[16];

@@ -107,6 +107,7 @@ void step_check(struct worker_job *job, enum msg_depth depth)
 	told->place = (uint8_t)place.state;
 	told->ok = why.code == 0;
 	told->code = why.code;
+	told->retry = why.retry;
 	memcpy(told->refusal, why.cause, sizeof(told->refusal));
 	memcpy(told->remedy, why.remedy, sizeof(told->remedy));
 	memcpy(told->snapshot_dir, place.path, sizeof(told->snapshot_dir));

@@ -212,8 +212,8 @@ int sched_question_part(struct sched *sched, const struct msg *msg)
 static void learn_layout(struct cluster *cluster, const struct msg_checked *checked)
 {
 	cluster->layout_known = true;
-	/* A server that is down, starting or hung now says nothing about the layout: the next create tries again. */
-	cluster->layout_ok = checked->ok || (checked->code != ERR_LAYOUT && checked->code != ERR_UNSUPPORTED);
+	/* A server that is starting, stopping or hung says nothing about the layout: the next create tries again. */
+	cluster->layout_ok = checked->ok || (checked->retry && checked->code != ERR_OFFLINE);
 	outcome_copy(cluster->layout_refusal, sizeof(cluster->layout_refusal), checked->refusal);
 	outcome_copy(cluster->layout_remedy, sizeof(cluster->layout_remedy), checked->remedy);
 	outcome_copy(cluster->backend, sizeof(cluster->backend), checked->backend);

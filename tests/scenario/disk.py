@@ -34,6 +34,7 @@ class Place:
         self.layout_ok = True
         self.refusal = ""
         self.refusal_code = msgs.ERR_LAYOUT
+        self.refusal_passes = False
         self.size = GIB
         self.size_known = False
         self.things = {}

@@ -165,7 +165,8 @@ class FakeEngine:
                       subvolume="id 257", inside=True)
         self.send("CHECKED", msg.tag, cluster=msg.cluster, depth=msg.depth,
                   place=msgs.ONLINE, ok=place.layout_ok,
-                  code=0 if place.layout_ok else place.refusal_code, backend="btrfs", procedure="A",
+                  code=0 if place.layout_ok else place.refusal_code,
+                  retry=not place.layout_ok and place.refusal_passes, backend="btrfs", procedure="A",
                   promise="atomic", database="postgresql", server="PostgreSQL 15.6",
                   snapshot_dir=place.snapshot_dir, refusal=place.refusal,
                   free_bytes=place.free, total_bytes=place.total,

@@ -175,7 +175,7 @@ def test_server_that_is_down_when_looked_at_is_no_layout(world):
     """The next create tries again; only the check itself says what it met."""
     place = world.places["pc-a"]
     place.layout_ok, place.refusal = False, "the database system is starting up"
-    place.refusal_code = msgs.ERR_DATABASE
+    place.refusal_code, place.refusal_passes = msgs.ERR_DATABASE, True
     settled(world)
     assert world.api.ok("CheckCluster", DBClusterId="pc-a")["Ok"] == "false"
     assert create(world)[0] == 200
