@@ -56,12 +56,8 @@ def test_hung(daemon, btrfs, pg):
             told = daemon.api.ok("CheckCluster", DBClusterId="main")
             assert told["Ok"] == "false" and "stopped (SIGSTOP)" in told["Refusal"], told
             assert str(pg.main.pid) in told["Refusal"] and told["Remedy"], told
-            says(daemon.api.call("CreateBackup", DBClusterId="main"), LAYOUT, "stopped (SIGSTOP)", "kill -CONT")
     finally:
         pg.unhang()
-    # Nobody has to ask for a check: the refused create has had one made.
-    eventually(lambda: daemon.api.call("CreateBackup", DBClusterId="main")[0] == 200, 30, "looked at again")
-    daemon.wait_idle()
     accepted(daemon, "A", "atomic")
 
 
@@ -113,6 +109,7 @@ def test_role_without_rights(daemon, btrfs, pg):
         "type": "postgresql", "user": USER, "conninfo": pg.conninfo.replace("user=postgres", "user=dbsnap")})
     daemon.reload()
     refused(daemon, btrfs, "does not let us in", "CREATE ROLE dbsnap")
+    # Nobody has to ask for a check: each refused create has one made.
     pg.sql("CREATE ROLE dbsnap LOGIN")
     refused(daemon, btrfs, "data_directory", "GRANT pg_read_all_settings")
     pg.sql("GRANT pg_read_all_settings TO dbsnap")

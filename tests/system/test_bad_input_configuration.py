@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A configuration with a mistake: by -t, at the start and at SIGHUP.
+
+Every key and every kind of mistake is in tests/unit/test_conf.c and test_schema.c; here
+is what the program does with one: a line with file, line, key and what was expected, exit
+1 and nothing made; a running daemon goes on with what it had.
+"""
+import os
+
+import pytest
+import yaml
+
+from harness.unchanged import unchanged
+
+
+@pytest.fixture
+def files(make_daemon, btrfs):
+    """A daemon, not started, with one good cluster of plain files."""
+    daemon = make_daemon()
+    daemon.add_cluster("main", btrfs.subvolume("files"), database={"type": "none"})
+    return daemon
+
+
+def append(daemon, text):
+    with open(daemon.config_file, "a", encoding="utf-8") as file:
+        file.write(text)
+
+
+def cluster_file(daemon, text, name="extra.yaml"):
+    path = os.path.join(daemon.clusters_dir, name)
+    daemon.write(path, text)
+    return path
+
+
+def policy(daemon):
+    daemon.write(os.path.join(daemon.policies_dir, "all.yaml"), "principals: ['*']\n")
+
+
+def writable(daemon):
+    os.chmod(daemon.config_file, 0o666)
+
+
+def missing(daemon):
+    os.unlink(daemon.config_file)
+
+
+def change(**settings):
+    def do(daemon):
+        with open(daemon.config_file, encoding="utf-8") as file:
+            daemon.write(daemon.config_file, {**yaml.safe_load(file), **settings})
+    return do
+
+
+# What is done to it, and what the one line names: its file, then these words.
+MISTAKES = {
+    "unknown key": (lambda d: append(d, "bogus: 1\n"), "dbsnapd.yaml", "bogus: unknown"),
+    "doubled key": (lambda d: append(d, "region_id: a\nregion_id: b\n"), "dbsnapd.yaml", "region_id"),
+    "wrong type": (change(jobs=[1]), "dbsnapd.yaml", "jobs: expected a map"),
+    "out of range": (change(jobs={"max_running": 0}), "dbsnapd.yaml", "jobs.max_running: expected"),
+    "not a duration": (change(client_token={"ttl": "soon"}), "dbsnapd.yaml", "client_token.ttl: expected"),
+    "not a path": (change(state_dir="relative"), "dbsnapd.yaml", "state_dir: expected"),
+    "not built yet": (change(access_keys="/x"), "dbsnapd.yaml", "access_keys: not built yet"),
+    "unknown group": (change(listen={"group": "no-such-group"}), "dbsnapd.yaml", "groupadd --system no-such-group"),
+    "alias": (lambda d: append(d, "region_id: &a x\n"), "dbsnapd.yaml", "without anchors, aliases and tags"),
+    "two documents": (lambda d: append(d, "---\nregion_id: x\n"), "dbsnapd.yaml", "document"),
+    "no YAML": (lambda d: append(d, "region_id: \"x\n"), "dbsnapd.yaml", "expected YAML"),
+    "writable by others": (writable, "dbsnapd.yaml", "chmod go-w"),
+    "missing": (missing, "dbsnapd.yaml", "no such file"),
+    "policy": (policy, "all.yaml", "policies are not built yet"),
+    "cluster without data_dir": (lambda d: cluster_file(d, "id: extra\n"), "extra.yaml", "data_dir"),
+    "cluster with a bad id": (lambda d: cluster_file(d, "id: ../etc\ndata_dir: /srv/x\n"), "extra.yaml", "id: expected"),
+    "same id twice": (lambda d: cluster_file(d, "id: main\ndata_dir: /srv/x\n", "zz.yaml"), "zz.yaml", "id: expected an id of its own"),
+    "same data_dir twice": (lambda d: cluster_file(
+        d, {"id": "zz", "data_dir": d.clusters["main"]["data_dir"]}, "zz.yaml"), "zz.yaml", "data_dir: expected a path of its own"),
+    "password": (lambda d: cluster_file(
+        d, {"id": "extra", "data_dir": "/srv/x", "database": {"conninfo": "password=geheim"}}),
+        "extra.yaml", "database.conninfo"),
+    "not a .yaml": (lambda d: cluster_file(d, "id: extra\n", "extra.yml"), "extra.yml", "ends in .yaml"),
+    "state_dir inside a data_dir": (lambda d: cluster_file(
+        d, {"id": "extra", "data_dir": d.folder}), "extra.yaml", "does not hold state_dir"),
+}
+
+
+def one_line(text, mistake):
+    lines = text.splitlines()
+    assert len(lines) == 1, text
+    for word in MISTAKES[mistake][1:]:
+        assert word in lines[0], lines
+    assert "geheim" not in text
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistake(files, btrfs, mistake):
+    with unchanged(files, btrfs):
+        MISTAKES[mistake][0](files)
+        # -t
+        done = files.run("-t")
+        assert done.returncode == 1 and done.stdout == "", done
+        one_line(done.stderr, mistake)
+        # At the start.
+        files.spawn()
+        assert files.reap(30) == 1
+        one_line(files.log_text(), mistake)
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistake_at_reload(files, btrfs, mistake):
+    files.start()
+    with unchanged(files, btrfs):
+        # A good change in the same go is not taken either: whole or not at all.
+        files.add_cluster("other", "/srv/other", database={"type": "none"})
+        before = len(files.log_text())
+        MISTAKES[mistake][0](files)
+        files.reload()
+        said = files.log_text()[before:]
+        assert "the one before stays in force" in said
+        assert files.api.call("CheckCluster", DBClusterId="other")[0] == 404
+        lines = [line for line in said.splitlines() if "error:" in line]
+        assert len(lines) == 2, said
+        for word in MISTAKES[mistake][1:]:
+            assert word in lines[0], lines
+        del files.clusters["other"]
+    files.api.create_and_wait("main")
+
+
+@pytest.mark.parametrize("change_to, key", [
+    ({"state_dir": "/var/tmp/dbsnap-elsewhere"}, "state_dir"), ({"store": {"map_size": "2GiB"}}, "store.map_size")])
+def test_keys_of_the_start_at_reload(files, btrfs, change_to, key):
+    files.start()
+    with unchanged(files, btrfs):
+        change(**change_to)(files)
+        files.reload()
+        assert f"{key} is read at start only; restart dbsnapd to change it" in files.log_text()
+        assert not os.path.exists("/var/tmp/dbsnap-elsewhere")
+
+
+def test_every_mistake_is_told_at_once(files):
+    for mistake in ("unknown key", "policy", "cluster without data_dir"):
+        MISTAKES[mistake][0](files)
+    done = files.run("-t")
+    assert done.returncode == 1 and len(done.stderr.splitlines()) == 3, done.stderr
+
+
+def test_good_one_says_nothing(files):
+    done = files.run("-t")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
