@@ -142,14 +142,15 @@ static int list_tasks(struct call *call, uint64_t id, uint8_t mode, json_t *ret_
 	scope_store_abort struct store_txn *txn = NULL;
 	struct store_job_filter filter = {.cluster = call->cluster, .kinds = 1 << JOB_KIND_CREATE, .mode = mode, .id = id};
 	struct collector open = {call->front, ret_items}, finished = {call->front, json_array()};
+	uint64_t total, *ret_total = mode ? NULL : &total; /* where it is counted, the list ends with the last that matches */
 	int r = store_read(call->front->store, &txn);
 
 	filter.states = 1 << JOB_OPEN;
 	if (r == 0)
-		r = store_job_list(txn, &filter, &(struct store_page){.count = UINT32_MAX}, collect_task, &open, NULL);
+		r = store_job_list(txn, &filter, &(struct store_page){.count = UINT32_MAX}, collect_task, &open, ret_total);
 	filter.states = 1 << JOB_DONE | 1 << JOB_FAILED | 1 << JOB_CANCELLED;
 	if (r == 0)
-		r = store_job_list(txn, &filter, &(struct store_page){.count = TASKS_FINISHED_SHOWN}, collect_task, &finished, NULL);
+		r = store_job_list(txn, &filter, &(struct store_page){.count = TASKS_FINISHED_SHOWN}, collect_task, &finished, ret_total);
 	merge_tasks(ret_items, finished.items);
 	return r;
 }

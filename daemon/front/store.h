@@ -221,7 +221,7 @@ typedef int store_backup_fn(void *arg, const struct record_backup *backup);
 /*
  * Newest (highest id) first. *ret_total (may be NULL) is how many match in all:
  * from the counts, unless there is a time bound, which reads the fixed part of each
- * record of the cluster.
+ * record of the cluster. With the counts known, a list ends with the last that can match.
  */
 int store_backup_list(struct store_txn *txn, const struct store_backup_filter *filter,
 		      const struct store_page *page, store_backup_fn *fn, void *arg, uint64_t *ret_total);
@@ -234,7 +234,7 @@ struct store_job_filter {
 	uint64_t id;    /* 0: all */
 };
 
-/* Newest first. */
+/* Newest first; *ret_total as above. */
 int store_job_list(struct store_txn *txn, const struct store_job_filter *filter, const struct store_page *page,
 		   store_job_fn *fn, void *arg, uint64_t *ret_total);
 

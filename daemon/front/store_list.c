@@ -20,6 +20,7 @@ struct walk {
 	const char *cluster;
 	const struct store_page *page;
 	bool count_all; /* go on to the end, for the total */
+	uint64_t most;  /* that can match: nothing is to be found after them */
 	match_fn *match;
 	emit_fn *emit;
 	const void *filter;
@@ -67,6 +68,8 @@ static int visit(const struct walk *walk, const MDB_val *key, const MDB_val *val
 
 static bool is_done(const struct walk *walk, uint64_t matched)
 {
+	if (matched >= walk->most)
+		return true;
 	return !walk->count_all && matched >= walk->page->skip && matched - walk->page->skip >= walk->page->count;
 }
 
@@ -166,9 +169,9 @@ int store_backup_list(struct store_txn *txn, const struct store_backup_filter *f
 		      const struct store_page *page, store_backup_fn *fn, void *arg, uint64_t *ret_total)
 {
 	bool timed = filter->from_ms || filter->until_ms;
-	const struct walk walk = {
+	struct walk walk = {
 		.txn = txn, .list = LIST_BACKUPS, .cluster = filter->cluster, .page = page,
-		.count_all = ret_total && timed, .match = match_backup, .emit = emit_backup,
+		.count_all = ret_total && timed, .most = UINT64_MAX, .match = match_backup, .emit = emit_backup,
 		.filter = filter, .backup_fn = fn, .arg = arg,
 	};
 	uint64_t total = 0, matched = 0;
@@ -178,8 +181,10 @@ int store_backup_list(struct store_txn *txn, const struct store_backup_filter *f
 		return ERR_INVALID;
 	if (filter->id)
 		return list_one_backup(&walk, filter, ret_total);
-	if (ret_total && !timed)
+	if (ret_total && !timed) {
 		rc = count_backups(txn, filter, &total);
+		walk.most = total;
+	}
 	if (rc == 0 && (page->count > 0 || walk.count_all))
 		rc = run(&walk, &matched);
 	if (rc != 0)
@@ -260,9 +265,9 @@ static int count_jobs(struct store_txn *txn, const struct store_job_filter *filt
 int store_job_list(struct store_txn *txn, const struct store_job_filter *filter, const struct store_page *page,
 		   store_job_fn *fn, void *arg, uint64_t *ret_total)
 {
-	const struct walk walk = {
+	struct walk walk = {
 		.txn = txn, .list = LIST_JOBS, .cluster = filter->cluster, .page = page,
-		.count_all = ret_total && filter->mode, .match = match_job, .emit = emit_job,
+		.count_all = ret_total && filter->mode, .most = UINT64_MAX, .match = match_job, .emit = emit_job,
 		.filter = filter, .job_fn = fn, .arg = arg,
 	};
 	uint64_t total = 0, matched = 0;
@@ -272,8 +277,10 @@ int store_job_list(struct store_txn *txn, const struct store_job_filter *filter,
 		return ERR_INVALID;
 	if (filter->id)
 		return list_one_job(&walk, filter, ret_total);
-	if (ret_total && !filter->mode)
+	if (ret_total && !filter->mode) {
 		rc = count_jobs(txn, filter, &total);
+		walk.most = total;
+	}
 	if (rc == 0 && (page->count > 0 || walk.count_all))
 		rc = run(&walk, &matched);
 	if (rc != 0)
