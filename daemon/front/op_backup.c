@@ -245,8 +245,10 @@ static bool check_deletes(struct call *call, struct store_txn *txn, const uint64
 	return true;
 }
 
+/* Names the call's cluster where the request did not, if all are of one: for the audit record. */
 static int accept_deletes(struct call *call, struct store_txn *txn, const uint64_t *ids, int count)
 {
+	char common[IDENT_CLUSTER_SIZE] = "";
 	int r = 0;
 
 	for (int i = 0; r == 0 && i < count; i++) {
@@ -257,7 +259,13 @@ static int accept_deletes(struct call *call, struct store_txn *txn, const uint64
 		r = store_id_cluster(txn, ids[i], job.cluster);
 		if (r == 0)
 			r = store_backup_accept_delete(txn, &job, call->front->conf.refund_deleted);
+		if (i == 0)
+			memcpy(common, job.cluster, sizeof(common));
+		else if (strcmp(common, job.cluster) != 0)
+			common[0] = '\0';
 	}
+	if (!call->cluster[0])
+		memcpy(call->cluster, common, sizeof(common));
 	return r;
 }
 

@@ -117,7 +117,7 @@ static bool check_place(struct call *call, const struct cluster *cluster)
 		reply_error(call, REPLY_UNAVAILABLE, "The cluster is offline: its snapshot_dir is not known.");
 		return false;
 	}
-	return !cluster->registered || standing_check(call, cluster);
+	return cluster->registered ? standing_check(call, cluster) : standing_check_place(call, cluster);
 }
 
 static void reply_refusal(struct call *call, const struct clone_request *clone, int error, bool name_taken)

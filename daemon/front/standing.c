@@ -12,6 +12,20 @@ static void reply_reason(struct call *call, enum reply_code code, const char *re
 		reply_error(call, code, NULL);
 }
 
+bool standing_check_place(struct call *call, const struct cluster *cluster)
+{
+	switch (cluster->place) {
+	case PLACE_ONLINE:
+		return true;
+	case PLACE_REFUSED:
+		reply_reason(call, REPLY_LAYOUT, cluster->cause, cluster->remedy);
+		return false;
+	default:
+		reply_reason(call, REPLY_UNAVAILABLE, cluster->cause, cluster->remedy);
+		return false;
+	}
+}
+
 bool standing_check(struct call *call, const struct cluster *cluster)
 {
 	if (!cluster->registered) {
@@ -23,16 +37,7 @@ bool standing_check(struct call *call, const struct cluster *cluster)
 		reply_reason(call, REPLY_LAYOUT, cluster->conf.refusal, cluster->conf.remedy);
 		return false;
 	}
-	switch (cluster->place) {
-	case PLACE_ONLINE:
-		return true;
-	case PLACE_REFUSED:
-		reply_reason(call, REPLY_LAYOUT, cluster->cause, cluster->remedy);
-		return false;
-	default:
-		reply_reason(call, REPLY_UNAVAILABLE, cluster->cause, cluster->remedy);
-		return false;
-	}
+	return standing_check_place(call, cluster);
 }
 
 bool standing_check_layout(struct call *call, const struct cluster *cluster)

@@ -10,6 +10,8 @@
 
 /* Registered, and its snapshots can be looked at. */
 bool standing_check(struct call *call, const struct cluster *cluster);
+/* Its snapshots can be looked at: of a retired cluster too. */
+bool standing_check_place(struct call *call, const struct cluster *cluster);
 /* Its layout as last checked, as far as it is known. */
 bool standing_check_layout(struct call *call, const struct cluster *cluster);
 

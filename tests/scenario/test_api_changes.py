@@ -224,12 +224,41 @@ def test_clone_of_an_offline_cluster(three):
     assert clone(three) == (503, "ServiceUnavailable")
 
 
+def retire(world, cluster):
+    """Out of the configuration, and still on its disk."""
+    world.engine.hold("PROBE")
+    place = world.places.pop(cluster)
+    world.send_config()
+    world.engine.ping()
+    world.places[cluster] = place
+    return place
+
+
 def test_clone_of_a_retired_cluster(three):
-    place = three.places.pop("pc-a")
-    three.send_config()
-    three.engine.ping()
-    three.places["pc-a"] = place
+    retire(three, "pc-a")
+    three.engine.release("PROBE")
+    three.engine.settle()
     assert clone(three) == (200, None)
+
+
+def test_clone_of_a_retired_cluster_that_is_away(three):
+    place = retire(three, "pc-a")
+    place.state, place.cause = msgs.OFFLINE, "nobody knows where it is"
+    three.engine.release("PROBE")
+    three.engine.settle()
+    status, answer = three.api.call("CloneBackup", BackupId="1", CloneName="c")
+    assert (status, answer["Code"], answer["Message"]) == \
+        (503, "ServiceUnavailable", "nobody knows where it is")
+
+
+def test_delete_s_audit_record_has_the_cluster(three):
+    three.api.ok("DeleteBackup", BackupId="1,2")
+    assert three.engine.logged('"DeleteBackup"').cluster == "pc-a"
+
+
+def test_delete_of_two_clusters_names_neither(three):
+    three.api.ok("DeleteBackup", BackupId="1,3")
+    assert three.engine.logged('"DeleteBackup"').cluster == ""
 
 
 def test_delete_clone(three):
