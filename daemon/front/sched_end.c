@@ -83,7 +83,8 @@ static int end_create(struct sched_job *job, const struct msg_result *result, co
 		outcome_available(&backup, &result->facts, cluster->size);
 		if (result->facts.size_known)
 			r = sched_facts_put_size(txn, cluster, result->facts.size, result->facts.ended_ms);
-		return r < 0 ? r : store_backup_update(txn, &backup);
+		/* A cluster's facts may not use the last of the room, an end may. */
+		return r < 0 && r != ERR_FULL ? r : store_backup_update(txn, &backup);
 	}
 	memcpy(backup.last_error, ending->failure.cause, sizeof(backup.last_error));
 	if (ending->state != JOB_OPEN) {
@@ -231,6 +232,8 @@ static void learn(struct sched *sched, struct sched_job *job, const struct msg_r
 
 	if (result->outcome == OUTCOME_DONE) {
 		cluster->layout_known = cluster->layout_ok = true;
+		if (result->facts.server[0])
+			outcome_copy(cluster->server, sizeof(cluster->server), result->facts.server);
 		if (result->facts.size_known)
 			cluster->size = result->facts.size;
 		else

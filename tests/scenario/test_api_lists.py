@@ -324,6 +324,17 @@ def test_check(world):
     assert (answer["Ok"], answer["Refusal"]) == ("false", "links leave it")
 
 
+def test_version_is_that_of_the_last_backup(world):
+    engine = world.start(hold=["JOB"])
+    number = world.create()
+    order = engine.wait("JOB")
+    fields = engine.perform(order)
+    engine.result(order, msgs.DONE, facts={**fields["facts"], "server": "PostgreSQL 15.7"})
+    world.wait_state(number, "AVAILABLE")
+    item = world.api.ok("DescribeDBClusters")["Items"]["DBCluster"][0]
+    assert (item["DBType"], item["DBVersion"]) == ("PostgreSQL", "15.7")
+
+
 def test_check_that_does_not_end(world):
     engine = world.start(hold=("CHECK",))
     found = []

@@ -69,6 +69,28 @@ def test_full_disk(small):
     assert len(world.places["pc-a"].made) == len(world.acked)
 
 
+def test_an_end_may_use_the_last_of_the_map(make_world):
+    many = 100_000
+    world = make_world(manual_retained=many, manual_per_day=many, creates_per_day=many, map_size=4 << 20)
+    cluster = "pc-" + 60 * "a"          # a long name and long tokens: full sooner
+    world.add(cluster).size_known = True
+    engine = world.start(hold=["JOB"])
+    number = world.create(cluster)
+    order = engine.wait("JOB")
+    waiting = []
+    while (answer := world.api.call("CreateBackup", DBClusterId=cluster,
+                                    ClientToken=f"{len(waiting):064}"))[0] == 200:
+        waiting.append(answer[1]["BackupJobId"])
+    for job in waiting:
+        world.api.ok("CancelJob", JobId=job)
+        status, answer = world.api.call("DeleteBackup", BackupId=job)
+        if status != 200:
+            break
+    assert (status, answer["Code"]) == (503, "ServiceUnavailable")
+    engine.done(order)
+    world.wait_state(number, "AVAILABLE", cluster)
+
+
 def test_full_disk_and_a_death(small):
     world = small
     engine = world.start(hold=["JOB"])
