@@ -12,18 +12,13 @@
 #include "daemon/front/standing.h"
 #include "daemon/front/store.h"
 
-static uint64_t left(uint32_t limit, uint32_t used)
-{
-	return used < limit ? limit - used : 0;
-}
-
-static json_t *present_quota(const struct quota_limits *limits, const struct quota_counts *counts)
+static json_t *present_quota(const struct quota_left *left)
 {
 	json_t *object = json_object();
 
-	reply_put_number(object, "RetainedLeft", left(limits->manual_retained, counts->retained));
-	reply_put_number(object, "PerDayLeft", left(limits->manual_per_day, counts->accepted - counts->refunded));
-	reply_put_number(object, "CreatesLeft", left(limits->creates_per_day, counts->accepted));
+	reply_put_number(object, "RetainedLeft", left->retained);
+	reply_put_number(object, "PerDayLeft", left->per_day);
+	reply_put_number(object, "CreatesLeft", left->creates);
 	return object;
 }
 
@@ -45,6 +40,7 @@ static int present_cluster(const struct front *front, struct store_txn *txn, con
 {
 	struct quota_limits limits = front_quota_limits(front);
 	struct quota_counts quota;
+	struct quota_left left;
 	struct record_counts counts;
 	const char *reason, *remedy;
 	json_t *object;
@@ -54,6 +50,7 @@ static int present_cluster(const struct front *front, struct store_txn *txn, con
 		r = store_quota_counts(txn, cluster->id, clock_wall_ms(), &quota);
 	if (r < 0)
 		return r;
+	left = quota_left(&limits, &quota);
 	object = json_object();
 	reply_put(object, "DBClusterId", cluster->id);
 	reply_put(object, "State", standing_state(cluster, &reason, &remedy));
@@ -65,7 +62,7 @@ static int present_cluster(const struct front *front, struct store_txn *txn, con
 	}
 	reply_put_number(object, "Backups", count_listed(&counts));
 	if (cluster->registered)
-		reply_put_new(object, "QuotaLeft", present_quota(&limits, &quota));
+		reply_put_new(object, "QuotaLeft", present_quota(&left));
 	reply_put_number(object, "Quarantine", cluster->stranger_count);
 	return json_array_append_new(items, object) < 0 ? ERR_NOMEM : 0;
 }

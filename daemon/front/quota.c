@@ -34,30 +34,23 @@ static uint32_t per_day(const struct quota_counts *counts)
 	return counts->refunded <= counts->accepted ? counts->accepted - counts->refunded : counts->accepted;
 }
 
-int quota_check(const struct quota_limits *limits, const struct quota_counts *counts, enum quota_which *ret_which)
+struct quota_left quota_left(const struct quota_limits *limits, const struct quota_counts *counts)
 {
-	enum quota_which which;
-
-	if (!room(limits->manual_retained, counts->retained))
-		which = QUOTA_MANUAL_RETAINED;
-	else if (!room(limits->manual_per_day, per_day(counts)))
-		which = QUOTA_MANUAL_PER_DAY;
-	else if (!room(limits->creates_per_day, counts->accepted))
-		which = QUOTA_CREATES_PER_DAY;
-	else
-		return 0;
-	*ret_which = which;
-	return ERR_DENIED;
+	return (struct quota_left){
+		.retained = room(limits->manual_retained, counts->retained),
+		.per_day = room(limits->manual_per_day, per_day(counts)),
+		.creates = room(limits->creates_per_day, counts->accepted),
+	};
 }
 
-uint32_t quota_left(const struct quota_limits *limits, const struct quota_counts *counts)
+int quota_check(const struct quota_limits *limits, const struct quota_counts *counts, enum quota_which *ret_which)
 {
-	uint32_t left = room(limits->manual_retained, counts->retained);
-	uint32_t day = room(limits->manual_per_day, per_day(counts));
-	uint32_t creates = room(limits->creates_per_day, counts->accepted);
+	struct quota_left left = quota_left(limits, counts);
 
-	left = day < left ? day : left;
-	return creates < left ? creates : left;
+	if (left.retained && left.per_day && left.creates)
+		return 0;
+	*ret_which = !left.retained ? QUOTA_MANUAL_RETAINED : !left.per_day ? QUOTA_MANUAL_PER_DAY : QUOTA_CREATES_PER_DAY;
+	return ERR_DENIED;
 }
 
 bool quota_refunds_end(const struct quota_backup *backup)

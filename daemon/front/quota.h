@@ -46,8 +46,13 @@ int32_t quota_day(int64_t wall_ms, int utc_offset_minutes);
 /* 0, or ERR_DENIED and the first limit, in the order of enum quota_which, that one more manual backup would exceed. */
 int quota_check(const struct quota_limits *limits, const struct quota_counts *counts, enum quota_which *ret_which);
 
-/* How many more could be accepted now: the least of what the three limits leave. */
-uint32_t quota_left(const struct quota_limits *limits, const struct quota_counts *counts);
+/* How many more each limit leaves room for. */
+struct quota_left {
+	uint32_t retained;
+	uint32_t per_day;
+	uint32_t creates;
+};
+struct quota_left quota_left(const struct quota_limits *limits, const struct quota_counts *counts);
 
 /* Does this end of a create (FAILED, CANCELLED: no snapshot is left) give the slot back to the day of acceptance? */
 bool quota_refunds_end(const struct quota_backup *backup);
