@@ -208,16 +208,30 @@ int ask_send_answer(int fd, const struct ask_answer *answer, int fd_passed)
 	return size < 0 ? size : send_packet(fd, bytes, (size_t)size, fd_passed);
 }
 
-/* The one descriptor that came along; none: -1. What would not fit was closed by the kernel (MSG_CTRUNC). */
-static int passed_fd(struct msghdr *message)
+/*
+ * The descriptor that came along; none: -1. False: anything else came along, and is closed. The control buffer is
+ * aligned, so the kernel may find room in it for a second descriptor without setting MSG_CTRUNC.
+ */
+static bool take_passed(struct msghdr *message, int *ret_fd)
 {
 	struct cmsghdr *header = CMSG_FIRSTHDR(message);
-	int fd = -1;
+	size_t count;
+	int fd;
 
-	if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
-	    header->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(&fd, CMSG_DATA(header), sizeof(int));
-	return fd;
+	*ret_fd = -1;
+	if (!header)
+		return true;
+	if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
+		return false;
+	count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(fd);
+	for (size_t i = 0; i < count; i++) {
+		memcpy(&fd, CMSG_DATA(header) + i * sizeof(fd), sizeof(fd));
+		if (count == 1)
+			*ret_fd = fd;
+		else
+			close(fd);
+	}
+	return count == 1;
 }
 
 /* The packet's size, or a code. */
@@ -228,6 +242,7 @@ static int receive_packet(int fd, void *bytes, size_t size, int *ret_fd)
 	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes,
 				 .msg_controllen = sizeof(control.bytes)};
 	scope_close int passed = -1;
+	bool sound;
 	ssize_t got;
 
 	do {
@@ -235,10 +250,10 @@ static int receive_packet(int fd, void *bytes, size_t size, int *ret_fd)
 	} while (got < 0 && errno == EINTR);
 	if (got < 0)
 		return err_from_errno(errno);
-	passed = passed_fd(&message);
+	sound = take_passed(&message, &passed);
 	if (got == 0)
 		return ERR_CLOSED;
-	if (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
+	if (!sound || message.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
 		return ERR_INVALID;
 	*ret_fd = scope_take_fd(passed);
 	return (int)got;

@@ -154,6 +154,56 @@ static void test_descriptor_is_passed(void **state)
 	close(pipe_fds[1]);
 }
 
+/* The lowest number that is free: what leaked would have it. */
+static int lowest_free(void)
+{
+	int fd = dup(STDIN_FILENO);
+
+	assert_true(fd >= 0);
+	close(fd);
+	return fd;
+}
+
+/* A good answer, and with it count times the descriptor fd. */
+static void send_with(int link, int fd, size_t count)
+{
+	struct ask_answer answer = {.type = ASK_SOCKET};
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(8 * sizeof(int))];
+	} control = {0};
+	uint8_t bytes[ASK_PACKET_MAX];
+	int size = ask_encode_answer(&answer, bytes, sizeof(bytes));
+	struct iovec part = {.iov_base = bytes, .iov_len = (size_t)size};
+	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes,
+				 .msg_controllen = CMSG_LEN(count * sizeof(int))};
+
+	control.header.cmsg_level = SOL_SOCKET;
+	control.header.cmsg_type = SCM_RIGHTS;
+	control.header.cmsg_len = CMSG_LEN(count * sizeof(int));
+	for (size_t i = 0; i < count; i++)
+		memcpy(CMSG_DATA(&control.header) + i * sizeof(int), &fd, sizeof(int));
+	assert_int_equal(sendmsg(link, &message, 0), size);
+}
+
+static void test_more_descriptors_are_refused_and_closed(void **state)
+{
+	int pair[2], passed = -1, free_before;
+	struct ask_answer back;
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+	free_before = lowest_free();
+	for (size_t count = 2; count <= 8; count++) {
+		send_with(pair[0], pair[0], count);
+		assert_int_equal(ask_receive_answer(pair[1], &back, &passed), ERR_INVALID);
+		assert_int_equal(passed, -1);
+		assert_int_equal(lowest_free(), free_before);
+	}
+	close(pair[0]);
+	close(pair[1]);
+}
+
 static void test_lsn(void **state)
 {
 	static const char *const bad[] = {"", "/", "0", "0/", "/0", "0/0 ", " 0/0", "g/0", "0/a", "123456789/0",
@@ -183,6 +233,7 @@ int main(void)
 		cmocka_unit_test(test_facts_are_judged),
 		cmocka_unit_test(test_answers_over_their_bounds),
 		cmocka_unit_test(test_descriptor_is_passed),
+		cmocka_unit_test(test_more_descriptors_are_refused_and_closed),
 		cmocka_unit_test(test_lsn),
 	};
 
