@@ -4,10 +4,10 @@
 
 #include "common/err.h"
 #include "common/scope.h"
+#include "daemon/engine/names.h"
 #include "daemon/engine/tree.h"
 #include "daemon/engine/walker.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,12 +18,6 @@
 struct question {
 	uint64_t floor;
 };
-
-static void scope_closedir_p(DIR **dir)
-{
-	if (*dir)
-		closedir(*dir);
-}
 
 static enum pg_thing thing_at(int dir_fd, const char *name)
 {
@@ -123,13 +117,12 @@ typedef bool found_fn(int dir_fd, const char *path, const char *name, void *arg)
 /* Calls found for each name in the folder until it returns true. */
 static void list(int root_fd, const char *path, found_fn *found, void *arg)
 {
-	int fd = tree_open(root_fd, path, O_RDONLY | O_DIRECTORY, 0);
-	__attribute__((cleanup(scope_closedir_p))) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *item;
+	scope_close int fd = tree_open(root_fd, path, O_RDONLY | O_DIRECTORY, 0);
+	scope_closedir DIR *dir = fd < 0 ? NULL : names_open(fd);
+	const char *name;
 
-	while (dir && (item = readdir(dir)) != NULL) {
-		if (strcmp(item->d_name, ".") != 0 && strcmp(item->d_name, "..") != 0 &&
-		    found(dirfd(dir), path, item->d_name, arg))
+	while (dir && names_next(dir, &name) > 0) {
+		if (found(dirfd(dir), path, name, arg))
 			return;
 	}
 }

@@ -9,8 +9,8 @@
 
 #include "common/err.h"
 #include "common/scope.h"
+#include "daemon/engine/names.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -349,20 +349,16 @@ static int check_nesting(struct way *way)
 	return refuse(way, PLACE_REFUSED);
 }
 
+/* -1 when it cannot be read. */
 static int count_entries(int fd)
 {
-	DIR *dir = fdopendir(dup(fd));
-	const struct dirent *entry;
-	int count = 0;
+	scope_closedir DIR *dir = names_open(fd);
+	const char *name;
+	int count = 0, more = -1;
 
-	if (!dir)
-		return -1;
-	rewinddir(dir);
-	while ((entry = readdir(dir)))
-		count += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
-			 strcmp(entry->d_name, "marker.json.new") != 0;
-	closedir(dir);
-	return count;
+	while (dir && (more = names_next(dir, &name)) > 0)
+		count += strcmp(name, "marker.json.new") != 0;
+	return more < 0 ? -1 : count;
 }
 
 static int refuse_unmarked(struct way *way)

@@ -7,8 +7,8 @@
 
 #include "common/err.h"
 #include "common/scope.h"
+#include "daemon/engine/names.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -48,43 +48,30 @@ static int read_intent(int fd, struct intent *ret_intent)
 static int is_empty(int dir_fd, const char *name)
 {
 	scope_close int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	const struct dirent *entry;
-	int empty = 1;
-	DIR *dir;
+	scope_closedir DIR *dir = fd < 0 ? NULL : names_open(fd);
+	const char *first;
+	int more = dir ? names_next(dir, &first) : -1;
 
-	if (fd < 0)
-		return -1;
-	dir = fdopendir(fd);
-	if (!dir)
-		return -1;
-	fd = -1;
-	while (empty && (entry = readdir(dir)))
-		empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
-	closedir(dir);
-	return empty;
+	return more < 0 ? -1 : more == 0;
 }
 
 /* An entry of a folder that never got its intent: nothing of value can be in it. */
 static bool is_harmless(int dir_fd, const char *name)
 {
-	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strcmp(name, "intent.new") == 0)
-		return true;
-	return strcmp(name, "data") == 0 && is_empty(dir_fd, name) == 1;
+	return strcmp(name, "intent.new") == 0 || (strcmp(name, "data") == 0 && is_empty(dir_fd, name) == 1);
 }
 
 static bool holds_nothing(int fd)
 {
-	DIR *dir = fdopendir(dup(fd));
-	const struct dirent *entry;
-	bool nothing = true;
+	scope_closedir DIR *dir = names_open(fd);
+	const char *name;
+	int more = -1;
 
-	if (!dir)
-		return false;
-	rewinddir(dir);
-	while (nothing && (entry = readdir(dir)))
-		nothing = is_harmless(fd, entry->d_name);
-	closedir(dir);
-	return nothing;
+	while (dir && (more = names_next(dir, &name)) > 0) {
+		if (!is_harmless(fd, name))
+			return false;
+	}
+	return more == 0;
 }
 
 static enum place_thing judge(const struct worker_job *job, const struct nonce *install, const char *cluster,

@@ -7,9 +7,9 @@
 
 #include "common/err.h"
 #include "common/scope.h"
+#include "daemon/engine/names.h"
 #include "daemon/engine/snap.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -19,11 +19,6 @@
 /* In the order of their going: the manifest outlives everything, the intent outlives the manifest. */
 static const char *const papers[] = {"intent.new", "manifest.json.new", "manifest.json", "intent"};
 enum { PAPERS = sizeof(papers) / sizeof(papers[0]) };
-
-static bool is_dots(const char *name)
-{
-	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
-}
 
 static bool is_paper(const char *name)
 {
@@ -36,50 +31,41 @@ static bool is_paper(const char *name)
 
 static bool is_known(const char *name)
 {
-	return is_dots(name) || is_paper(name) || strcmp(name, "data") == 0 || strcmp(name, "config") == 0;
+	return is_paper(name) || strcmp(name, "data") == 0 || strcmp(name, "config") == 0;
 }
 
 /* Before anything is touched. */
 static int check_entries(int fd, const char *folder, struct reason *why)
 {
-	DIR *dir = fdopendir(dup(fd));
-	const struct dirent *entry;
-	int error = 0;
+	scope_closedir DIR *dir = names_open(fd);
+	const char *name;
+	int more = -1;
 
-	if (!dir)
-		return reason_set_errno(why, errno, "cannot read the folder %s", folder);
-	rewinddir(dir);
-	while (error == 0 && (entry = readdir(dir))) {
-		if (!is_known(entry->d_name))
-			error = reason_set(why, ERR_FOREIGN, "look at it, and move away what is not dbsnap's",
-					   "%s holds %.255s, which dbsnap did not make: nothing was removed",
-					   folder, entry->d_name);
+	while (dir && (more = names_next(dir, &name)) > 0) {
+		if (!is_known(name))
+			return reason_set(why, ERR_FOREIGN, "look at it, and move away what is not dbsnap's",
+					  "%s holds %.255s, which dbsnap did not make: nothing was removed", folder,
+					  name);
 	}
-	closedir(dir);
-	return error;
+	return more < 0 ? reason_set_errno(why, errno, "cannot read the folder %s", folder) : 0;
 }
 
 static int remove_config(int fd, struct reason *why)
 {
-	int config = openat(fd, "config", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	const struct dirent *entry;
-	DIR *dir;
+	scope_close int config = openat(fd, "config", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	scope_closedir DIR *dir = NULL;
+	const char *name;
+	int more = -1;
 
 	if (config < 0)
 		return errno == ENOENT ? 0 : reason_set_errno(why, errno, "cannot open config");
-	dir = fdopendir(config);
-	if (!dir) {
-		close(config);
+	dir = names_open(config);
+	while (dir && (more = names_next(dir, &name)) > 0) {
+		if (unlinkat(config, name, 0) < 0)
+			return reason_set_errno(why, errno, "cannot remove config/%.255s", name);
+	}
+	if (more < 0)
 		return reason_set_errno(why, errno, "cannot read config");
-	}
-	while ((entry = readdir(dir))) {
-		if (!is_dots(entry->d_name) && unlinkat(config, entry->d_name, 0) < 0) {
-			reason_set_errno(why, errno, "cannot remove config/%.255s", entry->d_name);
-			closedir(dir);
-			return why->code;
-		}
-	}
-	closedir(dir);
 	return unlinkat(fd, "config", AT_REMOVEDIR) < 0 ? reason_set_errno(why, errno, "cannot remove config")
 							: 0;
 }

@@ -9,9 +9,9 @@
 #include "common/err.h"
 #include "common/scope.h"
 #include "daemon/engine/mounts.h"
+#include "daemon/engine/names.h"
 
 #include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -251,23 +251,17 @@ static bool is_for_writing(int proc_fd, const char *number)
 	return line && (strtoul(line + 6, NULL, 8) & O_ACCMODE) != O_RDONLY;
 }
 
-static void scope_closedir_p(DIR **dir)
-{
-	if (*dir)
-		closedir(*dir);
-}
-
 /* Does it hold a regular file of that device open for writing? */
 static bool writes_there(const struct search *search, int proc_fd)
 {
-	int fd = openat(proc_fd, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	__attribute__((cleanup(scope_closedir_p))) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *item;
+	scope_close int fd = openat(proc_fd, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	scope_closedir DIR *dir = fd < 0 ? NULL : names_open(fd);
+	const char *number;
 	struct stat st;
 
-	while (dir && (item = readdir(dir)) != NULL) {
-		if (isdigit((unsigned char)item->d_name[0]) && fstatat(fd, item->d_name, &st, 0) == 0 &&
-		    S_ISREG(st.st_mode) && st.st_dev == search->source.st_dev && is_for_writing(proc_fd, item->d_name))
+	while (dir && names_next(dir, &number) > 0) {
+		if (fstatat(fd, number, &st, 0) == 0 && S_ISREG(st.st_mode) &&
+		    st.st_dev == search->source.st_dev && is_for_writing(proc_fd, number))
 			return true;
 	}
 	return false;
@@ -300,15 +294,16 @@ static bool judge(const struct search *search, const char *pid, char *text, size
 
 int server_search(const struct worker_job *job, const char *program, char *text, size_t size, struct reason *why)
 {
-	__attribute__((cleanup(scope_closedir_p))) DIR *proc = opendir("/proc");
+	scope_closedir DIR *proc = opendir("/proc");
 	struct search search = {.job = job, .program = program};
-	struct dirent *item;
+	const char *pid;
+	int more;
 
 	if (!proc || fstat(job->data_fd, &search.source) < 0 || stat("/proc/self/exe", &search.self) < 0)
 		return reason_set_errno(why, errno, "cannot look through the running processes");
-	while ((item = readdir(proc)) != NULL) {
-		if (isdigit((unsigned char)item->d_name[0]) && judge(&search, item->d_name, text, size))
+	while ((more = names_next(proc, &pid)) > 0) {
+		if (isdigit((unsigned char)pid[0]) && judge(&search, pid, text, size))
 			return 1;
 	}
-	return 0;
+	return more < 0 ? reason_set_errno(why, errno, "cannot look through the running processes") : 0;
 }

@@ -9,9 +9,9 @@
 #include "common/err.h"
 #include "common/scope.h"
 #include "daemon/engine/clones.h"
+#include "daemon/engine/names.h"
 #include "daemon/engine/space.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -159,48 +159,36 @@ static int tell_clones_name(struct probe *p, int clones_fd, const char *name)
 	return 0;
 }
 
-static bool is_dots(const char *name)
-{
-	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
-}
-
 static int list_clones(struct probe *p)
 {
 	scope_close int fd = clones_open(&p->place, false, &p->why);
-	const struct dirent *entry;
-	int error = 0;
-	DIR *dir;
+	scope_closedir DIR *dir = NULL;
+	int error = 0, more = -1;
+	const char *name;
 
 	if (fd < 0)
 		return fd == ERR_NOT_FOUND ? 0 : fd;
-	dir = fdopendir(dup(fd));
-	if (!dir)
-		return reason_set_errno(&p->why, errno, "cannot read %s/clones", p->place.path);
-	while (error == 0 && (entry = readdir(dir))) {
-		if (!is_dots(entry->d_name))
-			error = tell_clones_name(p, fd, entry->d_name);
-	}
-	closedir(dir);
+	dir = names_open(fd);
+	while (error == 0 && dir && (more = names_next(dir, &name)) > 0)
+		error = tell_clones_name(p, fd, name);
+	if (error == 0 && more < 0)
+		error = reason_set_errno(&p->why, errno, "cannot read %s/clones", p->place.path);
 	return error;
 }
 
 static int list_folders(struct probe *p)
 {
-	const struct dirent *entry;
-	DIR *dir = fdopendir(dup(p->place.fd));
-	int error = 0;
+	scope_closedir DIR *dir = names_open(p->place.fd);
+	int error = 0, more = -1;
+	const char *name;
 
-	if (!dir)
-		return reason_set_errno(&p->why, errno, "cannot read %s", p->place.path);
-	rewinddir(dir);
-	while (error == 0 && (entry = readdir(dir))) {
-		const char *name = entry->d_name;
-
-		if (!is_dots(name) && strcmp(name, "clones") != 0 && strcmp(name, "marker.json") != 0 &&
+	while (error == 0 && dir && (more = names_next(dir, &name)) > 0) {
+		if (strcmp(name, "clones") != 0 && strcmp(name, "marker.json") != 0 &&
 		    strcmp(name, "marker.json.new") != 0)
 			error = tell_folder(p, name);
 	}
-	closedir(dir);
+	if (error == 0 && more < 0)
+		error = reason_set_errno(&p->why, errno, "cannot read %s", p->place.path);
 	/* Who hears of a backup may adopt it: its name has to be on disk, not only in memory. */
 	return error == 0 && p->backups ? place_sync(p->place.fd, &p->why) : error;
 }

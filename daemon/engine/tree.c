@@ -4,8 +4,8 @@
 
 #include "common/err.h"
 #include "common/scope.h"
+#include "daemon/engine/names.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -36,17 +36,11 @@ int tree_open(int dir_fd, const char *path, int flags, mode_t mode)
 	return (int)syscall(SYS_openat2, dir_fd, path, &how, sizeof(how));
 }
 
-static void scope_closedir_p(DIR **dir)
-{
-	if (*dir)
-		closedir(*dir);
-}
-
 static int walk_folder(struct walk *walk, int dir_fd, int depth);
 
 static int enter(struct walk *walk, const struct tree_entry *entry, int depth)
 {
-	int fd;
+	scope_close int fd = -1;
 
 	if (entry->st.st_dev != walk->device)
 		return 0;
@@ -76,25 +70,17 @@ static int visit_name(struct walk *walk, int dir_fd, const char *name, int depth
 	return error;
 }
 
-/* Takes dir_fd. */
 static int walk_folder(struct walk *walk, int dir_fd, int depth)
 {
-	__attribute__((cleanup(scope_closedir_p))) DIR *dir = fdopendir(dir_fd);
-	struct dirent *item;
-	int error = 0;
+	scope_closedir DIR *dir = names_open(dir_fd);
+	const char *name;
+	int error = 0, more = 0;
 
-	if (!dir) {
-		error = reason_set_errno(walk->why, errno, "cannot list %s", walk->path);
-		close(dir_fd);
-		return error;
-	}
-	errno = 0;
-	while (error == 0 && (item = readdir(dir)) != NULL) {
-		if (strcmp(item->d_name, ".") != 0 && strcmp(item->d_name, "..") != 0)
-			error = visit_name(walk, dirfd(dir), item->d_name, depth);
-		errno = 0;
-	}
-	if (error == 0 && errno != 0)
+	if (!dir)
+		return reason_set_errno(walk->why, errno, "cannot list %s", walk->path);
+	while (error == 0 && (more = names_next(dir, &name)) > 0)
+		error = visit_name(walk, dirfd(dir), name, depth);
+	if (error == 0 && more < 0)
 		error = reason_set_errno(walk->why, errno, "cannot list %s", walk->path);
 	return error;
 }
@@ -103,16 +89,11 @@ int tree_walk(int root_fd, tree_visit_fn *visit, void *arg, struct reason *why)
 {
 	struct walk walk = {.visit = visit, .arg = arg, .why = why};
 	struct stat st;
-	int fd;
 
 	if (fstat(root_fd, &st) < 0)
 		return reason_set_errno(why, errno, "cannot look at the folder");
 	walk.device = st.st_dev;
-	/* An open of its own: a duplicate would share the position in the folder. */
-	fd = tree_open(root_fd, ".", O_RDONLY | O_DIRECTORY, 0);
-	if (fd < 0)
-		return reason_set_errno(why, errno, "cannot open the folder");
-	return walk_folder(&walk, fd, 0);
+	return walk_folder(&walk, root_fd, 0);
 }
 
 int tree_read(int dir_fd, const char *path, char *bytes, size_t size)

@@ -3,12 +3,17 @@
 #include "daemon/engine/place.h"
 
 #include "common/err.h"
+#include "daemon/engine/step.h"
 #include "tests/unit/cmocka_all.h"
 
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -306,6 +311,65 @@ static void reads_only_trusted_files(void **state)
 	assert_null(text);
 }
 
+/* Stands before the C library's: fails with EIO when so many calls have gone well. */
+static int good_readdirs = -1;
+
+struct dirent *readdir(DIR *dir)
+{
+	static struct dirent *(*real)(DIR *dir);
+
+	if (!real)
+		real = (struct dirent * (*)(DIR *)) dlsym(RTLD_NEXT, sizeof(off_t) > sizeof(long) ? "readdir64" : "readdir");
+	if (good_readdirs == 0) {
+		errno = EIO;
+		return NULL;
+	}
+	good_readdirs -= good_readdirs > 0;
+	return real(dir);
+}
+
+/* Probes, readdir() failing after so many calls. The place's state; *ret_items: how many were told. */
+static enum msg_place probe(struct fixture *f, int readdirs, uint32_t *ret_items)
+{
+	struct msg msg;
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+	f->job.link = pair[1];
+	good_readdirs = readdirs;
+	step_probe(&f->job, false);
+	good_readdirs = -1;
+	*ret_items = 0;
+	while (msg_receive(pair[0], MSG_DONTWAIT, &msg) == 0 && msg.type == MSG_PROBED_ITEM)
+		++*ret_items;
+	assert_int_equal(msg.type, MSG_PROBED);
+	close(pair[0]);
+	close(pair[1]);
+	return msg.u.probed.place;
+}
+
+/* Of what a listing that broke off did not name nobody may say that it is gone. */
+static void a_listing_that_breaks_off_is_offline(void **state)
+{
+	struct fixture *f = *state;
+	enum { ENTRIES = 2 + 1 + 1 + 3 }; /* dots, marker, clones, folders */
+	uint32_t items;
+
+	assert_int_equal(open_again(f, PLACE_SHARED, true), PLACE_ONLINE);
+	make_folder(f, "snap/c1/clones", 0711);
+	for (int i = 7; i <= 9; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "snap/c1/%d", i);
+		make_folder(f, name, 0700);
+	}
+	assert_int_equal(probe(f, -1, &items), PLACE_ONLINE);
+	assert_int_equal(items, 3);
+	assert_int_equal(probe(f, ENTRIES, &items), PLACE_OFFLINE); /* instead of the end */
+	assert_int_equal(probe(f, 0, &items), PLACE_OFFLINE);
+	assert_int_equal(items, 0);
+}
+
 static void names(void **state)
 {
 	char name[PLACE_ID_SIZE];
@@ -335,6 +399,7 @@ int main(void)
 		TEST(locks_exclude),
 		TEST(looks),
 		TEST(reads_only_trusted_files),
+		TEST(a_listing_that_breaks_off_is_offline),
 		cmocka_unit_test(names),
 	};
 

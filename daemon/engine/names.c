@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* readdir(3) tells its end from its failure by errno alone. */
+#include "daemon/engine/names.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+DIR *names_open(int fd)
+{
+	/* An open of its own: a duplicate would share the position in the folder. */
+	int own = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = own < 0 ? NULL : fdopendir(own);
+
+	if (!dir && own >= 0)
+		close(own);
+	return dir;
+}
+
+int names_next(DIR *dir, const char **ret_name)
+{
+	const struct dirent *entry;
+
+	do {
+		errno = 0;
+		entry = readdir(dir);
+	} while (entry && (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0));
+	if (!entry)
+		return errno == 0 ? 0 : -1;
+	*ret_name = entry->d_name;
+	return 1;
+}
