@@ -23,7 +23,13 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-enum { NESTED_MAX = 32 };
+/* What the file system takes for a handle (fs/btrfs/export.h): without a generation any will do. */
+enum { FILEID_BTRFS = 0x4d };
+struct btrfs_handle {
+	uint64_t inode;
+	uint64_t subvolume;
+	uint32_t generation;
+} __attribute__((packed));
 
 /* Where fd was opened, for messages. */
 static void path_of(int fd, char *path, size_t size)
@@ -202,16 +208,57 @@ static int destroy_number(int fd, uint64_t id)
 	return ioctl(fd, BTRFS_IOC_SNAP_DESTROY_V2, &args) < 0 ? err_from_errno(errno) : 0;
 }
 
-/* Everything below id, innermost first: the owner of a clone may have made subvolumes in it. */
-static int destroy_children(int fd, uint64_t id, int depth)
+/* The root of a subvolume by its number: the file system's own handle, so no name is looked up. -1 with errno. */
+static int open_number(int fd, uint64_t id)
 {
-	uint64_t child = 0;
+	union {
+		struct file_handle head;
+		char bytes[sizeof(struct file_handle) + sizeof(struct btrfs_handle)];
+	} handle = {.head = {.handle_bytes = sizeof(struct btrfs_handle), .handle_type = FILEID_BTRFS}};
+	const struct btrfs_handle root = {.inode = BTRFS_FIRST_FREE_OBJECTID, .subvolume = id};
+
+	memcpy(handle.bytes + sizeof(handle.head), &root, sizeof(root));
+	return open_by_handle_at(fd, &handle.head, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* Nothing can be removed from a read-only subvolume, and its owner may have made it one. */
+static int make_writable(int fd, uint64_t id)
+{
+	scope_close int subvolume_fd = open_number(fd, id);
+	uint64_t flags;
+
+	if (subvolume_fd < 0 || ioctl(subvolume_fd, BTRFS_IOC_SUBVOL_GETFLAGS, &flags) < 0)
+		return err_from_errno(errno);
+	if (!(flags & BTRFS_SUBVOL_RDONLY))
+		return 0;
+	flags &= ~BTRFS_SUBVOL_RDONLY;
+	return ioctl(subvolume_fd, BTRFS_IOC_SUBVOL_SETFLAGS, &flags) < 0 ? err_from_errno(errno) : 0;
+}
+
+/* The innermost one below id, on one way down, and the one that it is in. 0: *ret_id, which is 0 when there is none. */
+static int find_innermost(int fd, uint64_t id, uint64_t *ret_parent, uint64_t *ret_id)
+{
+	uint64_t parent = 0, child = id;
+	int error = 0;
+
+	*ret_id = 0;
+	while (error == 0 && child != 0) {
+		*ret_parent = parent;
+		*ret_id = parent ? child : 0;
+		parent = child;
+		error = first_child(fd, parent, &child);
+	}
+	return error;
+}
+
+/* Everything below id, innermost first: the owner of a clone may have made subvolumes in it, as deep as he likes. */
+static int destroy_children(int fd, uint64_t id)
+{
+	uint64_t parent = 0, child = 0;
 	int error;
 
-	if (depth > NESTED_MAX)
-		return ERR_TOO_LONG;
-	while ((error = first_child(fd, id, &child)) == 0 && child != 0) {
-		error = destroy_children(fd, child, depth + 1);
+	while ((error = find_innermost(fd, id, &parent, &child)) == 0 && child != 0) {
+		error = make_writable(fd, parent);
 		if (error == 0)
 			error = destroy_number(fd, child);
 		if (error < 0)
@@ -243,7 +290,7 @@ static int destroy(int parent_fd, const char *name, struct reason *why)
 	error = identify(fd, &identity, why);
 	if (error < 0)
 		return error;
-	error = destroy_children(fd, identity.id, 0);
+	error = destroy_children(fd, identity.id);
 	if (error < 0)
 		return reason_set_retry(why, error, NULL, "cannot remove the subvolumes inside %s: %s", name,
 					err_text(error));

@@ -327,6 +327,22 @@ def test_clone_and_its_end(engine, front, btrfs):
     assert len(subvolumes(btrfs)) == 2
 
 
+def test_a_clone_goes_whatever_its_owner_made_of_it(engine, front, btrfs):
+    front.create("c1", 1)
+    front.run(msgs.CLONE, "c1", 2, backup=1, clone="copy", nonce=nonce_of(2), source=nonce_of(1))
+    at = os.path.join(engine.snapshot_dir("c1"), "clones", "copy")
+    made = [at]
+    for depth in range(40):
+        at = os.path.join(at, "n")
+        subprocess.run(["btrfs", "subvolume", "create", at], check=True, stdout=subprocess.DEVNULL)
+        made.append(at)
+    for path in (made[30], made[3], made[0]):
+        subprocess.run(["btrfs", "property", "set", path, "ro", "true"], check=True)
+    gone = front.run(msgs.DELETE_CLONE, "c1", 3, clone="copy", nonce=nonce_of(2))
+    assert gone.outcome == msgs.DONE, gone
+    assert not os.path.exists(made[0]) and len(subvolumes(btrfs)) == 2
+
+
 def test_one_create_a_cluster_and_max_running(engine, front):
     front.create("c1", 1)
     with Inject(engine.main.pid, "renameat2", "delay_enter=60s"):
