@@ -20,7 +20,7 @@
 #define FORK (BIT(CAP_SETUID) | BIT(CAP_SETGID) | BIT(CAP_SETPCAP) | BIT(CAP_KILL))
 /* The server is found by /proc/PID, which shows itself to its own user only. */
 #define SERVER BIT(CAP_SYS_PTRACE)
-/* A snapshot of what another user owns. */
+/* A snapshot of what another user owns; what lies in a sticky folder of his, or is read-only, can be removed. */
 #define SNAPSHOT BIT(CAP_FOWNER)
 /* The removal of one. */
 #define DESTROY BIT(CAP_SYS_ADMIN)
@@ -35,11 +35,11 @@ static uint64_t mask_of(enum msg_type type, enum msg_job_kind kind)
 		return LOOK | FORK;
 	switch (kind) {
 	case JOB_CREATE:
-		return LOOK | FORK | SERVER | SNAPSHOT | DESTROY | BIT(CAP_CHOWN);
+		return LOOK | FORK | SERVER | SNAPSHOT | DESTROY;
 	case JOB_CLONE:
-		return LOOK | FORK | SNAPSHOT | DESTROY | BIT(CAP_CHOWN);
-	default:
 		return LOOK | FORK | SNAPSHOT | DESTROY;
+	default:
+		return LOOK | SNAPSHOT | DESTROY;
 	}
 }
 

@@ -679,16 +679,23 @@ def capabilities(*numbers):
 
 
 def test_workers_keep_only_what_their_job_needs(engine, front):
-    chown, dac_override, dac_read_search, fowner, kill = 0, 1, 2, 3, 5
+    dac_override, dac_read_search, fowner, kill = 1, 2, 3, 5
     setgid, setuid, setpcap, sys_ptrace, sys_admin = 6, 7, 8, 19, 21
-    with Inject(engine.main.pid, "renameat2", "delay_enter=60s"):
-        front.start_job(msgs.CREATE, "c1", 1)
-        front.wait("PROGRESS", job=1, percent=90)
-        fields = status_fields(engine.workers()[0])
-    want = capabilities(chown, dac_override, dac_read_search, fowner, kill, setgid, setuid, setpcap, sys_ptrace,
-                        sys_admin)
-    assert fields["CapEff"] == fields["CapPrm"] == fields["CapBnd"] == want
-    assert fields["CapInh"] == fields["CapAmb"] == "0" * 16 and fields["NoNewPrivs"] == "1"
+    remove = [dac_override, dac_read_search, fowner, sys_admin]
+    fork = [kill, setgid, setuid, setpcap]
+
+    def check(kind, job, percent, want, **order):
+        with Inject(engine.main.pid, "renameat2", "delay_enter=60s"):
+            front.start_job(kind, "c1", job, **order)
+            front.wait("PROGRESS", job=job, percent=percent)
+            fields = status_fields(engine.workers()[0])
+        assert fields["CapEff"] == fields["CapPrm"] == fields["CapBnd"] == capabilities(*want)
+        assert fields["CapInh"] == fields["CapAmb"] == "0" * 16 and fields["NoNewPrivs"] == "1"
+        assert front.result(job).outcome == msgs.DONE
+
+    check(msgs.CREATE, 1, 90, remove + fork + [sys_ptrace])
+    check(msgs.CLONE, 2, 60, remove + fork, backup=1, clone="copy", nonce=nonce_of(2), source=nonce_of(1))
+    check(msgs.DELETE, 3, 5, remove, backup=1, nonce=nonce_of(1))
 
 
 def test_workers_leave_nothing_behind(engine, front):
