@@ -103,21 +103,48 @@ static int clear_name(const char *path)
 	return ERR_EXISTS;
 }
 
-static int bind_at(const struct conf_listen *conf, int fd)
+/* By the name's own descriptor: whoever owns the folder may have put a link in the socket's place. */
+static int open_to(const struct conf_listen *conf, struct stat *ret_st)
+{
+	scope_close int fd = open(conf->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	char self[64];
+
+	if (fd < 0 || fstat(fd, ret_st) < 0)
+		return err_from_errno(errno);
+	if (!S_ISSOCK(ret_st->st_mode) || ret_st->st_uid != geteuid())
+		return ERR_UNTRUSTED;
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	if (fchownat(fd, "", (uid_t)-1, conf->gid, AT_EMPTY_PATH) < 0 || chmod(self, conf->mode) < 0)
+		return err_from_errno(errno);
+	return 0;
+}
+
+static bool is_ours(const struct listen *listen)
+{
+	struct stat st;
+
+	return lstat(listen->path, &st) == 0 && st.st_dev == listen->device && st.st_ino == listen->inode;
+}
+
+static int bind_at(const struct conf_listen *conf, int fd, struct listen *listen_at)
 {
 	struct sockaddr_un address;
+	struct stat st;
+	int error;
 
 	fill_address(conf->path, &address);
 	/* Under the engine's umask nobody else gets in before the group and the mode are right. */
 	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		return err_from_errno(errno);
-	if (chown(conf->path, (uid_t)-1, conf->gid) < 0 || chmod(conf->path, conf->mode) < 0 ||
-	    listen(fd, BACKLOG) < 0) {
-		int saved = errno;
-
+	error = open_to(conf, &st);
+	if (error == 0 && listen(fd, BACKLOG) < 0)
+		error = err_from_errno(errno);
+	if (error < 0) {
 		unlink(conf->path);
-		return err_from_errno(saved);
+		return error;
 	}
+	listen_at->device = st.st_dev;
+	listen_at->inode = st.st_ino;
 	return 0;
 }
 
@@ -130,7 +157,7 @@ static int bind_own(const struct conf_listen *conf, struct listen *listen)
 		error = clear_name(conf->path);
 	if (error < 0)
 		return error;
-	error = bind_at(conf, fd);
+	error = bind_at(conf, fd, listen);
 	if (error < 0) {
 		log_error("cannot listen at %s: %s", conf->path, err_text(error));
 		return error;
@@ -153,7 +180,8 @@ void listen_close(struct listen *listen)
 {
 	if (listen->fd >= 0)
 		close(listen->fd);
-	if (listen->bound)
+	/* Another daemon may have taken the name since. */
+	if (listen->bound && is_ours(listen))
 		unlink(listen->path);
 	*listen = (struct listen){.fd = -1};
 }

@@ -6,10 +6,13 @@
 #include "common/conf.h"
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 struct listen {
 	int fd;     /* -1 */
-	bool bound; /* by us: unlinked at the end */
+	bool bound; /* by us: unlinked at the end, if it is still ours */
+	dev_t device; /* bound: of its name */
+	ino_t inode;
 	char path[CONF_SOCKET_SIZE];
 };
 

@@ -35,7 +35,7 @@ static int make(const char *path, const struct proc_identity *owner)
 
 	if (error == 0 && mkdir(path, 0700) < 0)
 		error = err_from_errno(errno);
-	if (error == 0 && geteuid() == 0 && chown(path, owner->uid, owner->gid) < 0)
+	if (error == 0 && geteuid() == 0 && lchown(path, owner->uid, owner->gid) < 0)
 		error = err_from_errno(errno);
 	if (error < 0)
 		log_error("cannot make state_dir %s: %s", path, err_text(error));
