@@ -84,6 +84,16 @@ static unsigned count_all(const struct engine *engine)
 	return count;
 }
 
+/* Those of a cluster that were killed and cannot be reaped: its disk does not answer. */
+static unsigned count_stuck(const struct engine *engine, const char *cluster)
+{
+	unsigned count = 0;
+
+	for (const struct worker *w = engine->workers; w; w = w->next)
+		count += w->killed && strcmp(w->cluster, cluster) == 0;
+	return count;
+}
+
 int worker_start(struct engine *engine, const struct msg *question)
 {
 	struct worker *w;
@@ -93,6 +103,11 @@ int worker_start(struct engine *engine, const struct msg *question)
 	if (count_all(engine) >= WORKERS_MAX)
 		return ERR_BUSY;
 	w = new_worker(engine, question);
+	/* More of the same kind would end in every cluster's being refused. */
+	if (w && count_stuck(engine, w->cluster) >= WORKERS_STUCK_MAX) {
+		free(w);
+		return ERR_BUSY;
+	}
 	if (!w || proc_socketpair(fds) < 0) {
 		free(w);
 		return ERR_IO;

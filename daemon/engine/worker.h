@@ -35,11 +35,14 @@ struct worker {
 	struct msg *answer; /* its last answer, kept until it is reaped; owned */
 };
 
-enum { WORKERS_MAX = 320 };
+enum {
+	WORKERS_MAX = 320,
+	WORKERS_STUCK_MAX = 4 /* of one cluster */
+};
 
 /*
- * Forks a worker for a checked question or job. 0; ERR_BUSY (too many), ERR_IO. The caller has answered
- * nothing yet.
+ * Forks a worker for a checked question or job. 0; ERR_BUSY (too many, or too many of this cluster are stuck),
+ * ERR_IO. The caller has answered nothing yet.
  */
 int worker_start(struct engine *engine, const struct msg *question);
 

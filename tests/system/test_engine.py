@@ -449,6 +449,29 @@ def test_a_worker_that_cannot_be_reaped_holds_up_nobody(engine, start, btrfs):
     assert front.probe("c1", exclusive=True)[0].place == msgs.ONLINE
 
 
+def test_a_disk_that_never_answers_takes_no_more_than_a_few_workers(engine, start, btrfs):
+    engine.configure(jobs={"timeout": "1s", "max_running": 4})
+    front = start()
+    front.probe("c1")
+    front.create("c1", 1)
+    subprocess.run(["fsfreeze", "--freeze", btrfs.mnt], check=True)
+    try:
+        for job in range(2, 6):
+            front.start_job(msgs.DELETE, "c1", job, backup=1, nonce=nonce_of(1))
+        assert {front.wait("RESULT").code for _ in range(4)} == {msgs.ERR_TIMEOUT}
+        stuck = engine.workers()
+        held = [Pid(pid) for pid in stuck]
+        assert len(stuck) == 4
+        assert front.delete("c1", 6, 1).outcome == msgs.BUSY
+        assert front.probe("c1")[0].place == msgs.PLACE_BUSY
+        assert engine.workers() == stuck
+    finally:
+        subprocess.run(["fsfreeze", "--unfreeze", btrfs.mnt], check=True)
+    for worker in held:
+        worker.wait_end(10)
+    assert front.delete("c1", 7, 1).outcome == msgs.DONE
+
+
 # Killed before each call that changes something
 
 CREATE_CALLS = ["mkdirat", "openat2", "fsync", "renameat", "ioctl", "renameat2"]
