@@ -52,15 +52,36 @@ static int refuse_other_type(int data_fd, const struct volume *volume, struct re
 			  volume->name);
 }
 
+/*
+ * For a command that root is shown, in single quotes. The owner of the folder above may have renamed what is open:
+ * false for a path that a terminal would not show as it is, or with a quote in it.
+ */
+static bool quote_path(int fd, char *quoted, size_t size)
+{
+	char path[MSG_PATH_SIZE / 2];
+
+	path_of(fd, path, sizeof(path));
+	for (const char *c = path; *c; c++) {
+		if (*c < 0x20 || *c > 0x7e || *c == '\'')
+			return false;
+	}
+	snprintf(quoted, size, "'%s'", path);
+	return true;
+}
+
 static int refuse_plain_folder(int data_fd, struct reason *why)
 {
-	char path[MSG_PATH_SIZE / 2], remedy[MSG_TEXT_SIZE];
+	char path[MSG_PATH_SIZE / 2], quoted[MSG_PATH_SIZE / 2 + 2], remedy[MSG_TEXT_SIZE];
 
 	path_of(data_fd, path, sizeof(path));
-	snprintf(remedy, sizeof(remedy),
-		 "stop the server, then: D=%s; btrfs subvolume create $D.new && cp -a --reflink=always $D/. $D.new/ && "
-		 "chown --reference=$D $D.new && chmod --reference=$D $D.new && mv $D $D.old && mv $D.new $D",
-		 path);
+	if (quote_path(data_fd, quoted, sizeof(quoted)))
+		snprintf(remedy, sizeof(remedy),
+			 "stop the server, then: D=%s; btrfs subvolume create \"$D.new\" && "
+			 "cp -a --reflink=always \"$D/.\" \"$D.new/\" && chown --reference=\"$D\" \"$D.new\" && "
+			 "chmod --reference=\"$D\" \"$D.new\" && mv \"$D\" \"$D.old\" && mv \"$D.new\" \"$D\"",
+			 quoted);
+	else
+		snprintf(remedy, sizeof(remedy), "stop the server and copy the directory into a new subvolume");
 	return reason_set(why, ERR_LAYOUT, remedy,
 			  "%s is a plain folder on btrfs, not a subvolume: there is nothing to snapshot", path);
 }

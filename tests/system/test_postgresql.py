@@ -467,6 +467,25 @@ def test_refuses_a_plain_folder_and_its_remedy_works(btrfs, make_server, driver)
     assert driver.check(data_dir, server.conninfo)["procedure"] == "A"
 
 
+@pytest.mark.parametrize("name, shown", [
+    ("a b;touch $(echo pwned)", True), ("it's; touch pwned", False), ("new\nline", False)])
+def test_remedy_is_no_command_of_the_folders_owner(btrfs, driver, folder, name, shown):
+    """Whoever owns the folder above names the directory; root may paste the remedy."""
+    data_dir = btrfs.path(name)
+    os.mkdir(data_dir, 0o700)
+    shutil.chown(data_dir, USER)
+    os.mkdir(os.path.join(data_dir, "global"))
+    for file in ("PG_VERSION", "global/pg_control"):
+        with open(os.path.join(data_dir, file), "w", encoding="ascii") as out:
+            out.write("15\n")
+    run("chown", "-R", USER, data_dir)
+    remedy = refusal(driver, data_dir).remedy
+    assert ("then: " in remedy) == shown
+    if shown:
+        subprocess.run(["bash", "-ec", remedy.split("then: ")[1]], cwd=folder, check=True)
+        assert os.path.isdir(data_dir + ".old") and os.listdir(folder) == []
+
+
 def test_refuses_other_file_systems(make_disk, make_server, driver):
     disk = make_disk("ext4", "512M")
     server = make_server(disk.subvolume("pg", USER))
