@@ -27,13 +27,15 @@ class Jobs:
         self.base = self.make()  # what clones are made of
         assert self.made(self.base) == "AVAILABLE"
 
-    def ask(self, action, then=lambda answer: None, **params):
+    def ask(self, action, then=lambda answer: None, already=None, **params):
         """Asks as often as it takes, as a client would: the strike may hit what is found out for the answer too."""
         pause = threading.Event()
         while True:
             try:
                 status, answer = self.api.call(action, DBClusterId="main", **params)
                 if status == 200:
+                    return then(answer)
+                if answer["Code"] == already:  # its answer was lost, not its effect
                     return then(answer)
                 if answer["Code"] != "ServiceUnavailable":
                     self.refused = answer
@@ -88,7 +90,7 @@ class Jobs:
         number = self.victim
         self.known.ask_delete(number)
         return self.asking(lambda: number in self.known.deleted and not self.jobs_open(), "DeleteBackup",
-                           lambda a: self.known.delete(number), BackupId=number)
+                           lambda a: self.known.delete(number), already="InvalidBackupSetID.NotFound", BackupId=number)
 
     def before_clone(self):
         self.remove_clone("c")
@@ -173,4 +175,35 @@ def test_engine_killed_after_any_change(jobs, kind):
     calls = ["mkdirat", "fsync", "renameat", "renameat2", "ioctl", "unlinkat"]
     strikes = strike_each(jobs, kind, calls, "STOP", kill)
     assert sum(strikes.values()) >= 3, strikes
+    invariants.check_recovery(jobs.daemon)
+
+
+# The store's writes, all of them; the first answers and messages to the engine, which never end.
+WRITES = {"pwrite64": 40, "pwritev": 40, "fdatasync": 40, "writev": 2, "sendmsg": 4}
+
+
+@pytest.mark.parametrize("kind", ["create", "delete"])
+def test_front_killed_before_any_write(jobs, kind):
+    """Before, within and after each commit, before each answer and each message to the engine."""
+    def restart(strike):
+        strike.detach()
+        if len(struck) % 3 == 0:  # the pauses between fronts grow
+            jobs.daemon.restart()
+        else:
+            jobs.daemon.wait_front(other_than=strike.pid)
+    struck = []
+    for call, most in WRITES.items():
+        for n in range(1, most + 1):
+            jobs.prepare(kind)
+            with Strike(jobs.daemon, call, n, pid=eventually(jobs.daemon.front)) as strike:
+                ended = getattr(jobs, kind)()
+                if not strike.wait(ended):
+                    break
+                struck.append((call, n))
+                restart(strike)
+            eventually(ended, 60, f"{kind} after the front's death at {call} {n}")
+            jobs.check()
+            jobs.limit()
+    print(kind, struck)
+    assert len(struck) >= 8 and ("fdatasync", 2) in struck, struck
     invariants.check_recovery(jobs.daemon)

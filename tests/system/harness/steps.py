@@ -15,10 +15,11 @@ CHANGES = ["mkdirat", "fchmod", "fsync", "renameat", "renameat2", "ioctl", "unli
 
 class Strike:
     """with Strike(daemon, call, n, what) as strike: the first process below the engine that comes
-    to its n-th `call` meets `what` there: KILL before it happens, STOP after it has happened."""
+    to its n-th `call` meets `what` there: KILL before it happens, STOP after it has happened.
+    pid: this one instead (the front, say)."""
 
-    def __init__(self, daemon, call, n, what="KILL"):
-        self.pid = daemon.main.pid
+    def __init__(self, daemon, call, n, what="KILL", pid=None):
+        self.pid = pid or daemon.main.pid
         self.what = what
         self.argv = ["strace", "-f", "-q", "-p", str(self.pid), "-e", f"trace={call}", "-e", "signal=KILL,STOP",
                      "-e", f"inject={call}:signal={what}:when={n}"]
@@ -46,8 +47,8 @@ class Strike:
         """The process that was struck, None so far."""
         # Helpers are ended by SIGKILL every day: a call without an answer is what tells.
         sign = {"KILL": r".*= \?$", "STOP": r"--- stopped by SIGSTOP"}[self.what]
-        found = re.search(r"^\[pid +(\d+)\] " + sign, self.read(), re.MULTILINE)
-        return int(found.group(1)) if found else None
+        found = re.search(r"^(?:\[pid +(\d+)\] )?" + sign, self.read(), re.MULTILINE)
+        return int(found.group(1) or self.pid) if found else None
 
     def wait(self, ended, timeout=30.0):
         """Until it has struck (true) or ended() says that it will not (false)."""
