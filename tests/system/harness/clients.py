@@ -13,7 +13,7 @@ DIED = (OSError, ValueError, http.client.HTTPException)
 
 # Refusals that a client may get at any time, and that change nothing (8).
 REFUSALS = {"ServiceUnavailable", "OperationDenied.BackupStatus", "InvalidBackupSetID.NotFound",
-            "BackupTimesExceeded", "InvalidParameter"}
+            "BackupTimesExceeded", "InvalidCloneName.NotFound"}
 
 
 class Gate:
