@@ -21,7 +21,7 @@ int call_api(struct client *client, const char *action, const struct rpc_param *
  */
 int call_list(struct client *client, const char *action, const char *kind, const char *cluster,
 	      json_t **ret_answer);
-/* One item by a parameter that names it; the item is the caller's. Not there: tells so. */
+/* The answer that has one item, by a parameter that names it. Not there: tells so. */
 int call_item(struct client *client, const char *action, const char *kind, const struct rpc_param *params,
 	      json_t **ret_answer);
 

@@ -24,6 +24,7 @@ enum {
 	PAUSE_FIRST_MS = 20,
 	PAUSE_LAST_MS = 500,
 	CALL_TIMEOUT_MS = 10000,
+	PAGE_SIZE = 100,
 	AWAY_MS = 30000 /* a new front alone may wait 10 s for the lock of its store */
 };
 
@@ -83,24 +84,35 @@ static void bound_call(const struct watch *watch)
 	rpc_set_timeout(watch->client->rpc, left > 0 ? left : 1);
 }
 
+/* The job alone, or a page of its cluster's. */
+static int ask(struct watch *watch, int page, struct answer *answer)
+{
+	scope_free char *size = text_format("%d", PAGE_SIZE), *number = text_format("%d", page);
+
+	bound_call(watch);
+	if (job_id(watch))
+		return rpc_call(watch->client->rpc, "DescribeJobs", RPC_PARAMS({"JobId", job_id(watch)}),
+				RPC_REPEATABLE, answer);
+	return rpc_call(watch->client->rpc, "DescribeJobs",
+			RPC_PARAMS({"DBClusterId", watch->target->cluster}, {"PageSize", size},
+				   {"PageNumber", number}),
+			RPC_REPEATABLE, answer);
+}
+
 /* 0: look again. 1: ended. Otherwise a negative error of rpc_call, or ERR_NOT_FOUND. */
 static int look(struct watch *watch, struct answer *answer)
 {
-	const char *id = job_id(watch);
-	json_t *job;
-	int r;
+	int r = ask(watch, 1, answer);
+	json_t *job = r < 0 ? NULL : pick_job(watch, answer->json);
 
-	bound_call(watch);
-	if (id)
-		r = rpc_call(watch->client->rpc, "DescribeJobs", RPC_PARAMS({"JobId", id}), RPC_REPEATABLE,
-			     answer);
-	else
-		r = rpc_call(watch->client->rpc, "DescribeJobs",
-			     RPC_PARAMS({"DBClusterId", watch->target->cluster}, {"PageSize", "100"}),
-			     RPC_REPEATABLE, answer);
+	/* Of a delete of many, the first page holds the last jobs. */
+	for (int page = 2; r == 0 && !job && json_array_size(field_items(answer->json, "Job")) == PAGE_SIZE; page++) {
+		answer_clear(answer);
+		r = ask(watch, page, answer);
+		job = r < 0 ? NULL : pick_job(watch, answer->json);
+	}
 	if (r < 0)
 		return r;
-	job = pick_job(watch, answer->json);
 	if (!job)
 		return ERR_NOT_FOUND;
 	json_incref(job);

@@ -397,6 +397,14 @@ def test_delete_waits_for_its_job(fake, dbsnap):
     assert len(fake.asked("DeleteBackup")) == 1, "nothing is deleted when one is unknown"
 
 
+def test_delete_of_many_waits_for_the_oldest_job_too(fake, dbsnap):
+    fake.on("DeleteBackup", lambda p: {})
+    newer = [job(JobId=str(1000 - n), Kind="DeleteBackup", BackupId=str(500 - n), State="Running")
+             for n in range(250)]
+    fake.items("DescribeJobs", "Job", [*newer, job(JobId="20", Kind="DeleteBackup", State="Done")])
+    assert lines(dbsnap("backup", "delete", "--wait", "12")) == ["Backup 12 of pc-orders is deleted."]
+
+
 def read_terminal(fd):
     """All that is written to a terminal until its other end is closed."""
     text = b""
