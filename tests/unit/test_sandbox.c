@@ -68,14 +68,13 @@ static int memory_file;
 static int try_files(void)
 {
 	char byte = 'x';
-	struct stat st;
 	struct statfs fs;
 
-	if (write(memory_file, &byte, 1) != 1 || pread(memory_file, &byte, 1, 0) != 1 || fstat(memory_file, &st) < 0 ||
+	if (write(memory_file, &byte, 1) != 1 || pread(memory_file, &byte, 1, 0) != 1 ||
 	    fstatfs(memory_file, &fs) < 0 || fdatasync(memory_file) < 0 || ftruncate(memory_file, 4096) < 0 ||
 	    flock(memory_file, LOCK_EX | LOCK_NB) < 0)
 		return errno;
-	return st.st_size == 1 ? 0 : 201;
+	return lseek(memory_file, 0, SEEK_END) == 4096 ? 0 : 201;
 }
 
 static int try_poll(void)
@@ -100,6 +99,14 @@ static int try_stat(void)
 	struct stat st;
 
 	return result(stat("/", &st));
+}
+
+/* The flag allows an empty path, and any other. */
+static int try_stat_at(void)
+{
+	struct stat st;
+
+	return result(fstatat(AT_FDCWD, "/etc/passwd", &st, AT_EMPTY_PATH));
 }
 
 static int try_access(void)
@@ -176,6 +183,7 @@ static void test_refuses_lookups(void **state)
 	assert_exit(try_open, EPERM);
 	assert_exit(try_create, EPERM);
 	assert_exit(try_stat, EPERM);
+	assert_exit(try_stat_at, EPERM);
 	assert_exit(try_access, EPERM);
 }
 
