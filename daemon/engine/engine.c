@@ -295,9 +295,10 @@ static int open_all(struct engine *engine)
 	if (error == 0)
 		error = sandbox_engine();
 	if (error == 0)
-		error = statedir_prepare(engine->conf, &front);
-	if (error == 0)
 		error = listen_open(&engine->conf->listen, &engine->listen);
+	/* After what another daemon, or a wrong path, makes fail: that start leaves no new folder behind. */
+	if (error == 0)
+		error = statedir_prepare(engine->conf, &front);
 	if (error == 0)
 		error = open_signals(engine);
 	if (error < 0)
