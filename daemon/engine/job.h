@@ -39,6 +39,7 @@ struct worker_job {
 	struct msg_job order; /* of a question only .cluster (and MEASURE's .backup, .nonce) */
 	const struct conf_cluster *cluster;
 	const char *libexec_dir;
+	const char *state_dir;
 	struct nonce install; /* of the store that asks */
 	uint64_t records;     /* that the store has of this cluster */
 	bool as_root;         /* else every process is the caller's own */

@@ -6,9 +6,11 @@
 #include "daemon/engine/layout.h"
 
 #include "common/err.h"
+#include "common/scope.h"
 #include "daemon/engine/db.h"
 #include "daemon/engine/mounts.h"
 #include "daemon/engine/pg_inspect.h"
+#include "daemon/engine/place.h"
 #include "daemon/engine/volume.h"
 
 #include <errno.h>
@@ -141,6 +143,18 @@ static int refuse_read_only(int snapshot_fd, const char *snapshot_dir, struct re
 	return reason_set_errno(why, errno, "cannot write into snapshot_dir %s", snapshot_dir);
 }
 
+/* The configuration has compared the names; a mount or a link hides it from them. */
+static int refuse_state_inside(const struct worker_job *job, struct reason *why)
+{
+	scope_close int fd = job->state_dir ? open(job->state_dir, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+
+	if (fd < 0 || !place_is_inside(job->data_fd, fd))
+		return 0;
+	return reason_set(why, ERR_LAYOUT, "move state_dir, or what is mounted there, out of the data directory",
+			  "state_dir %.400s lies inside data_dir %.400s: a restore would take the records back with it",
+			  job->state_dir, job->cluster->data_dir);
+}
+
 static int refuse_mounts(const struct worker_job *job, struct reason *why)
 {
 	char point[MSG_PATH_SIZE / 2];
@@ -169,6 +183,8 @@ int layout_examine(struct worker_job *job, int snapshot_fd, const char *snapshot
 		error = refuse_read_only(snapshot_fd, snapshot_dir, why);
 	if (error == 0)
 		error = refuse_mounts(job, why);
+	if (error == 0)
+		error = refuse_state_inside(job, why);
 	return error < 0 ? error : layout->db->open(job, layout, ret_db, why);
 }
 

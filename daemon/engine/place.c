@@ -332,16 +332,20 @@ static bool is_in_subvolume(int subvolume_fd, int fd)
 	struct stat top, here;
 
 	return fstat(subvolume_fd, &top) == 0 && fstat(fd, &here) == 0 && top.st_ino == TOP_INODE &&
-	       top.st_dev == here.st_dev && volume_of(fd, &volume) == 0 && volume_is_btrfs(&volume);
+	       top.st_dev == here.st_dev && volume_of(subvolume_fd, &volume) == 0 && volume_is_btrfs(&volume);
+}
+
+bool place_is_inside(int outer_fd, int fd)
+{
+	return is_ancestor(outer_fd, fd) || is_in_subvolume(outer_fd, fd);
 }
 
 static int check_nesting(struct way *way)
 {
 	const struct worker_job *job = way->job;
 
-	if (job->data_fd < 0 || (!is_ancestor(job->data_fd, way->place->fd) &&
-				 !is_ancestor(way->place->fd, job->data_fd) &&
-				 !is_in_subvolume(job->data_fd, way->place->fd)))
+	if (job->data_fd < 0 || (!place_is_inside(job->data_fd, way->place->fd) &&
+				 !is_ancestor(way->place->fd, job->data_fd)))
 		return 0;
 	reason_set(way->why, ERR_LAYOUT, "set snapshot_dir to a folder beside data_dir",
 		   "snapshot_dir %.400s and data_dir %.400s lie one inside the other", way->place->path,

@@ -109,6 +109,7 @@ _Noreturn void worker_child_run(const struct engine *engine, const struct msg *q
 	proc_die_with(parent);
 	job->cluster = conf_find_cluster(engine->conf, job->order.cluster);
 	job->libexec_dir = engine->libexec_dir;
+	job->state_dir = engine->conf->state_dir;
 	job->install = engine->install;
 	job->records = records_of(engine, job->order.cluster);
 	job->as_root = engine->as_root;
