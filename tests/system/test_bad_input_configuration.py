@@ -17,7 +17,7 @@ from harness.unchanged import unchanged
 def files(make_daemon, btrfs):
     """A daemon, not started, with one good cluster of plain files."""
     daemon = make_daemon()
-    daemon.add_cluster("main", btrfs.subvolume("files"), database={"type": "none"})
+    daemon.add_cluster("main", btrfs.files("files"), database={"type": "none"})
     return daemon
 
 

@@ -48,8 +48,7 @@ def bind(btrfs, folder):
 @pytest.fixture
 def make_files(make_daemon, btrfs):
     """make_files(**settings): a daemon with one cluster of plain files, started."""
-    data_dir = btrfs.subvolume("files", "nobody")
-    os.chown(data_dir, 1234, 1234)
+    data_dir = btrfs.files("files", uid=1234)
 
     def make(start=True, **settings):
         daemon = make_daemon(quota={"manual_per_day": 100, "manual_retained": 100})

@@ -65,6 +65,15 @@ class Disk:
             run("chown", f"{owner}:", path)
         return path
 
+    def files(self, name, uid=0):
+        """A subvolume of plain files (one), for clusters of type none; its path."""
+        path = self.subvolume(name)
+        with open(os.path.join(path, "letter"), "w", encoding="utf-8") as file:
+            file.write("to be kept\n")
+        for each in (path, file.name):
+            os.chown(each, uid, uid)
+        return path
+
     def subvolumes(self):
         """{path below the mount: read-only?} of every subvolume."""
         listed = {}
