@@ -3,7 +3,7 @@
 #include "client/call.h"
 #include "client/client.h"
 #include "client/field.h"
-#include "client/show.h"
+#include "client/items.h"
 #include "client/table.h"
 #include "client/text.h"
 #include "client/token.h"
@@ -116,40 +116,22 @@ int cmd_backup_list(struct client *client, char **args, size_t count)
 						{"SIZE", true},
 						{"PROMISE", .optional = true},
 						{"CAUSE", .optional = true}};
-	scope_table struct table *table = table_new(columns, sizeof(columns) / sizeof(columns[0]));
-	scope_json json_t *answer = NULL;
-	json_t *backup;
-	size_t i;
-	int r = call_list(client, "DescribeBackups", "Backup", count ? args[0] : NULL, &answer);
+	static const struct items items = {
+		.action = "DescribeBackups",
+		.kind = "Backup",
+		.none = "There are no backups",
+		.columns = columns,
+		.column_count = sizeof(columns) / sizeof(columns[0]),
+		.add_row = add_row,
+	};
 
-	if (r != 0)
-		return r;
-	if (client->options.json) {
-		field_print_json(answer);
-		return STATUS_DONE;
-	}
-	json_array_foreach(field_items(answer, "Backup"), i, backup)
-		add_row(table, backup);
-	if (i == 0)
-		text_say(stdout, "There are no backups%s%s.", count ? " of " : "", count ? args[0] : "");
-	else
-		table_print(table, stdout);
-	return STATUS_DONE;
+	return items_list(client, &items, args, count);
 }
 
 int cmd_backup_show(struct client *client, char **args, size_t count)
 {
-	scope_json json_t *answer = NULL;
-	int r = call_item(client, "DescribeBackups", "Backup", RPC_PARAMS({"BackupId", args[0]}), &answer);
-
 	(void)count;
-	if (r != 0)
-		return r;
-	if (client->options.json)
-		field_print_json(answer);
-	else
-		show_item(field_item(answer, "Backup"));
-	return STATUS_DONE;
+	return items_show(client, "DescribeBackups", "Backup", RPC_PARAMS({"BackupId", args[0]}));
 }
 
 static char *join_ids(char **args, size_t count)

@@ -3,6 +3,7 @@
 #include "client/call.h"
 #include "client/client.h"
 #include "client/field.h"
+#include "client/items.h"
 #include "client/table.h"
 #include "client/text.h"
 #include "client/token.h"
@@ -86,25 +87,16 @@ int cmd_clone_list(struct client *client, char **args, size_t count)
 						{"PATH"},
 						{"CONNECT", .optional = true},
 						{"CAUSE", .optional = true}};
-	scope_table struct table *table = table_new(columns, sizeof(columns) / sizeof(columns[0]));
-	scope_json json_t *answer = NULL;
-	json_t *clone;
-	size_t i;
-	int r = call_list(client, "DescribeClones", "Clone", count ? args[0] : NULL, &answer);
+	static const struct items items = {
+		.action = "DescribeClones",
+		.kind = "Clone",
+		.none = "There are no clones",
+		.columns = columns,
+		.column_count = sizeof(columns) / sizeof(columns[0]),
+		.add_row = add_row,
+	};
 
-	if (r != 0)
-		return r;
-	if (client->options.json) {
-		field_print_json(answer);
-		return STATUS_DONE;
-	}
-	json_array_foreach(field_items(answer, "Clone"), i, clone)
-		add_row(table, clone);
-	if (i == 0)
-		text_say(stdout, "There are no clones%s%s.", count ? " of " : "", count ? args[0] : "");
-	else
-		table_print(table, stdout);
-	return STATUS_DONE;
+	return items_list(client, &items, args, count);
 }
 
 static int finish_delete(struct client *client, const char *job_id, const char *cluster, const char *name)

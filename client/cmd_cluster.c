@@ -3,6 +3,7 @@
 #include "client/call.h"
 #include "client/client.h"
 #include "client/field.h"
+#include "client/items.h"
 #include "client/show.h"
 #include "client/table.h"
 #include "client/text.h"
@@ -23,28 +24,16 @@ int cmd_cluster_list(struct client *client, char **args, size_t count)
 	static const struct column columns[] = {
 		{"CLUSTER"},	{"TYPE", .optional = true},	  {"VERSION", .optional = true}, {"STATUS"},
 		{"USED", true}, {"DESCRIPTION", .optional = true}};
-	scope_table struct table *table = table_new(columns, sizeof(columns) / sizeof(columns[0]));
-	scope_json json_t *answer = NULL;
-	json_t *cluster;
-	size_t i;
-	int r = call_list(client, "DescribeDBClusters", "DBCluster", NULL, &answer);
+	static const struct items items = {
+		.action = "DescribeDBClusters",
+		.kind = "DBCluster",
+		.none = "No cluster is registered: 'dbsnap cluster add' finds a running server and registers it",
+		.columns = columns,
+		.column_count = sizeof(columns) / sizeof(columns[0]),
+		.add_row = add_row,
+	};
 
-	(void)args;
-	(void)count;
-	if (r != 0)
-		return r;
-	if (client->options.json) {
-		field_print_json(answer);
-		return STATUS_DONE;
-	}
-	json_array_foreach(field_items(answer, "DBCluster"), i, cluster)
-		add_row(table, cluster);
-	if (i == 0)
-		text_say(stdout, "No cluster is registered: 'dbsnap cluster add' finds a running server and "
-				 "registers it.");
-	else
-		table_print(table, stdout);
-	return STATUS_DONE;
+	return items_list(client, &items, args, count);
 }
 
 static void print_parts(const json_t *check)

@@ -3,7 +3,7 @@
 #include "client/call.h"
 #include "client/client.h"
 #include "client/field.h"
-#include "client/show.h"
+#include "client/items.h"
 #include "client/table.h"
 #include "client/text.h"
 
@@ -37,40 +37,22 @@ int cmd_job_list(struct client *client, char **args, size_t count)
 						{"ACCEPTED (UTC)"},
 						{"AGE", true},
 						{"CAUSE", .optional = true}};
-	scope_table struct table *table = table_new(columns, sizeof(columns) / sizeof(columns[0]));
-	scope_json json_t *answer = NULL;
-	json_t *job;
-	size_t i;
-	int r = call_list(client, "DescribeJobs", "Job", count ? args[0] : NULL, &answer);
+	static const struct items items = {
+		.action = "DescribeJobs",
+		.kind = "Job",
+		.none = "There are no jobs",
+		.columns = columns,
+		.column_count = sizeof(columns) / sizeof(columns[0]),
+		.add_row = add_row,
+	};
 
-	if (r != 0)
-		return r;
-	if (client->options.json) {
-		field_print_json(answer);
-		return STATUS_DONE;
-	}
-	json_array_foreach(field_items(answer, "Job"), i, job)
-		add_row(table, job);
-	if (i == 0)
-		text_say(stdout, "There are no jobs%s%s.", count ? " of " : "", count ? args[0] : "");
-	else
-		table_print(table, stdout);
-	return STATUS_DONE;
+	return items_list(client, &items, args, count);
 }
 
 int cmd_job_show(struct client *client, char **args, size_t count)
 {
-	scope_json json_t *answer = NULL;
-	int r = call_item(client, "DescribeJobs", "Job", RPC_PARAMS({"JobId", args[0]}), &answer);
-
 	(void)count;
-	if (r != 0)
-		return r;
-	if (client->options.json)
-		field_print_json(answer);
-	else
-		show_item(field_item(answer, "Job"));
-	return STATUS_DONE;
+	return items_show(client, "DescribeJobs", "Job", RPC_PARAMS({"JobId", args[0]}));
 }
 
 int cmd_job_cancel(struct client *client, char **args, size_t count)

@@ -14,6 +14,7 @@ dbsnap_SOURCES = \
 	client/explain.c \
 	client/field.c client/field.h \
 	client/install.c client/install.h \
+	client/items.c client/items.h \
 	client/main.c \
 	client/mounts.c client/mounts.h \
 	client/near.c client/near.h \
