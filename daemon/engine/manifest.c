@@ -84,6 +84,7 @@ static const struct json_field manifest_fields[] = {
 	NEEDED(JSON_U32, "uid", manifest, uid),
 	NEEDED(JSON_U32, "gid", manifest, gid),
 	F(JSON_TEXT, "skipped", manifest, skipped),
+	F(JSON_TEXT, "config", manifest, config),
 	{JSON_LIST, "parts", offsetof(struct manifest, parts), 0, true, &parts},
 	{JSON_END},
 };

@@ -29,7 +29,7 @@
 enum {
 	MANIFEST_VERSION = 1,
 	MANIFEST_PARTS_MAX = 64,
-	MANIFEST_SKIPPED_SIZE = 4096,
+	MANIFEST_LINES_SIZE = 4096,
 	MANIFEST_BYTES_MAX = 1 << 20
 };
 
@@ -80,7 +80,8 @@ struct manifest {
 	uint32_t uid, gid;            /* of the database's user */
 	char floor[64];               /* LSN that the cut is at or over */
 	char system_identifier[24];
-	char skipped[MANIFEST_SKIPPED_SIZE]; /* lines: names left out, links not followed */
+	char skipped[MANIFEST_LINES_SIZE]; /* lines: names left out, links not followed */
+	char config[MANIFEST_LINES_SIZE];  /* lines: files in config/, a '%' for each '/' of where they were */
 	size_t part_count;
 	struct manifest_part parts[MANIFEST_PARTS_MAX];
 };

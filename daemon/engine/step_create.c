@@ -11,6 +11,7 @@
 #include "common/scope.h"
 #include "daemon/engine/db.h"
 #include "daemon/engine/layout.h"
+#include "daemon/engine/names.h"
 #include "daemon/engine/remnant.h"
 #include "daemon/engine/snap.h"
 #include "daemon/engine/space.h"
@@ -164,6 +165,19 @@ static int check_image(struct create *c)
 	return c->layout.db->check_image(c->db, image_fd, &c->position, c->why);
 }
 
+static int list_config(struct create *c, int config_fd)
+{
+	scope_closedir DIR *dir = names_open(config_fd);
+	struct manifest *m = &c->manifest;
+	const char *name;
+	int more = -1;
+
+	m->config[0] = '\0';
+	while (dir && (more = names_next(dir, &name)) > 0)
+		layout_add_line(m->config, sizeof(m->config), "%s", name);
+	return more < 0 ? reason_set_errno(c->why, errno, "cannot read config") : 0;
+}
+
 static int save_config(struct create *c)
 {
 	scope_close int config_fd = -1;
@@ -175,6 +189,8 @@ static int save_config(struct create *c)
 	if (config_fd < 0)
 		return config_fd;
 	error = c->layout.db->save_config(c->db, config_fd, c->why);
+	if (error == 0)
+		error = list_config(c, config_fd);
 	/* A folder that nothing went into says nothing. */
 	if (error == 0 && unlinkat(c->fd, "config", AT_REMOVEDIR) < 0 && errno != ENOTEMPTY && errno != EEXIST)
 		return reason_set_errno(c->why, errno, "cannot remove config");

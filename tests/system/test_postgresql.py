@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Procedures A and G, clones and refusals, against real servers under load."""
+import json
 import os
 import re
 import shutil
@@ -144,6 +145,26 @@ def test_without_asking_the_server(make_daemon, btrfs, pg, pgbench, start_clone)
     assert not ids.missing(server, must)
     check_sums(server)
     server.stop()
+
+
+def test_manifest_names_copies_of_outside_configuration(make_daemon, btrfs, pg, folder):
+    extra = os.path.join(folder, "extra.conf")
+    with open(extra, "w", encoding="ascii") as file:
+        file.write("work_mem = '8MB'\n")
+    with open(os.path.join(pg.data_dir, "postgresql.conf"), "a", encoding="ascii") as file:
+        file.write(f"include '{extra}'\n")
+    pg.sql("SELECT pg_reload_conf()")
+    eventually(lambda: pg.value("SHOW work_mem") == "8MB", what="the reload")
+    daemon = make_daemon()
+    daemon.add_server("main", pg)
+    daemon.start()
+    backup = daemon.api.create_and_wait("main")
+    path = os.path.join(daemon.snapshot_dir("main"), backup["BackupId"])
+    with open(os.path.join(path, "manifest.json"), encoding="ascii") as file:
+        manifest = json.load(file)
+    assert manifest["config"] == extra[1:].replace("/", "%")
+    with open(os.path.join(path, "config", manifest["config"]), encoding="ascii") as file:
+        assert file.read() == "work_mem = '8MB'\n"
 
 
 def test_refused_backup_says_why(make_daemon, btrfs, pg):

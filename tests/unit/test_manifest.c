@@ -39,6 +39,7 @@ static void make_manifest(struct manifest *m)
 	strcpy(m->database, "postgresql");
 	fill_bytes(m->data_dir, sizeof(m->data_dir));
 	fill_bytes(m->skipped, sizeof(m->skipped));
+	strcpy(m->config, "etc%postgresql.conf\netc%pg_hba.conf");
 	m->uid = 104;
 	m->gid = UINT32_MAX;
 	m->part_count = MANIFEST_PARTS_MAX;
