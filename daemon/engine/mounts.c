@@ -6,7 +6,9 @@
 #include "common/scope.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* "\040" and so on, in place. */
@@ -25,6 +27,7 @@ static void unescape(char *text)
 	*to = '\0';
 }
 
+/* The fifth field; the line is cut up. */
 static char *mount_point(char *line)
 {
 	char *state = NULL, *field = strtok_r(line, " ", &state);
@@ -36,21 +39,53 @@ static char *mount_point(char *line)
 	return field;
 }
 
-int mounts_below(const char *mountinfo, const char *dir, char *point, size_t size)
+/* The first mount that is wanted. 1, 0 (none), ERR_TOO_LONG, or a code from errno. */
+static int find(const char *mountinfo, bool (*wanted)(unsigned long long number, const char *point, const void *arg),
+		const void *arg, char *ret_point, size_t size)
 {
 	scope_free char *line = NULL;
 	scope_fclose FILE *file = fopen(mountinfo, "re");
-	size_t room = 0, length = strlen(dir);
+	size_t room = 0;
 
 	if (!file)
 		return err_from_errno(errno);
 	while (getline(&line, &room, file) > 0) {
-		char *found = mount_point(line);
+		unsigned long long number = strtoull(line, NULL, 10);
+		const char *point = mount_point(line);
 
-		if (found && strncmp(found, dir, length) == 0 && found[length] == '/') {
-			snprintf(point, size, "%s", found);
-			return 1;
-		}
+		if (!point || !wanted(number, point, arg))
+			continue;
+		return (size_t)snprintf(ret_point, size, "%s", point) < size ? 1 : ERR_TOO_LONG;
 	}
 	return ferror(file) ? ERR_IO : 0;
+}
+
+static bool is_below(unsigned long long number, const char *point, const void *arg)
+{
+	const char *dir = arg;
+	size_t length = strlen(dir);
+
+	(void)number;
+	return strncmp(point, dir, length) == 0 && point[length] == '/';
+}
+
+int mounts_below(const char *mountinfo, const char *dir, char *point, size_t size)
+{
+	int found = find(mountinfo, is_below, dir, point, size);
+
+	/* Shown only: the beginning will do. */
+	return found == ERR_TOO_LONG ? 1 : found;
+}
+
+static bool has_number(unsigned long long number, const char *point, const void *arg)
+{
+	(void)point;
+	return number == *(const uint64_t *)arg;
+}
+
+int mounts_point(const char *mountinfo, uint64_t mount, char *ret_point, size_t size)
+{
+	int found = find(mountinfo, has_number, &mount, ret_point, size);
+
+	return found == 0 ? ERR_NOT_FOUND : found < 0 ? found : 0;
 }

@@ -9,6 +9,7 @@
 
 #include "common/err.h"
 #include "common/scope.h"
+#include "daemon/engine/mounts.h"
 #include "daemon/engine/names.h"
 
 #include <errno.h>
@@ -25,49 +26,13 @@
 /* So that a backup's and a clone's path fit into a message. */
 enum { PATH_MAX_HERE = 900 };
 
-/* In place: mountinfo writes blanks and the like as \040. */
-static void undo_octal(char *text)
-{
-	char *to = text;
-
-	for (; *text; text++) {
-		if (text[0] == '\\' && text[1] >= '0' && text[1] <= '3' && text[2] && text[3]) {
-			*to++ = (char)((text[1] - '0') << 6 | (text[2] - '0') << 3 | (text[3] - '0'));
-			text += 3;
-		} else {
-			*to++ = *text;
-		}
-	}
-	*to = '\0';
-}
-
-/* Where the mount of that number is mounted. */
-static int find_mount_point(uint64_t mount, char path[static MSG_PATH_SIZE])
-{
-	scope_fclose FILE *file = fopen("/proc/self/mountinfo", "re");
-	scope_free char *line = NULL;
-	size_t size = 0;
-
-	if (!file)
-		return err_from_errno(errno);
-	while (getline(&line, &size, file) > 0) {
-		char point[4 * MSG_PATH_SIZE];
-		unsigned long long number;
-
-		if (sscanf(line, "%llu %*s %*s %*s %4095s", &number, point) != 2 || number != mount)
-			continue;
-		undo_octal(point);
-		if (strlen(point) >= MSG_PATH_SIZE)
-			return ERR_TOO_LONG;
-		snprintf(path, MSG_PATH_SIZE, "%.*s", MSG_PATH_SIZE - 1, point);
-		return 0;
-	}
-	return ERR_NOT_FOUND;
-}
-
-/* The deepest folder on the way to path that is there. */
+/* The deepest folder on the way to path that is there and not behind a link: nobody leads us elsewhere. */
 static int open_deepest(const char *path)
 {
+	struct open_how how = {
+		.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+		.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+	};
 	char part[MSG_PATH_SIZE];
 	int fd = -1;
 
@@ -75,7 +40,7 @@ static int open_deepest(const char *path)
 	while (fd < 0) {
 		char *slash = strrchr(part, '/');
 
-		fd = open(part[0] ? part : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		fd = (int)syscall(SYS_openat2, AT_FDCWD, part[0] ? part : "/", &how, sizeof(how));
 		if (!slash || (fd < 0 && !part[0]))
 			break;
 		*slash = '\0';
@@ -92,7 +57,7 @@ static int find_default(const struct worker_job *job, char path[static MSG_PATH_
 	int error = volume_of(job->data_fd < 0 ? deepest : job->data_fd, &volume);
 
 	if (error == 0)
-		error = find_mount_point(volume.mount, top);
+		error = mounts_point("/proc/self/mountinfo", volume.mount, top, sizeof(top));
 	if (error < 0)
 		return reason_set_retry(why, error, "set snapshot_dir in the cluster's file",
 					"cannot find the top of the mount that holds %s: %s", cluster->data_dir,

@@ -38,10 +38,27 @@ static void test_below(void **state)
 	assert_int_equal(mounts_below("/nowhere/mountinfo", "/srv", point, sizeof(point)), ERR_NOT_FOUND);
 }
 
+static void test_point(void **state)
+{
+	struct folder *folder = *state;
+	char path[128], point[64] = "";
+
+	folder_write(folder, "mountinfo", sample);
+	snprintf(path, sizeof(path), "%s/mountinfo", folder->path);
+	assert_int_equal(mounts_point(path, 22, point, sizeof(point)), 0);
+	assert_string_equal(point, "/");
+	assert_int_equal(mounts_point(path, 42, point, sizeof(point)), 0);
+	assert_string_equal(point, "/srv/a b/c\\d");
+	assert_int_equal(mounts_point(path, 42, point, 12), ERR_TOO_LONG);
+	assert_int_equal(mounts_point(path, 4, point, sizeof(point)), ERR_NOT_FOUND);
+	assert_int_equal(mounts_point("/nowhere/mountinfo", 22, point, sizeof(point)), ERR_NOT_FOUND);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_below, folder_make, folder_remove),
+		cmocka_unit_test_setup_teardown(test_point, folder_make, folder_remove),
 	};
 
 	return cmocka_run_group_tests_name("mounts", tests, NULL, NULL);

@@ -229,6 +229,23 @@ static void one_inside_the_other_refuses(void **state)
 	assert_false(exists(f, "marker.json"));
 }
 
+/* Where a data_dir that is missing would lie, not where somebody's link would put it. */
+static void a_link_leads_nobody_to_another_mount(void **state)
+{
+	struct fixture *f = *state;
+	char link[96], path[MSG_PATH_SIZE], expected[MSG_PATH_SIZE];
+
+	f->cluster.snapshot_dir[0] = '\0';
+	close(f->job.data_fd);
+	f->job.data_fd = -1;
+	path_in(f, "missing/data", f->cluster.data_dir, sizeof(f->cluster.data_dir));
+	assert_int_equal(place_find(&f->job, expected, &f->why), 0);
+	path_in(f, "missing", link, sizeof(link));
+	assert_int_equal(symlink("/proc", link), 0);
+	assert_int_equal(place_find(&f->job, path, &f->why), 0);
+	assert_string_equal(path, expected);
+}
+
 static void locks_exclude(void **state)
 {
 	struct fixture *f = *state;
@@ -396,6 +413,7 @@ int main(void)
 		TEST(anothers_folder_refuses),
 		TEST(links_refuse),
 		TEST(one_inside_the_other_refuses),
+		TEST(a_link_leads_nobody_to_another_mount),
 		TEST(locks_exclude),
 		TEST(looks),
 		TEST(reads_only_trusted_files),
