@@ -186,18 +186,13 @@ static int check_makeable(struct way *way, int dir_fd, const char *name)
 
 static int make_component(struct way *way, int dir_fd, const char *name)
 {
-	scope_close int parent = -1, made = -1;
-	struct stat st;
+	scope_close int parent = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	/* With its mode from the beginning: where the folder above is the database user's, he may put another there. */
+	mode_t mask = umask(0);
+	bool made = mkdirat(dir_fd, name, PLACE_DIR_MODE) == 0 || errno == EEXIST;
 
-	if (mkdirat(dir_fd, name, PLACE_DIR_MODE) < 0 && errno != EEXIST) {
-		reason_set_errno(way->why, errno, "cannot make %s for snapshot_dir %s", name, way->place->path);
-		return refuse(way, PLACE_REFUSED);
-	}
-	/* The umask may have taken bits away. By descriptor: the folder above may be the database user's. */
-	parent = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	made = open_component(dir_fd, name, true);
-	if (parent < 0 || made < 0 || fstat(made, &st) < 0 ||
-	    (st.st_uid == geteuid() && fchmod(made, PLACE_DIR_MODE) < 0) || fsync(parent) < 0) {
+	umask(mask);
+	if (!made || parent < 0 || fsync(parent) < 0) {
 		reason_set_errno(way->why, errno, "cannot make %s for snapshot_dir %s", name, way->place->path);
 		return refuse(way, PLACE_REFUSED);
 	}

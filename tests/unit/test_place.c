@@ -229,6 +229,38 @@ static void one_inside_the_other_refuses(void **state)
 	assert_false(exists(f, "marker.json"));
 }
 
+/* Not NULL: what mkdirat() has made is at once replaced by this folder, as the owner of the one above can. */
+static const char *put_instead;
+
+int mkdirat(int dir_fd, const char *name, mode_t mode)
+{
+	static int (*real)(int dir_fd, const char *name, mode_t mode);
+	const char *other = put_instead;
+
+	if (!real)
+		real = (int (*)(int, const char *, mode_t))dlsym(RTLD_NEXT, "mkdirat");
+	if (real(dir_fd, name, mode) < 0)
+		return -1;
+	put_instead = NULL;
+	return other ? renameat(AT_FDCWD, other, dir_fd, name) : 0;
+}
+
+static void another_folder_keeps_its_mode(void **state)
+{
+	struct fixture *f = *state;
+	char path[128];
+	struct stat st;
+
+	make_folder(f, "secret", 0700);
+	path_in(f, "secret", path, sizeof(path));
+	put_instead = path;
+	open_again(f, PLACE_SHARED, true);
+	assert_null(put_instead);
+	path_in(f, "snap", path, sizeof(path));
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0700);
+}
+
 /* Where a data_dir that is missing would lie, not where somebody's link would put it. */
 static void a_link_leads_nobody_to_another_mount(void **state)
 {
@@ -413,6 +445,7 @@ int main(void)
 		TEST(anothers_folder_refuses),
 		TEST(links_refuse),
 		TEST(one_inside_the_other_refuses),
+		TEST(another_folder_keeps_its_mode),
 		TEST(a_link_leads_nobody_to_another_mount),
 		TEST(locks_exclude),
 		TEST(looks),
