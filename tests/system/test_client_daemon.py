@@ -27,8 +27,8 @@ def dbsnap(daemon, programs):
 
 
 def test_every_command(dbsnap, daemon, start_clone):
-    assert re.search("^main ", dbsnap("cluster", "list"), re.M)
     assert "can be backed up" in dbsnap("cluster", "check", "main")
+    assert re.search(r"^main +PostgreSQL +\d+\.\d+ +Running ", dbsnap("cluster", "list"), re.M)
     assert "Days" in dbsnap("policy", "show", "main")
 
     made = dbsnap("backup", "create", "main", "--wait", "--token", "t1")
@@ -41,6 +41,8 @@ def test_every_command(dbsnap, daemon, start_clone):
         ["BACKUP", item["BackupId"], backup]
     shown = dbsnap("backup", "show", backup)
     assert re.search("^State +AVAILABLE$", shown, re.M) and "atomic: " in shown
+    assert re.search(r"^Server +PostgreSQL \d+\.\d+", shown, re.M)
+    assert re.search(r"^Position +LSN [0-9A-F]+/[0-9A-F]+, timeline \d+$", shown, re.M), shown
 
     clone = json.loads(dbsnap("--json", "clone", "create", backup, "c1", "--wait"))
     assert clone["State"] == "Available" and clone["ClonePath"] in dbsnap("clone", "list")
