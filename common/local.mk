@@ -14,6 +14,7 @@ libcommon_a_SOURCES = \
 	common/conf_resolve.c \
 	common/cursor.c common/cursor.h \
 	common/err.c common/err.h \
+	common/grow.h \
 	common/ident.c common/ident.h \
 	common/log.c common/log.h \
 	common/msg.c common/msg.h \

@@ -3,6 +3,7 @@
 #include "daemon/front/intake.h"
 
 #include "common/err.h"
+#include "common/grow.h"
 #include "daemon/front/quota.h"
 
 #include <stdlib.h>
@@ -29,6 +30,8 @@ static int begin(struct intake *intake, const struct msg_config *conf)
 
 static int add(struct intake *intake, const struct msg_config_cluster *cluster)
 {
+	struct msg_config_cluster *more;
+
 	if (!intake->open || cluster->generation != intake->conf.generation || !cluster->cluster[0] ||
 	    intake->count == CLUSTERS_MAX)
 		return ERR_INVALID;
@@ -36,15 +39,10 @@ static int add(struct intake *intake, const struct msg_config_cluster *cluster)
 		if (strcmp(intake->clusters[i].cluster, cluster->cluster) == 0)
 			return ERR_INVALID;
 	}
-	if (intake->count == intake->size) {
-		size_t size = intake->size ? intake->size * 2 : 16;
-		struct msg_config_cluster *more = reallocarray(intake->clusters, size, sizeof(*more));
-
-		if (!more)
-			return ERR_NOMEM;
-		intake->clusters = more;
-		intake->size = size;
-	}
+	more = grow(intake->clusters, intake->count, &intake->size, sizeof(*more));
+	if (!more)
+		return ERR_NOMEM;
+	intake->clusters = more;
 	intake->clusters[intake->count++] = *cluster;
 	return 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* DescribeJobs and CancelJob. */
 #include "common/err.h"
+#include "common/grow.h"
 #include "common/scope.h"
 #include "daemon/front/op.h"
 #include "daemon/front/param.h"
@@ -32,16 +33,11 @@ struct ids {
 static int collect_id(void *arg, const struct record_job *job)
 {
 	struct ids *ids = arg;
+	uint64_t *larger = grow(ids->ids, ids->count, &ids->room, sizeof(*larger));
 
-	if (ids->count == ids->room) {
-		size_t room = ids->room ? 2 * ids->room : 64;
-		uint64_t *larger = realloc(ids->ids, room * sizeof(*larger));
-
-		if (!larger)
-			return ERR_NOMEM;
-		ids->ids = larger;
-		ids->room = room;
-	}
+	if (!larger)
+		return ERR_NOMEM;
+	ids->ids = larger;
 	ids->ids[ids->count++] = job->id;
 	return 0;
 }

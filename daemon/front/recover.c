@@ -8,6 +8,7 @@
 
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/grow.h"
 #include "common/scope.h"
 #include "daemon/front/outcome.h"
 #include "daemon/front/store.h"
@@ -30,23 +31,9 @@ struct round {
 	size_t stranger_count, stranger_size;
 };
 
-/* Room for one more in an array; NULL: out of memory. */
-static void *grown(void *array, size_t count, size_t *size, size_t each)
-{
-	size_t more = *size ? *size * 2 : 16;
-	void *bigger;
-
-	if (count < *size)
-		return array;
-	bigger = reallocarray(array, more, each);
-	if (bigger)
-		*size = more;
-	return bigger;
-}
-
 static int note(struct round *r, const struct recover_note *one)
 {
-	struct recover_note *notes = grown(r->notes, r->note_count, &r->note_size, sizeof(*notes));
+	struct recover_note *notes = grow(r->notes, r->note_count, &r->note_size, sizeof(*notes));
 
 	if (!notes)
 		return ERR_NOMEM;
@@ -68,7 +55,7 @@ static bool known_stranger(const struct cluster *cluster, const struct cluster_s
 /* Never touched; said once. */
 static int stranger(struct round *r, const struct recover_item *item, enum log_level level, const char *why)
 {
-	struct cluster_stranger *list = grown(r->strangers, r->stranger_count, &r->stranger_size, sizeof(*list));
+	struct cluster_stranger *list = grow(r->strangers, r->stranger_count, &r->stranger_size, sizeof(*list));
 	struct log_about about = {.cluster = r->cluster->id, .backup = item->backup};
 	struct cluster_stranger *one;
 
@@ -443,7 +430,7 @@ static int collect_missing(void *arg, const struct record_backup *backup)
 
 	if (is_whole(m, backup) || m->r->calls->touched(m->r->calls->arg, backup->id, ""))
 		return 0;
-	ids = grown(m->ids, m->count, &m->size, sizeof(*ids));
+	ids = grow(m->ids, m->count, &m->size, sizeof(*ids));
 	if (!ids)
 		return ERR_NOMEM;
 	m->ids = ids;

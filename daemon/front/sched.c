@@ -26,19 +26,6 @@ int sched_store_result(const char *what, int r)
 	return r;
 }
 
-void *sched_grow(void *array, size_t count, size_t *size, size_t each)
-{
-	size_t more = *size ? *size * 2 : 16;
-	void *bigger;
-
-	if (count < *size)
-		return array;
-	bigger = reallocarray(array, more, each);
-	if (bigger)
-		*size = more;
-	return bigger;
-}
-
 static void on_kick(evutil_socket_t fd, short what, void *arg)
 {
 	struct sched *sched = arg;

@@ -137,7 +137,6 @@ struct sched {
 uint32_t sched_next_tag(struct sched *sched);
 /* Fatal for this process, unless r is 0 or one of the codes that mean "not now" (FULL, NOMEM): then returned. */
 int sched_store_result(const char *what, int r);
-void *sched_grow(void *array, size_t count, size_t *size, size_t each);
 
 /* sched_job.c */
 struct sched_job *sched_job_find(const struct sched *sched, uint64_t id);

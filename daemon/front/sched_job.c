@@ -7,6 +7,7 @@
 
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/grow.h"
 #include "common/scope.h"
 
 #include <stdlib.h>
@@ -48,7 +49,7 @@ struct sched_job *sched_job_find(const struct sched *sched, uint64_t id)
 
 static struct sched_job *insert(struct sched *sched, struct sched_place *place, uint64_t id, enum job_kind kind)
 {
-	struct sched_job **jobs = sched_grow(sched->jobs, sched->job_count, &sched->job_size, sizeof(*jobs));
+	struct sched_job **jobs = grow(sched->jobs, sched->job_count, &sched->job_size, sizeof(*jobs));
 	struct sched_job *job = jobs ? calloc(1, sizeof(*job)) : NULL;
 	size_t at = position(sched, id);
 

@@ -3,6 +3,7 @@
 #include "daemon/front/sched_internal.h"
 
 #include "common/err.h"
+#include "common/grow.h"
 #include "common/scope.h"
 
 #include <stdlib.h>
@@ -16,7 +17,7 @@ void sched_measure_add(struct sched *sched, struct sched_place *place, uint64_t 
 
 	if (sched->size_count >= QUEUE_MAX)
 		return;
-	sizes = sched_grow(sched->sizes, sched->size_count, &sched->size_size, sizeof(*sizes));
+	sizes = grow(sched->sizes, sched->size_count, &sched->size_size, sizeof(*sizes));
 	if (!sizes)
 		return;
 	sched->sizes = sizes;

@@ -8,6 +8,7 @@
 
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/grow.h"
 #include "daemon/front/outcome.h"
 
 #include <stdlib.h>
@@ -121,7 +122,7 @@ void sched_place_touch(struct sched_place *place, uint64_t backup, const char *c
 
 	if (!place->tag)
 		return;
-	touched = sched_grow(place->touched, place->touched_count, &place->touched_size, sizeof(*touched));
+	touched = grow(place->touched, place->touched_count, &place->touched_size, sizeof(*touched));
 	if (!touched)
 		front_die("remembering what a probe may not judge", ERR_NOMEM);
 	place->touched = touched;
@@ -169,7 +170,7 @@ int sched_place_item(struct sched *sched, const struct msg *msg)
 		return 0; /* asked for by a front before this one */
 	if (place->item_count == ITEMS_MAX || (item->item <= ITEM_DELETING && item->backup == 0))
 		return ERR_INVALID;
-	items = sched_grow(place->items, place->item_count, &place->item_size, sizeof(*items));
+	items = grow(place->items, place->item_count, &place->item_size, sizeof(*items));
 	if (!items)
 		return ERR_NOMEM;
 	place->items = items;

@@ -7,6 +7,7 @@
 
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/grow.h"
 #include "daemon/front/outcome.h"
 
 #include <stdlib.h>
@@ -201,7 +202,7 @@ int sched_question_part(struct sched *sched, const struct msg *msg)
 		return 0;
 	if (question->part_count == PARTS_MAX)
 		return ERR_INVALID;
-	parts = sched_grow(question->parts, question->part_count, &question->part_size, sizeof(*parts));
+	parts = grow(question->parts, question->part_count, &question->part_size, sizeof(*parts));
 	if (!parts)
 		return ERR_NOMEM;
 	question->parts = parts;

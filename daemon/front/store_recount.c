@@ -8,6 +8,7 @@
 
 #include "common/cursor.h"
 #include "common/err.h"
+#include "common/grow.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -40,20 +41,6 @@ static void free_tally(struct tally *tally)
 	free(tally->clusters);
 }
 #define scope_tally __attribute__((cleanup(free_tally)))
-
-/* Room for one more: array, or NULL when out of memory (the old one stays). */
-static void *grow(void *array, size_t count, size_t *room, size_t size)
-{
-	size_t wanted = *room ? *room * 2 : 8;
-	void *larger;
-
-	if (count < *room)
-		return array;
-	larger = reallocarray(array, wanted, size);
-	if (larger)
-		*room = wanted;
-	return larger;
-}
 
 static struct cluster_tally *find_cluster(const struct tally *tally, const char *cluster)
 {
