@@ -221,6 +221,8 @@ def test_marker_of_another_cluster(make_files, btrfs):
     daemon.add_cluster("main2", btrfs.path("files"), snapshot_dir=btrfs.path("snapshots"),
                        database={"type": "none"})
     daemon.reload()
+    # A check of main may still hold the marker's lock.
+    eventually(lambda: daemon.api.call("CreateBackup", DBClusterId="main2")[0] != OFFLINE[0], 30, "looked at")
     with unchanged(daemon, btrfs):
         says(daemon.api.call("CreateBackup", DBClusterId="main2"), LAYOUT, "belongs to cluster main",
              "a snapshot_dir of its own")

@@ -96,6 +96,8 @@ def look(daemon, disks):
     """Everything; the API's part first, for its connections count as well."""
     seen = {}
     if daemon.running():
+        # A measurement that follows a create is over as well.
+        eventually(lambda: processes(daemon), 30, "idle")
         seen["records"] = records(daemon)
         # The least of some: a worker may come, be seen by its link alone, and go.
         seen["processes"] = min(eventually(lambda: processes(daemon), 30, "idle") for _ in range(3))
@@ -121,7 +123,7 @@ def unchanged(daemon, *disks):
                    f"processes as before: {before['processes']}")
         after["processes"] = before["processes"]
     for part, what in before.items():
-        assert after[part] == what, part
+        assert after[part] == what, f"{part} before: {what}\nafter: {after[part]}"
     assert set(after) == set(before)
 
 
