@@ -46,6 +46,9 @@ static bool read_filter(struct call *call, struct store_backup_filter *ret_filte
 		reply_malformed(call, "EndTime");
 		return false;
 	}
+	/* 0 would be no bound; nothing began before 1970. */
+	if (request_get(&call->request, "EndTime") && filter.until_ms == 0)
+		filter.until_ms = -1;
 	*ret_filter = filter;
 	return true;
 }

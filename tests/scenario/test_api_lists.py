@@ -90,6 +90,15 @@ def test_pages(many):
     assert far["Items"]["Backup"] == [] and far["TotalRecordCount"] == "65"
 
 
+def test_bounds_at_the_beginning_of_time(world):
+    world.start()
+    world.make()
+    first = "1970-01-01T00:00Z"
+    for params, count in (({"StartTime": first}, "1"), ({"EndTime": first}, "0")):
+        answer = world.api.ok("DescribeBackups", DBClusterId="pc-a", **params)
+        assert answer["TotalRecordCount"] == answer["PageRecordCount"] == count, params
+
+
 def test_jobs_of_all_clusters_page_alike(many):
     seen = []
     for number in (1, 2, 3):
