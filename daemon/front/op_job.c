@@ -49,23 +49,21 @@ static int compare_newest(const void *a, const void *b)
 	return x > y ? -1 : x < y;
 }
 
-static int gather_ids(struct call *call, struct store_txn *txn, const struct store_page *page, struct ids *ids,
-		      uint64_t *ret_total)
+/* One look at each cluster's newest jobs: count of them, or with 0 only how many there are. */
+static int gather_ids(struct call *call, struct store_txn *txn, uint64_t count, struct ids *ids, uint64_t *ret_total)
 {
-	struct store_page newest = {.count = (uint32_t)(page->skip + page->count)};
+	struct store_page newest = {.count = count > UINT32_MAX ? UINT32_MAX : (uint32_t)count};
+	uint64_t sum = 0;
 	int r = 0;
 
-	if (page->skip + page->count > UINT32_MAX)
-		newest.count = UINT32_MAX;
 	for (size_t i = 0; r == 0 && i < cluster_count(call->front->clusters); i++) {
 		struct store_job_filter filter = {.cluster = cluster_at(call->front->clusters, i)->id};
 		uint64_t total = 0;
 
 		r = store_job_list(txn, &filter, &newest, collect_id, ids, &total);
-		*ret_total += total;
+		sum += total;
 	}
-	if (ids->count > 1)
-		qsort(ids->ids, ids->count, sizeof(ids->ids[0]), compare_newest);
+	*ret_total = sum;
 	return r;
 }
 
@@ -73,8 +71,13 @@ static int list_all(struct call *call, struct store_txn *txn, const struct store
 {
 	struct ids ids = {0};
 	struct collector collector = {call->front, items};
-	int r = gather_ids(call, txn, page, &ids, ret_total);
+	int r = gather_ids(call, txn, 0, &ids, ret_total);
 
+	/* A page beyond the end is no reason to gather everything. */
+	if (r == 0 && page->skip < *ret_total)
+		r = gather_ids(call, txn, page->skip + page->count, &ids, ret_total);
+	if (ids.count > 1)
+		qsort(ids.ids, ids.count, sizeof(ids.ids[0]), compare_newest);
 	for (size_t i = page->skip; r == 0 && i < ids.count && i - page->skip < page->count; i++) {
 		struct record_job job;
 

@@ -68,7 +68,7 @@ static int visit(const struct walk *walk, const MDB_val *key, const MDB_val *val
 
 static bool is_done(const struct walk *walk, uint64_t matched)
 {
-	if (matched >= walk->most)
+	if (matched >= walk->most || walk->page->skip >= walk->most)
 		return true;
 	return !walk->count_all && matched >= walk->page->skip && matched - walk->page->skip >= walk->page->count;
 }
