@@ -287,6 +287,9 @@ static int remove_clone(struct clone *c)
 		return error;
 	if (look.paper != PAPER_OURS)
 		return look.paper == PAPER_OTHER || look.has_whole || look.has_making ? refuse_name(c) : 0;
+	/* Its own name is given to a clone that is whole: what has it before that is somebody else's. */
+	if (look.has_whole && !look.intent.made_ms)
+		return refuse_name(c);
 	c->snap = look.intent.backend[0] ? snap_find(look.intent.backend) : &snap_btrfs;
 	if (!c->snap)
 		return reason_set(c->why, ERR_UNSUPPORTED, "use the release that made it",

@@ -327,6 +327,28 @@ def test_clone_and_its_end(engine, front, btrfs):
     assert len(subvolumes(btrfs)) == 2
 
 
+def test_what_took_the_name_of_a_clone_in_the_making_stays(engine, front, btrfs):
+    front.create("c1", 1)
+    with Inject(engine.main.pid, "renameat2", "signal=KILL"):
+        killed = front.run(msgs.CLONE, "c1", 2, backup=1, clone="copy", nonce=nonce_of(2), source=nonce_of(1))
+    assert killed.outcome == msgs.UNKNOWN
+    clones = os.path.join(engine.snapshot_dir("c1"), "clones")
+    paper = os.path.join(clones, ".copy.json")
+    with open(paper, encoding="ascii") as file:
+        text = json.load(file)
+    text["made_ms"] = 0
+    with open(paper, "w", encoding="ascii") as file:
+        json.dump(text, file)
+    other = os.path.join(clones, "copy")
+    subprocess.run(["btrfs", "subvolume", "create", other], check=True, stdout=subprocess.DEVNULL)
+    refused = front.run(msgs.DELETE_CLONE, "c1", 3, clone="copy", nonce=nonce_of(2))
+    assert refused.outcome == msgs.FAILED and "not this job's" in refused.cause
+    assert os.path.isdir(other) and os.path.isdir(os.path.join(clones, ".copy"))
+    os.rmdir(other)
+    assert front.run(msgs.DELETE_CLONE, "c1", 3, clone="copy", nonce=nonce_of(2), attempt=2).outcome == msgs.DONE
+    assert os.listdir(clones) == []
+
+
 def test_a_clone_goes_whatever_its_owner_made_of_it(engine, front, btrfs):
     front.create("c1", 1)
     front.run(msgs.CLONE, "c1", 2, backup=1, clone="copy", nonce=nonce_of(2), source=nonce_of(1))
