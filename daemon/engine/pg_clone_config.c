@@ -65,11 +65,11 @@ static const char *value_of(const char *line, const char *key)
 {
 	size_t length = strlen(key);
 
-	line += strspn(line, " \t");
-	if (strncasecmp(line, key, length) != 0 || !strchr(" \t='", line[length]) || !line[length])
+	line += strspn(line, " \t\r");
+	if (strncasecmp(line, key, length) != 0 || !strchr(" \t\r='", line[length]) || !line[length])
 		return NULL;
 	line += length;
-	return line + strspn(line, " \t='");
+	return line + strspn(line, " \t\r='");
 }
 
 /* Does one of the lines set one of these keys? */

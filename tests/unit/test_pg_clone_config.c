@@ -67,6 +67,7 @@ static void test_ways_out(void **state)
 	static const char *const lines[] = {
 		"data_directory = '/src'\n",  "Data_Directory '/src'\n",   "hba_file='/etc/h'\n", "\t ident_file = '/etc/i'\n",
 		"include '/etc/pg/x.conf'\n", "include_dir = 'conf.d'\n", "a = 1\ninclude_if_exists 'y'",
+		"\r data_directory\r= '/src'\n",
 	};
 	struct folder *folder = *state;
 
