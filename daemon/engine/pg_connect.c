@@ -93,6 +93,18 @@ static int ask(struct db_postgresql *pg, const struct ask_question *question, in
 	return error;
 }
 
+/* libpq has refused, or the server: if that is because it is another user's, we say it better. */
+static int refuse_failed(const struct db_postgresql *pg, const struct ask_answer *answer, struct reason *why)
+{
+	struct server server = SERVER_NONE;
+	int error = 0;
+
+	if (answer->outcome == ASK_FAILED && session_socket(pg->session) >= 0)
+		error = server_hold(pg->job, session_socket(pg->session), &server, why);
+	server_let_go(&server);
+	return error == ERR_MISMATCH ? error : refuse_answer(pg, answer, why);
+}
+
 /* 1: in; 0: nothing listens; or a code. */
 static int reach(struct db_postgresql *pg, struct reason *why)
 {
@@ -110,7 +122,7 @@ static int reach(struct db_postgresql *pg, struct reason *why)
 		return refuse_silent(pg, why);
 	if (answer.outcome == ASK_NO_SERVER)
 		return 0;
-	return answer.outcome == ASK_DONE ? 1 : refuse_answer(pg, &answer, why);
+	return answer.outcome == ASK_DONE ? 1 : refuse_failed(pg, &answer, why);
 }
 
 static int refuse_facts(const struct db_postgresql *pg, struct reason *why)

@@ -11,9 +11,11 @@
 #include <inttypes.h>
 #include <libpq-fe.h>
 #include <poll.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 static void be_silent(void *arg, const PGresult *result)
 {
@@ -128,6 +130,8 @@ static const char *option_value(const struct option options[static OPTIONS_MAX],
 static void collect_options(PQconninfoOption *parsed, uint32_t timeout_ms, struct option options[static OPTIONS_MAX],
 			    char *server_options, size_t size)
 {
+	const struct passwd *own = getpwuid(geteuid());
+
 	for (PQconninfoOption *p = parsed; p->keyword; p++) {
 		if (p->val)
 			set_option(options, p->keyword, p->val);
@@ -140,6 +144,9 @@ static void collect_options(PQconninfoOption *parsed, uint32_t timeout_ms, struc
 	set_option(options, "options", server_options);
 	set_option(options, "application_name", "dbsnap");
 	set_option(options, "client_encoding", "UTF8");
+	/* The server is this very user's: nobody who has taken the socket's name gets to ask for a password. */
+	if (own)
+		set_option(options, "requirepeer", own->pw_name);
 	set_option(options, "sslmode", "disable");
 	set_option(options, "gssencmode", "disable");
 }

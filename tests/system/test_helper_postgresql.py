@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The PostgreSQL helper alone, against real servers and against nonsense."""
 import os
+import pwd
+import shutil
 import socket
 import struct
 import threading
@@ -121,23 +123,30 @@ def test_is_caged(server, helper, seccomp_mode):
     assert fields["Uid"].split() == [fields["Uid"].split()[0]] * 4 != ["0"] * 4
 
 
-def fake_server(path, reply):
-    """A socket that answers whatever comes with these bytes and then nothing."""
+def fake_server(path, reply, user="postgres"):
+    """That user's socket: it answers whatever comes with these bytes and then nothing; what came, in a list."""
     sock = socket.socket(socket.AF_UNIX)
     sock.bind(path)
     os.chmod(path, 0o777)
-    sock.listen(1)
+    # The kernel shows a client who called listen().
+    os.seteuid(pwd.getpwnam(user).pw_uid)
+    try:
+        sock.listen(1)
+    finally:
+        os.seteuid(0)
+    came = []
 
     def serve():
         peer, _ = sock.accept()
-        peer.recv(8192)
-        peer.sendall(reply)
-        while peer.recv(8192):
-            pass
+        came.append(peer.recv(8192))
+        if came[0]:
+            peer.sendall(reply)
+        while came[-1]:
+            came.append(peer.recv(8192))
         peer.close()
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
-    return sock, thread
+    return sock, thread, came
 
 
 def message(kind, body):
@@ -152,10 +161,28 @@ def message(kind, body):
     (b"", "LOST"),
 ])
 def test_hostile_server(folder, helper, reply, outcome):
-    sock, thread = fake_server(os.path.join(folder, ".s.PGSQL.5432"), reply)
+    sock, thread, _ = fake_server(os.path.join(folder, ".s.PGSQL.5432"), reply)
     got, _, said = helper.connect(f"host={folder} dbname=postgres user=postgres", 1000)
     assert got == outcome, said
     assert said.isprintable() and len(said) < 512
     helper.close()
     thread.join(10)
     sock.close()
+
+
+@pytest.mark.parametrize("user, asked", [("postgres", True), ("nobody", False)])
+def test_no_password_for_another_users_server(folder, helper, user, asked):
+    """Who gets hold of the socket's name while the server is down is told nothing."""
+    passfile = os.path.join(folder, "pass")
+    with open(passfile, "w", encoding="ascii") as file:
+        file.write("*:*:*:*:secret\n")
+    os.chmod(passfile, 0o600)
+    shutil.chown(passfile, "postgres")
+    cleartext = message(b"R", struct.pack(">I", 3))
+    sock, thread, came = fake_server(os.path.join(folder, ".s.PGSQL.5432"), cleartext, user)
+    got, _, said = helper.connect(f"host={folder} dbname=postgres user=postgres passfile={passfile}", 1000)
+    helper.close()
+    thread.join(10)
+    sock.close()
+    assert any(b"secret" in data for data in came) == asked
+    assert got == ("LOST" if asked else "FAILED"), said

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 
 import pytest
@@ -621,6 +622,20 @@ def test_role_of_readme_is_let_in_by_peer(pg, driver):
 def test_refuses_a_database_of_another_user(pg, programs):
     refused = refusal(Driver(programs, "nobody"), pg.data_dir, pg.conninfo)
     assert refused.cause
+
+
+def test_refuses_whoever_took_the_servers_socket(pg, driver):
+    pg.stop()
+    host = re.search(r"host=(\S+)", pg.conninfo)[1]
+    port = re.search(r"port=(\d+)", pg.conninfo)
+    path = os.path.join(host, f".s.PGSQL.{port[1] if port else 5432}")
+    with socket.socket(socket.AF_UNIX) as taken:
+        taken.bind(path)
+        os.chmod(path, 0o777)
+        taken.listen()
+        refused = refusal(driver, pg.data_dir, pg.conninfo)
+    os.unlink(path)
+    assert "is run by uid 0, not by database.user" in refused.cause, refused.cause
 
 
 def test_refuses_a_damaged_control_file(pg, driver):
