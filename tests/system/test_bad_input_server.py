@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A server that is down, crashed, hung, restarted, another's, or cannot be trusted."""
 import os
+import signal
 
-
+from harness import invariants
 from harness.postgres import USER
-from harness.process import eventually
+from harness.process import Pid, eventually
 from harness.unchanged import says, unchanged
 
 LAYOUT = (403, "OperationDenied.Layout")
@@ -114,3 +115,32 @@ def test_role_without_rights(daemon, btrfs, pg):
     refused(daemon, btrfs, "data_directory", "GRANT pg_read_all_settings")
     pg.sql("GRANT pg_read_all_settings TO dbsnap")
     accepted(daemon, "A", "atomic")
+
+
+def test_restarted_in_mid_backup(daemon, btrfs, pg, start_clone):
+    """The worker is stopped in its job meanwhile; what comes of it is whole, or failed and gone."""
+    def caught():
+        daemon.api.create("main")
+        for pid in daemon.workers():
+            worker = Pid(pid)
+            worker.signal(signal.SIGSTOP)
+            if any(b["Dbsnap"]["State"] == "RUNNING" for b in daemon.api.backups("main")):
+                return worker
+            worker.signal(signal.SIGCONT)
+        return None
+    pg.sql("CREATE TABLE t AS SELECT 1 AS n")
+    worker = eventually(caught, 60, "a worker that is stopped in the middle of its job")
+    running = next(b["BackupId"] for b in daemon.api.backups("main") if b["Dbsnap"]["State"] == "RUNNING")
+    pg.stop("immediate")
+    pg.start()
+    worker.signal(signal.SIGCONT)
+    item = daemon.api.wait_final("main", running)
+    daemon.wait_idle()
+    invariants.check(daemon, btrfs)
+    if item["Dbsnap"]["State"] == "FAILED":
+        assert item["Dbsnap"]["Cause"] and item["Dbsnap"]["Remedy"], item
+        item = daemon.api.create_and_wait("main")
+    clone = daemon.api.clone_and_wait("main", item["BackupId"], "c1")
+    server = start_clone(clone["ClonePath"])
+    assert server.value("SELECT n FROM t") == 1
+    server.stop()
