@@ -228,6 +228,7 @@ void sched_reconfigured(struct sched *sched)
 			continue;
 		place->layout_due = cluster->registered;
 		place->pause_ms = 0;
+		place->again = place->tag != 0;
 		if (sched->started)
 			sched_place_look(place);
 	}

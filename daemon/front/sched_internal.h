@@ -71,6 +71,7 @@ struct sched_place {
 	int64_t pause_ms;   /* before it */
 	uint32_t tag;       /* of the probe under way; 0: none */
 	bool exclusive;     /* the probe under way is */
+	bool again;         /* it was asked for before a reload: what it finds may not be true any more */
 	bool settle;        /* a job's outcome is unknown: nothing is started before an exclusive probe */
 	bool opened;        /* ONLINE at least once */
 	bool layout_due;    /* look at the layout when it is ONLINE */

@@ -91,6 +91,7 @@ void sched_place_look(struct sched_place *place)
 		return;
 	timer_disarm(&place->timer);
 	drop_items(place);
+	place->again = false;
 	place->tag = sched_next_tag(place->sched);
 	place->exclusive = place->settle || (!place->opened && !has_in_flight(place));
 	msg.tag = place->tag;
@@ -366,8 +367,9 @@ int sched_place_probed(struct sched *sched, const struct msg *msg)
 		return ERR_INVALID;
 	take_probed(place, probed);
 	sched_question_probed(place);
-	if (place->settle && !place->exclusive && !place->timer.armed)
-		sched_place_look(place); /* an outcome became unknown meanwhile */
+	/* A reload came, or an outcome became unknown, meanwhile. */
+	if (place->again || (place->settle && !place->exclusive && !place->timer.armed))
+		sched_place_look(place);
 	sched_kick(sched);
 	return 0;
 }

@@ -75,6 +75,23 @@ def test_every_layout_is_looked_at_however_many_clusters(make_world):
     assert [i["DBVersion"] for i in items] == ["15.6"] * 100
 
 
+def test_a_reload_during_a_probe_is_probed_again(world):
+    place = world.places["pc-a"]
+    place.state = msgs.OFFLINE
+    engine = world.start()
+    engine.hold("PROBE")
+    world.advance(1000)
+    engine.wait_for(lambda: engine.count("PROBE") == 2)
+    world.send_config()
+    engine.ping()
+    place.state = msgs.ONLINE
+    engine.release("PROBE")
+    engine.wait_for(lambda: engine.count("PROBE") == 3)
+    engine.settle()
+    assert engine.count("PROBE") == 3
+    world.make()
+
+
 def test_max_running_is_a_bound_in_all(world):
     world.settings["max_running"] = 1
     world.add("pc-b")
