@@ -113,6 +113,12 @@ tests_unit_test_near_SOURCES = tests/unit/test_near.c client/near.c client/near.
 tests_unit_test_near_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_near_LDADD = $(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/unit/test_note
+TESTS += tests/unit/test_note
+tests_unit_test_note_SOURCES = tests/unit/test_note.c
+tests_unit_test_note_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_note_LDADD = libengine.a libcommon.a $(SYSTEMD_LIBS) $(YAML_LIBS) $(CMOCKA_LIBS)
+
 check_PROGRAMS += tests/unit/test_pg_clone_config
 TESTS += tests/unit/test_pg_clone_config
 tests_unit_test_pg_clone_config_SOURCES = tests/unit/test_pg_clone_config.c

@@ -52,6 +52,7 @@ static int on_hello(struct engine *engine, const struct msg *msg)
 		records_clear(engine);
 	engine->install = msg->u.hello.install;
 	keeper->hello = keeper->greeted = true;
+	notes_update(engine);
 	for (const struct worker *w = engine->workers; w; w = w->next) {
 		if (w->type != MSG_JOB || w->told)
 			continue;
@@ -145,8 +146,13 @@ static bool refuse_for_now(struct engine *engine, const struct msg *msg)
 static bool refuse_for_good(struct engine *engine, const struct msg *msg)
 {
 	const struct msg_job *job = &msg->u.job;
-	const struct conf_cluster *cluster = conf_find_cluster(engine->conf, job->cluster);
+	const struct conf_cluster *cluster = engine_find_cluster(engine, job->cluster);
 
+	if (job->kind == JOB_CREATE && notes_find_retired(engine, job->cluster)) {
+		refuse_job(engine, msg, OUTCOME_FAILED, ERR_STATE, "register it again and reload",
+			   "cluster %s is retired: no file in clusters_dir registers it", job->cluster);
+		return true;
+	}
 	if (!cluster) {
 		refuse_job(engine, msg, OUTCOME_FAILED, ERR_NOT_FOUND,
 			   "register it again (a file in clusters_dir with its old data_dir and "
@@ -214,7 +220,7 @@ static int on_probe(struct engine *engine, const struct msg *msg)
 
 	if (!id[0])
 		return ERR_INVALID;
-	if (!conf_find_cluster(engine->conf, id))
+	if (!engine_find_cluster(engine, id))
 		refuse_probe(engine, msg, PLACE_OFFLINE, ERR_NOT_FOUND,
 			     "the cluster is not in the configuration, so dbsnapd does not know where its "
 			     "backups are");
@@ -260,7 +266,7 @@ static int on_measure(struct engine *engine, const struct msg *msg)
 
 	if (!measure->cluster[0] || measure->backup == 0 || nonce_is_zero(&measure->nonce))
 		return ERR_INVALID;
-	if (!conf_find_cluster(engine->conf, measure->cluster))
+	if (!engine_find_cluster(engine, measure->cluster))
 		error = ERR_NOT_FOUND;
 	else if (engine->stopping)
 		error = ERR_BUSY;

@@ -26,6 +26,13 @@
 
 #define FRONT_USER "dbsnap"
 
+const struct conf_cluster *engine_find_cluster(const struct engine *engine, const char *cluster)
+{
+	const struct conf_cluster *found = conf_find_cluster(engine->conf, cluster);
+
+	return found ? found : notes_find_retired(engine, cluster);
+}
+
 static bool has_job(void *arg, const char *cluster)
 {
 	return worker_has_job(arg, cluster);
@@ -65,6 +72,7 @@ static void reload(struct engine *engine)
 		conf_free(engine->conf);
 		engine->conf = next;
 		engine->generation++;
+		notes_update(engine);
 		engine_send_config(engine);
 		log_notice("configuration reloaded, %zu clusters", next->cluster_count);
 	}
@@ -300,10 +308,13 @@ static int open_all(struct engine *engine)
 	if (error == 0)
 		error = statedir_prepare(engine->conf, &front);
 	if (error == 0)
+		error = notes_open(engine);
+	if (error == 0)
 		error = open_signals(engine);
 	if (error < 0)
 		return error;
 	freeze_thaw_all(engine->listen.path);
+	notes_update(engine);
 	keeper_init(&engine->keeper, &front);
 	notify_init(&engine->notify);
 	return keeper_start(engine);
@@ -314,6 +325,7 @@ static void close_all(struct engine *engine)
 	keeper_free(&engine->keeper);
 	listen_close(&engine->listen);
 	records_clear(engine);
+	notes_close(engine);
 	conf_free(engine->conf);
 	if (engine->signal_fd >= 0)
 		close(engine->signal_fd);
@@ -332,6 +344,7 @@ int engine_run(struct conf *conf, const char *conf_path, const char *libexec_dir
 	struct engine engine = {
 		.conf = conf, .conf_path = conf_path, .libexec_dir = libexec_dir, .generation = 1,
 		.as_root = geteuid() == 0, .listen = {.fd = -1}, .signal_fd = -1, .keeper = {.link = -1},
+		.notes = {.fd = -1},
 	};
 	struct watch *watch = calloc(1, sizeof(*watch));
 

@@ -10,6 +10,7 @@
 #include "common/msg.h"
 #include "daemon/engine/keeper.h"
 #include "daemon/engine/listen.h"
+#include "daemon/engine/notes.h"
 #include "daemon/engine/notify.h"
 #include "daemon/engine/worker.h"
 
@@ -36,6 +37,7 @@ struct engine {
 	struct nonce install;   /* the store's, from the first HELLO on */
 	struct records *records; /* owned */
 	size_t record_count;
+	struct notes notes;
 	bool ready;    /* a front has said READY */
 	bool stopping;
 	bool failed;   /* the exit status is 1 */
@@ -43,6 +45,9 @@ struct engine {
 
 /* Runs until it is told to stop; the exit status. conf is taken over. */
 int engine_run(struct conf *conf, const char *conf_path, const char *libexec_dir);
+
+/* Registered or retired; borrowed, until a reload. NULL: neither. */
+const struct conf_cluster *engine_find_cluster(const struct engine *engine, const char *cluster);
 
 /* Sends the front the configuration in force. */
 void engine_send_config(struct engine *engine);

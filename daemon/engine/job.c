@@ -145,10 +145,13 @@ static int settle_identity(struct worker_job *job, const struct stat *st, struct
 
 int job_open_source(struct worker_job *job, struct reason *why)
 {
-	scope_close int fd = open_without_links(job->cluster->data_dir);
+	scope_close int fd = -1;
 	struct stat st;
 	int error;
 
+	if (job->retired)
+		return reason_set(why, ERR_NOT_FOUND, NULL, "the cluster is retired");
+	fd = open_without_links(job->cluster->data_dir);
 	if (fd < 0)
 		return refuse_source(job->cluster->data_dir, errno, why);
 	if (fstat(fd, &st) < 0)

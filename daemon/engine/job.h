@@ -38,6 +38,7 @@ int reason_set_errno(struct reason *why, int errno_value, const char *format, ..
 struct worker_job {
 	struct msg_job order; /* of a question only .cluster (and MEASURE's .backup, .nonce) */
 	const struct conf_cluster *cluster;
+	bool retired;         /* cluster is from its note: there is no source */
 	const char *libexec_dir;
 	const char *state_dir;
 	struct nonce install; /* of the store that asks */
@@ -54,7 +55,8 @@ struct worker_job {
 
 /*
  * Opens data_dir component by component into job->data_fd and settles who the database's
- * user is. 0; or a code with why: missing, no directory, is or passes a link (naming the real path), nobody's.
+ * user is. 0; or a code with why: missing, no directory, is or passes a link (naming the real path), nobody's;
+ * a retired cluster, whose data_dir may be anything by now.
  */
 int job_open_source(struct worker_job *job, struct reason *why);
 

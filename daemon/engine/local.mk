@@ -18,6 +18,8 @@ libengine_a_SOURCES = \
 	daemon/engine/manifest.c daemon/engine/manifest.h \
 	daemon/engine/mounts.c daemon/engine/mounts.h \
 	daemon/engine/names.c daemon/engine/names.h \
+	daemon/engine/note.c daemon/engine/note.h \
+	daemon/engine/notes.c daemon/engine/notes.h \
 	daemon/engine/notify.c daemon/engine/notify.h \
 	daemon/engine/pg_clone.c daemon/engine/pg_clone.h \
 	daemon/engine/pg_clone_config.c \

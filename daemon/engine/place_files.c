@@ -133,5 +133,5 @@ int place_rename(int dir_fd, const char *from, const char *to, struct reason *wh
 
 int place_sync(int dir_fd, struct reason *why)
 {
-	return fsync(dir_fd) < 0 ? reason_set_errno(why, errno, "cannot sync a folder below snapshot_dir") : 0;
+	return fsync(dir_fd) < 0 ? reason_set_errno(why, errno, "cannot sync a folder") : 0;
 }

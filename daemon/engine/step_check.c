@@ -131,7 +131,9 @@ static int measure(struct worker_job *job, const struct place *place, uint64_t *
 		return error;
 	if (look.thing != THING_OURS || !look.has_manifest)
 		return ERR_NOT_FOUND;
-	if (job->data_fd < 0 && job->as_root)
+	if (job->data_fd < 0 && !job->as_root)
+		proc_identity_self(&job->identity);
+	else if (job->data_fd < 0)
 		job->identity = (struct proc_identity){.uid = manifest->uid, .gid = manifest->gid};
 	backup_fd = place_open_dir(place->fd, name, why);
 	if (backup_fd < 0)

@@ -202,12 +202,18 @@ static enum msg_outcome undo(struct clone *c)
 	return OUTCOME_UNKNOWN;
 }
 
-/* A database that is gone can still be cloned from its backup, by the user whom the manifest names. */
+/* A database that is gone can still be cloned from its backup, by the user whom note or manifest names. */
 static void settle_identity(struct clone *c)
 {
 	struct reason source = {0};
 
-	if (c->job->data_fd < 0 && job_open_source(c->job, &source) < 0 && c->job->as_root)
+	if (c->job->data_fd >= 0 || job_open_source(c->job, &source) == 0)
+		return;
+	if (!c->job->as_root)
+		proc_identity_self(&c->job->identity);
+	else if (c->job->retired && c->job->cluster->identity_known)
+		c->job->identity = c->job->cluster->identity;
+	else
 		c->job->identity = (struct proc_identity){.uid = c->manifest.uid, .gid = c->manifest.gid};
 }
 

@@ -233,7 +233,7 @@ void step_probe(struct worker_job *job, bool exclusive)
 	if (error < 0 && p->place.state == PLACE_ONLINE)
 		p->place.state = PLACE_OFFLINE;
 	/* "No marker" is the smaller half of the truth when the database's own folder is missing. */
-	if (p->place.state == PLACE_OFFLINE && job->data_fd < 0) {
+	if (p->place.state == PLACE_OFFLINE && job->data_fd < 0 && !job->retired) {
 		p->why = source;
 		if (!source.retry)
 			p->place.state = PLACE_REFUSED;

@@ -190,6 +190,8 @@ static void tell(struct engine *engine, struct worker *w, int code, const char *
 		return;
 	w->told = true;
 	if (w->answer) {
+		if (w->type == MSG_PROBE)
+			notes_take_probed(engine, &w->answer->u.probed);
 		pass_on(engine, w, w->answer);
 		return;
 	}

@@ -107,7 +107,8 @@ _Noreturn void worker_child_run(const struct engine *engine, const struct msg *q
 		_exit(1);
 	/* After the last change of identity, which would clear it. */
 	proc_die_with(parent);
-	job->cluster = conf_find_cluster(engine->conf, job->order.cluster);
+	job->cluster = engine_find_cluster(engine, job->order.cluster);
+	job->retired = !conf_find_cluster(engine->conf, job->order.cluster);
 	job->libexec_dir = engine->libexec_dir;
 	job->state_dir = engine->conf->state_dir;
 	job->install = engine->install;

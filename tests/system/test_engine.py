@@ -208,7 +208,7 @@ def test_reload_whole_or_not_at_all(engine, front):
     assert "nonsense" in engine.log_text()
 
 
-def test_reload_keeps_a_cluster_with_a_job(engine, front):
+def test_reload_keeps_a_cluster_with_a_job(engine, start, front):
     with Inject(engine.main.pid, "renameat2", "delay_enter=60s"):
         front.start_job(msgs.CREATE, "c1", 1)
         eventually(lambda: os.path.exists(os.path.join(engine.snapshot_dir("c1"), ".1", "manifest.json")))
@@ -218,7 +218,11 @@ def test_reload_keeps_a_cluster_with_a_job(engine, front):
     assert front.result(1).outcome == msgs.DONE
     engine.reload()
     assert front.wait("CONFIG_END").clusters == 0
-    gone = front.delete("c1", 2, 1)
+    assert front.create("c1", 2).outcome == msgs.FAILED
+    os.rename(engine.state_dir + ".engine/c1.json", engine.state_dir + ".engine/c1.away")
+    engine.kill()
+    front = start([("c1", 1)])
+    gone = front.delete("c1", 3, 1)
     assert gone.outcome == msgs.FAILED and "register it again" in gone.remedy
 
 

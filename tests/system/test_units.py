@@ -62,15 +62,20 @@ def test_sysusers_and_tmpfiles_are_understood(tmp_path, root):
     assert os.stat(tmp_path / "run/dbsnap").st_mode & 0o777 == 0o755
     assert os.stat(tmp_path / "run/dbsnap").st_uid == 0
     with open(os.path.join(BUILD, "systemd/tmpfiles.d/dbsnap.conf"), encoding="utf-8") as file:
-        state = next(line.split()[1] for line in file if "0700" in line)
-    assert os.stat(f"{tmp_path}{state}").st_mode & 0o777 == 0o700
+        folders = [line.split()[1:5] for line in file if "0700" in line]
+    for folder, _, user, _ in folders:
+        made = os.stat(f"{tmp_path}{folder}")
+        assert made.st_mode & 0o777 == 0o700 and (made.st_uid == 0) == (user == "root")
+    state = folders[0][0]
+    assert [folder for folder, *_ in folders] == [state, state + ".engine"]
 
 
 def test_socket_and_folders_of_an_installation(make_systemd):
     system = make_systemd()
     system.systemctl("start", "dbsnapd.socket")
     listed = system.run("stat", "-c", "%U:%G %a %n", "/run/dbsnap", "/run/dbsnap/dbsnapd.sock",
-                        "/usr/local/var/lib/dbsnap").stdout.splitlines()
+                        "/usr/local/var/lib/dbsnap", "/usr/local/var/lib/dbsnap.engine").stdout.splitlines()
     assert listed == ["root:root 755 /run/dbsnap",
                       "root:dbsnap 660 /run/dbsnap/dbsnapd.sock",
-                      "dbsnap:dbsnap 700 /usr/local/var/lib/dbsnap"]
+                      "dbsnap:dbsnap 700 /usr/local/var/lib/dbsnap",
+                      "root:root 700 /usr/local/var/lib/dbsnap.engine"]
