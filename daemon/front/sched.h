@@ -45,7 +45,6 @@ int sched_cancel(struct sched *sched, uint64_t job, enum sched_cancel *ret_how);
  * this call: with the CHECKED message and the parts before it; or with checked NULL and a code (ERR_TIMEOUT
  * after timeout_ms of running time, ERR_CLOSED, ERR_NOT_FOUND, ERR_BUSY: too many questions). The cluster's entry in the table has
  * been brought up to date before. Questions about space of one cluster share one worker.
- * answer NULL: only the table is to be brought up to date.
  */
 struct sched_answer {
 	int code;

@@ -69,6 +69,7 @@ struct sched_place {
 	struct cluster *cluster;
 	struct timer timer; /* the next probe */
 	int64_t pause_ms;   /* before it */
+	uint64_t turn;      /* a probe is wanted, the lowest first; 0: none is */
 	uint32_t tag;       /* of the probe under way; 0: none */
 	bool exclusive;     /* the probe under way is */
 	bool again;         /* it was asked for before a reload: what it finds may not be true any more */
@@ -94,7 +95,7 @@ struct sched_question {
 	struct sched_place *place;
 	enum msg_depth depth;
 	uint32_t tag; /* 0: not sent, the cluster is probed first */
-	bool own;     /* the scheduler's, of which there is one a cluster: not bounded with those of callers */
+	bool own;     /* the scheduler's, of which there is one a cluster: bounded apart from those of callers */
 	struct msg_checked_part *parts;
 	size_t part_count, part_size;
 	struct sched_waiter *waiters;
@@ -122,6 +123,7 @@ struct sched {
 	struct timer ready_timer;
 
 	struct sched_place *places;
+	uint64_t last_turn;
 	uint32_t last_tag;
 
 	struct sched_question *questions;
@@ -167,8 +169,10 @@ int sched_end_cancel(struct sched *sched, struct sched_job *job);
 
 /* sched_place.c */
 struct sched_place *sched_place_of(struct sched *sched, const char *cluster);
-/* Probes as soon as may be. */
+/* Probes as soon as may be: some at a time, each in its turn. */
 void sched_place_look(struct sched_place *place);
+/* Probes and looks at layouts that waited for others to end. */
+void sched_place_go_on(struct sched *sched);
 void sched_place_begin(struct sched *sched);
 bool sched_place_usable(const struct sched_place *place);
 void sched_place_touch(struct sched_place *place, uint64_t backup, const char *clone);
@@ -179,6 +183,8 @@ void sched_place_offline(struct sched_place *place, uint8_t state, const char *c
 void sched_place_free_all(struct sched *sched);
 
 /* sched_question.c */
+/* Asks for a layout that nobody waits for; false: not now, too many are being looked at. */
+bool sched_question_layout(struct sched_place *place);
 int sched_question_part(struct sched *sched, const struct msg *msg);
 int sched_question_checked(struct sched *sched, const struct msg *msg);
 /* The cluster has been probed: questions that waited for it go on. */

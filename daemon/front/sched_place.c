@@ -19,6 +19,8 @@ enum {
 	BUSY_PAUSE_MAX_MS = 5000,
 	OFFLINE_PAUSE_MS = 1000,
 	OFFLINE_PAUSE_MAX_MS = 60000,
+	/* Each is a process, for which TasksMax has room; enough that a few hanging disks hold up no other. */
+	PROBES_MAX = 32,
 	ITEMS_MAX = 1 << 20
 };
 
@@ -83,13 +85,11 @@ static bool has_in_flight(const struct sched_place *place)
 	return false;
 }
 
-void sched_place_look(struct sched_place *place)
+static void send_probe(struct sched_place *place)
 {
 	struct msg msg = {.type = MSG_PROBE};
 
-	if (place->tag)
-		return;
-	timer_disarm(&place->timer);
+	place->turn = 0;
 	drop_items(place);
 	place->again = false;
 	place->tag = sched_next_tag(place->sched);
@@ -98,6 +98,47 @@ void sched_place_look(struct sched_place *place)
 	memcpy(msg.u.probe.cluster, place->cluster->id, sizeof(msg.u.probe.cluster));
 	msg.u.probe.exclusive = place->exclusive;
 	link_send(place->sched->front->link, &msg);
+}
+
+static struct sched_place *next_turn(const struct sched *sched)
+{
+	struct sched_place *next = NULL;
+	unsigned under_way = 0;
+
+	for (struct sched_place *place = sched->places; place; place = place->next) {
+		under_way += place->tag != 0;
+		if (place->turn && (!next || place->turn < next->turn))
+			next = place;
+	}
+	return under_way < PROBES_MAX ? next : NULL;
+}
+
+void sched_place_look(struct sched_place *place)
+{
+	if (place->tag || place->turn)
+		return;
+	timer_disarm(&place->timer);
+	place->turn = ++place->sched->last_turn;
+	sched_place_go_on(place->sched);
+}
+
+static void look_at_layout(struct sched_place *place)
+{
+	const struct cluster *cluster = place->cluster;
+
+	if (place->layout_due && cluster->registered && cluster->probed && cluster->place == PLACE_ONLINE &&
+	    !place->tag && !place->turn && sched_question_layout(place))
+		place->layout_due = false;
+}
+
+void sched_place_go_on(struct sched *sched)
+{
+	struct sched_place *place;
+
+	while ((place = next_turn(sched)))
+		send_probe(place);
+	for (place = sched->places; place; place = place->next)
+		look_at_layout(place);
 }
 
 void sched_place_begin(struct sched *sched)
@@ -254,7 +295,7 @@ static bool is_hopeless(const struct sched_place *place)
 {
 	const struct cluster *cluster = place->cluster;
 
-	return cluster->registered ? cluster->conf.refusal[0] != '\0' : cluster->place == PLACE_REFUSED;
+	return cluster->registered && cluster->conf.refusal[0];
 }
 
 static void look_later(struct sched_place *place)
@@ -300,7 +341,7 @@ static void put_place(struct sched_place *place, uint8_t state, const char *caus
 void sched_place_offline(struct sched_place *place, uint8_t state, const char *cause, const char *remedy)
 {
 	put_place(place, state, cause, remedy);
-	if (!place->tag && !place->timer.armed)
+	if (!place->tag && !place->turn && !place->timer.armed)
 		look_later(place);
 }
 
@@ -335,10 +376,6 @@ static void open_place(struct sched_place *place, const struct msg_probed *probe
 	put_place(place, PLACE_ONLINE, "", "");
 	if (place->exclusive)
 		settle(place);
-	if (place->layout_due && cluster->registered) {
-		place->layout_due = false;
-		sched_check(place->sched, cluster->id, DEPTH_LAYOUT, INT64_MAX, NULL, NULL);
-	}
 }
 
 static void take_probed(struct sched_place *place, const struct msg_probed *probed)
@@ -370,6 +407,7 @@ int sched_place_probed(struct sched *sched, const struct msg *msg)
 	/* A reload came, or an outcome became unknown, meanwhile. */
 	if (place->again || (place->settle && !place->exclusive && !place->timer.armed))
 		sched_place_look(place);
+	sched_place_go_on(sched);
 	sched_kick(sched);
 	return 0;
 }

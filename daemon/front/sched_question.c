@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { QUESTIONS_MAX = 64, PARTS_MAX = 4096 };
+enum { QUESTIONS_MAX = 64, LAYOUTS_MAX = 16 /* at a start and a reload */, PARTS_MAX = 4096 };
 
 static void send_check(struct sched_question *question)
 {
@@ -98,6 +98,15 @@ static struct sched_question *ask(struct sched *sched, struct sched_place *place
 	return question;
 }
 
+bool sched_question_layout(struct sched_place *place)
+{
+	unsigned count = 0;
+
+	for (const struct sched_question *q = place->sched->questions; q; q = q->next)
+		count += q->own;
+	return count < LAYOUTS_MAX && ask(place->sched, place, DEPTH_LAYOUT, true);
+}
+
 static void refuse_later(struct sched *sched, struct sched_waiter *waiter, int code)
 {
 	waiter->code = code;
@@ -110,11 +119,9 @@ void sched_check(struct sched *sched, const char *cluster, enum msg_depth depth,
 		 sched_answer_fn *fn, void *arg)
 {
 	struct sched_place *place = cluster_find(sched->front->clusters, cluster) ? sched_place_of(sched, cluster) : NULL;
-	struct sched_question *question = place ? ask(sched, place, depth, !fn) : NULL;
+	struct sched_question *question = place ? ask(sched, place, depth, false) : NULL;
 	struct sched_waiter *waiter;
 
-	if (!fn)
-		return;
 	waiter = calloc(1, sizeof(*waiter));
 	if (!waiter)
 		front_die("asking about a cluster", ERR_NOMEM);
@@ -259,5 +266,6 @@ int sched_question_checked(struct sched *sched, const struct msg *msg)
 	what.part_count = question->part_count;
 	answer(sched, question, &what);
 	arm(sched);
+	sched_place_go_on(sched);
 	return 0;
 }

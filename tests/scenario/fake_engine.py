@@ -134,7 +134,7 @@ class FakeEngine:
         pass
 
     def on_probe(self, msg):
-        place = self.world.places.get(msg.cluster)
+        place = self.world.place_of(msg.cluster)
         if place is None:
             self.send("PROBED", msg.tag, cluster=msg.cluster, place=msgs.REFUSED,
                       code=msgs.ERR_NOT_FOUND, cause="not configured")
@@ -174,7 +174,7 @@ class FakeEngine:
 
     def on_measure(self, msg):
         self.send("MEASURED", msg.tag, cluster=msg.cluster, backup=msg.backup,
-                  size=self.world.places[msg.cluster].size, measured_ms=self.world.wall_ms)
+                  size=self.world.place_of(msg.cluster).size, measured_ms=self.world.wall_ms)
 
     def on_job(self, msg):
         self.running(msg)
@@ -204,7 +204,7 @@ class FakeEngine:
 
     def perform(self, order):
         """Does the job's work on the fake disk; the fields of its RESULT."""
-        place = self.world.places[order.cluster]
+        place = self.world.place_of(order.cluster)
         if order.kind == msgs.CREATE:
             return {"facts": place.create(order, self.world.wall_ms)}
         if order.kind == msgs.CLONE:
@@ -220,14 +220,14 @@ class FakeEngine:
             self.result(order, msgs.DONE, **self.perform(order))
 
     def is_whole(self, order):
-        place = self.world.places[order.cluster]
+        place = self.world.place_of(order.cluster)
         thing = place.things.get(f"clones/{order.clone}" if order.clone else str(order.backup))
         return thing is not None and thing.nonce == order.nonce
 
     def leave_nothing(self, order):
         """What FAILED and CANCELLED of a create or clone promise."""
         if order.kind in (msgs.CREATE, msgs.CLONE) and not self.is_whole(order):
-            self.world.places[order.cluster].remove_partial(order)
+            self.world.place_of(order.cluster).remove_partial(order)
 
     def fail(self, order, cause="the server said no", code=msgs.ERR_DATABASE, retry=True):
         self.leave_nothing(order)

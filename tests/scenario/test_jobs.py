@@ -67,9 +67,8 @@ def test_every_layout_is_looked_at_however_many_clusters(make_world):
     world = make_world()
     for number in range(100):
         world.add(f"pc-{number:03}")
-    engine = world.start(hold=["CHECK"])
+    engine = world.start()
     engine.wait_for(lambda: engine.count("CHECK", depth=msgs.LAYOUT) == 100)
-    engine.release("CHECK")
     engine.settle()
     items = world.api.ok("DescribeDBClusters", PageSize="100")["Items"]["DBCluster"]
     assert [i["DBVersion"] for i in items] == ["15.6"] * 100
@@ -567,3 +566,56 @@ def test_questions_about_space_share_one_worker(world):
         thread.join(20)
         assert not thread.is_alive()
     assert after - before <= 1 and len(world.acked) == 5
+
+
+def test_retired_clusters_are_probed_at_the_start_and_get_their_jobs(world):
+    world.add("pc-b")
+    world.start()
+    gone, cloned = world.make(), world.make()
+    world.kill()
+    place = world.places.pop("pc-a")
+    world.retired["pc-a"] = place
+    engine = world.start()
+    assert engine.count("PROBE", cluster="pc-a") == 1
+    world.delete(gone)
+    world.api.ok("CloneBackup", BackupId=cloned, CloneName="c")
+    world.wait_jobs()
+    assert place.whole() == {int(cloned)} and "clones/c" in place.things
+    world.api.ok("DeleteClone", CloneName="c")
+    world.delete(cloned)
+    world.wait_jobs()
+    assert not place.things
+    answer = world.api.ok("DescribeDBClusters")
+    assert [c["DBClusterId"] for c in answer["Items"]["DBCluster"]] == ["pc-b"]
+    assert engine.count("CHECK", cluster="pc-a") == 0
+
+
+def test_probes_in_flight_are_bounded(make_world):
+    world = make_world()
+    clusters = [f"pc-{n:03}" for n in range(256)]
+    for number, cluster in enumerate(clusters):
+        world.add(cluster, file_system=number + 1)
+    engine = world.connect()
+    engine.hold("PROBE", "CHECK")
+    world.hello()
+    asked = []
+    while len(asked) < len(clusters):
+        flying = engine.wait_for(lambda: engine.waiting("PROBE") >= min(32, len(clusters) - len(asked)) and
+                                 [m for m in engine.inbox if m.name == "PROBE"])
+        engine.settle()
+        assert engine.waiting("PROBE") == len(flying) <= 32
+        # Some hang: the others' turns come all the same.
+        for msg in flying[5:] or flying:
+            engine.wait("PROBE", tag=msg.tag)
+            asked.append(msg.cluster)
+            engine.on_probe(msg)
+    assert sorted(asked) == clusters
+    engine.wait("READY")
+    looked = []
+    while len(looked) < len(clusters):
+        msg = engine.wait("CHECK")
+        engine.ping()
+        assert engine.waiting("CHECK") < 16
+        looked.append(msg.cluster)
+        engine.on_check(msg)
+    assert sorted(looked) == clusters

@@ -42,7 +42,7 @@ class World:
         self.running_ms = 1_000_000
         self.tick(0)
         self.places = {}
-        self.retired = {}
+        self.retired = {}   # places of clusters that no file registers, which the engine noted
         self.generation = 0
         self.settings = {
             "region_id": "local", "account_id": "local", "manual_per_day": 3,
@@ -74,6 +74,9 @@ class World:
     def add(self, cluster, file_system=7):
         self.places[cluster] = Place(cluster, file_system)
         return self.places[cluster]
+
+    def place_of(self, cluster):
+        return self.places.get(cluster) or self.retired.get(cluster)
 
     def tick(self, ms, wall_ms=None):
         """Moves both clocks; wall_ms: how far the wall clock jumps, if otherwise."""
@@ -203,12 +206,12 @@ class World:
         others = list(engine.flying.values())
         assert order.job not in engine.flying, f"twice: {order}"
         assert len(others) < self.settings["max_running"], f"over max_running: {order}"
-        place = self.places[order.cluster]
+        place = self.place_of(order.cluster)
         for other in others:
             if order.kind == other.kind == msgs.CREATE:
                 assert order.cluster != other.cluster, f"{order} beside {other}"
             if {order.kind, other.kind} <= {msgs.DELETE, msgs.DELETE_CLONE}:
-                assert place.file_system != self.places[other.cluster].file_system
+                assert place.file_system != self.place_of(other.cluster).file_system
 
     # Short cuts for tests.
 
