@@ -89,6 +89,13 @@ static int empty_folder(const struct place *place, const char *name, struct reas
 	error = check_entries(fd, name, why);
 	if (error == 0)
 		error = snap_btrfs.destroy(fd, "data", why);
+	/*
+	 * Committed before the folder may go: btrfs cannot replay a log in which a folder goes in the
+	 * transaction in which its subvolume went, and any fsync beside us could write such a log. After a
+	 * power cut the file system could not be mounted.
+	 */
+	if (error == 0)
+		error = remnant_sync(place, why);
 	if (error == 0)
 		error = remove_config(fd, why);
 	return error == 0 ? remove_papers(fd, why) : error;
