@@ -127,7 +127,19 @@ def positions(disk, rng):
     return sorted(chosen)
 
 
+def check_disk(daemon, known, marks):
+    """What was promised is there before anybody can mend it."""
+    names = set(os.listdir(daemon.snapshot_dir("main")))
+    for text in marks:
+        word, number, *_ = text.split()
+        if word == "available" and number not in known.deleting:
+            assert invariants.read_manifest(os.path.join(daemon.snapshot_dir("main"), number)), text
+        elif word == "gone":
+            assert not names & {number, "." + number, ".del-" + number}, (text, names)
+
+
 def check_cut(daemon, disk, known, marks):
+    check_disk(daemon, known, marks)
     daemon.start()
     store = invariants.check(daemon, disk, known=known)
     times = {i["BackupId"]: i["ConsistentTime"] for i in daemon.api.backups("main")}

@@ -116,6 +116,20 @@ def test_nothing_outlives_a_kill(daemon, btrfs, pg, known, victim):
     invariants.check_recovery(daemon)
 
 
+def test_helper_that_waits_for_a_hung_server_ends_with_its_worker(daemon, btrfs, pg, known):
+    daemon.wait_idle()
+    pg.hang()
+    known.ask("hung-1")
+    known.create(daemon.api.create("main", "hung-1"), "hung-1")
+    helpers = held(eventually(daemon.helpers, what="a helper"))
+    daemon.kill()
+    for helper in helpers:
+        helper.wait_end(3)
+    pg.unhang()
+    daemon.start()
+    invariants.check(daemon, btrfs, known=known, servers=[pg])
+
+
 def test_worker_that_outlives_its_engine_keeps_the_cluster_waiting(daemon, btrfs, pg, known):
     """One in state D: its ioctl may yet happen, so nothing is probed, retried or made twice."""
     daemon.wait_idle()

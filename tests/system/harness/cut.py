@@ -86,6 +86,11 @@ class CutDisk(Disk):
         with open(os.path.join(self.fuse, "mark"), "wb", buffering=0) as file:
             file.write(text.encode())
 
+    def umount(self):
+        """Waits for the last process of a killed daemon: one forked in its last moment is in nobody's list."""
+        eventually(lambda: subprocess.run(["umount", self.mnt], capture_output=True).returncode == 0,
+                   what=f"nobody uses {self.mnt}")
+
     def end(self):
         """Ends the recording; from here on `image` is what cut() made."""
         self.umount()
@@ -97,6 +102,9 @@ class CutDisk(Disk):
 
     def cut(self, position, seed=None):
         """Makes and mounts what a cut after this record leaves; the marks that it must honour."""
+        # A new file each time: the loop device of the last one may live a little longer, with its cache.
+        os.unlink(self.image)
+        self.image = f"{self.whole}.{position}"
         run("cp", "--sparse=always", self.base, self.image)
         pending = []
         with open(self.image, "r+b") as out:
