@@ -70,7 +70,7 @@ const struct nonce *store_install_id(const struct store *store);
 
 enum store_room {
 	STORE_ROOM_ALL = 0,    /* everything is accepted */
-	STORE_ROOM_REMOVE = 1, /* from 80 % of the map: no creates and no clones */
+	STORE_ROOM_REMOVE = 1, /* from 80 % of the map, or when the disk is full: no creates and no clones */
 	STORE_ROOM_END = 2     /* from 95 %: only what is under way can end */
 };
 

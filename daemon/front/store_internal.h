@@ -60,6 +60,8 @@ struct store {
 	int utc_offset_minutes;
 	uint64_t purge_from;      /* history is looked at from this id on */
 	struct store_usage usage; /* as of the last commit seen */
+	uint64_t reserved_to;     /* bytes of the file that the disk has promised; UINT64_MAX: it cannot promise */
+	bool tight;               /* less than half of the reserve could be had: nothing new is accepted */
 	struct store_txn txn;     /* the one transaction */
 };
 

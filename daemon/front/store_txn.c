@@ -6,6 +6,10 @@
  * page has changed nothing; a meta page that failed leaves the environment
  * unusable (MDB_PANIC), which is how the two are told apart. A write that a full disk cut
  * short is reported as EIO, so EIO on a full disk counts as full.
+ *
+ * Deletes and ends must work on a full disk, and LMDB never writes a page in place:
+ * so blocks behind the end of the file are asked for while there are some, and
+ * nothing new is accepted once they cannot be had.
  */
 #include "daemon/front/store_internal.h"
 
@@ -13,6 +17,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/vfs.h>
 
@@ -21,6 +26,7 @@ enum {
 	FLOOR_REMOVE_PERCENT = 95
 };
 #define DISK_FULL_BYTES (UINT64_C(1) << 20)
+#define RESERVE_BYTES (UINT64_C(1) << 20)
 
 /* ---- room ---- */
 
@@ -100,18 +106,42 @@ int store_usage(struct store *store, struct store_usage *ret_usage)
 	return rc;
 }
 
-static enum store_room room_of(const struct store_usage *usage)
+static enum store_room room_of(const struct store *store, const struct store_usage *usage)
 {
 	if (over(usage, FLOOR_REMOVE_PERCENT))
 		return STORE_ROOM_END;
-	return over(usage, FLOOR_CREATE_PERCENT) ? STORE_ROOM_REMOVE : STORE_ROOM_ALL;
+	return store->tight || over(usage, FLOOR_CREATE_PERCENT) ? STORE_ROOM_REMOVE : STORE_ROOM_ALL;
+}
+
+/* Before a write: may change nothing that LMDB reads, for the file's size stays as it is. */
+static void reserve(struct store *store)
+{
+	MDB_envinfo info;
+	MDB_stat stat;
+	uint64_t end;
+	int fd;
+
+	if (store->reserved_to == UINT64_MAX || mdb_env_info(store->env, &info) != 0 ||
+	    mdb_env_stat(store->env, &stat) != 0 || mdb_env_get_fd(store->env, &fd) != 0)
+		return;
+	end = (info.me_last_pgno + 1) * (uint64_t)stat.ms_psize;
+	if (store->reserved_to >= end + RESERVE_BYTES / 2)
+		return;
+	if (fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)end, (off_t)RESERVE_BYTES) == 0) {
+		store->reserved_to = end + RESERVE_BYTES;
+		store->tight = false;
+	} else if (errno == EOPNOTSUPP || errno == ENOSYS) {
+		store->reserved_to = UINT64_MAX;
+	} else {
+		store->tight = true;
+	}
 }
 
 enum store_room store_room(struct store *store)
 {
 	struct store_usage usage = {0};
 
-	return store_usage(store, &usage) < 0 ? STORE_ROOM_END : room_of(&usage);
+	return store_usage(store, &usage) < 0 ? STORE_ROOM_END : room_of(store, &usage);
 }
 
 bool store_creates_allowed(struct store *store)
@@ -121,7 +151,7 @@ bool store_creates_allowed(struct store *store)
 
 bool db_may_accept(const struct store_txn *txn, enum store_room room)
 {
-	return room_of(&txn->store->usage) <= room;
+	return room_of(txn->store, &txn->store->usage) <= room;
 }
 
 /* ---- transactions ---- */
@@ -135,6 +165,8 @@ static int begin(struct store *store, bool writable, struct store_txn **ret_txn)
 	rc = refresh_usage(store);
 	if (rc < 0)
 		return rc;
+	if (writable)
+		reserve(store);
 	*txn = (struct store_txn){.store = store, .writable = writable};
 	rc = mdb_txn_begin(store->env, NULL, writable ? 0 : MDB_RDONLY, &txn->mdb);
 	if (rc != 0) {

@@ -10,12 +10,12 @@ import msgs
 
 @pytest.fixture
 def small(make_world):
-    """A World whose state_dir is a file system of 1 MiB of its own."""
+    """A World whose state_dir is a file system of 4 MiB of its own."""
     if os.getuid() != 0:
         pytest.skip("needs root: mounts a file system")
     world = make_world(manual_retained=9999, manual_per_day=9999, creates_per_day=9999)
     world.add("pc-a")
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size=1M,mode=0700,uid={world.uid},"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size=4M,mode=0700,uid={world.uid},"
                     f"gid={world.gid}", "dbsnap-test", world.state_dir], check=True)
     yield world
     if world.front:
@@ -34,6 +34,12 @@ def fill(world):
             return path
 
 
+def drop_reserve(world):
+    """As on a file system that promises no blocks behind the end of a file."""
+    path = os.path.join(world.state_dir, "store.mdb")
+    os.truncate(path, os.stat(path).st_size)
+
+
 def use_up(world):
     """Creates until the pages that the store still has are used up too."""
     for _ in range(3000):
@@ -45,11 +51,30 @@ def use_up(world):
     raise AssertionError("the store is full and every create was taken")
 
 
+def test_what_was_accepted_ends_and_goes_on_a_full_disk(small):
+    world = small
+    engine = world.start(hold=["JOB"])
+    filler = fill(world)
+    use_up(world)
+    engine.release("JOB")
+    for number in world.acked:
+        world.wait_state(number, "AVAILABLE")
+    world.stop()
+    world.start()
+    for number in list(world.acked)[:20]:
+        world.delete(number)
+        world.wait_state(number, None)
+    assert world.api.call("CreateBackup", DBClusterId="pc-a")[0] == 503
+    os.unlink(filler)
+    world.wait_state(world.create(), "AVAILABLE")
+
+
 def test_full_disk(small):
     world = small
     engine = world.start(hold=["JOB"])
     number = world.create()
     order = engine.wait("JOB")
+    drop_reserve(world)
     filler = fill(world)
     use_up(world)
     engine.done(order)
@@ -95,6 +120,7 @@ def test_full_disk_and_a_death(small):
     world = small
     engine = world.start(hold=["JOB"])
     number = world.create()
+    drop_reserve(world)
     filler = fill(world)
     use_up(world)
     engine.done(engine.wait("JOB"))

@@ -654,6 +654,45 @@ static void fill_disk(const char *path)
 	close(fd);
 }
 
+/* Nothing new is accepted, and all that was can be ended and deleted. */
+static void end_and_delete_on_a_full_disk(struct fixture *f)
+{
+	const struct store_now now = {NOON, 0};
+	uint64_t first = 0, last = 0, job;
+	struct store_txn *txn;
+	int rc = 0;
+
+	while (rc == 0) {
+		MUST(store_begin(f->store, &txn) == 0);
+		rc = accept_long(txn, rc == 0 && !first ? &first : &last);
+		MUST(rc == 0 || rc == ERR_FULL);
+		MUST(store_commit(txn) == 0);
+	}
+	MUST(store_room(f->store) == STORE_ROOM_REMOVE && last > first + 20);
+	for (uint64_t id = first; id <= last; id++) {
+		MUST(store_begin(f->store, &txn) == 0);
+		MUST(fixture_move(txn, "pc-a", id, BACKUP_AVAILABLE, &now) == 0);
+		MUST(store_commit(txn) == 0);
+		MUST(store_begin(f->store, &txn) == 0);
+		MUST(fixture_accept_delete(txn, "pc-a", id, NOON, true, &job) == 0);
+		MUST(store_commit(txn) == 0);
+		MUST(store_begin(f->store, &txn) == 0);
+		MUST(store_backup_deleted(txn, "pc-a", id, NOON) == 0);
+		MUST(fixture_finish_job(txn, job, JOB_DONE, &now) == 0);
+		MUST(store_commit(txn) == 0);
+	}
+}
+
+/* As on a file system that promises no blocks behind the end of a file. */
+static void drop_reserve(struct fixture *f)
+{
+	char path[512];
+	struct stat st;
+
+	path_of(f, "store.mdb", path);
+	MUST(stat(path, &st) == 0 && truncate(path, st.st_size) == 0);
+}
+
 static _Noreturn void on_a_full_disk(struct fixture *f)
 {
 	struct store_txn *txn;
@@ -664,11 +703,12 @@ static _Noreturn void on_a_full_disk(struct fixture *f)
 	int rc = 0, full = 0;
 
 	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-	    mount("none", f->dir, "tmpfs", 0, "size=2m") < 0)
+	    mount("none", f->dir, "tmpfs", 0, "size=3m") < 0)
 		_exit(CANNOT);
 	MUST(fixture_try_open(f, why) == 0);
 	MUST(store_recount(f->store, 0, &report) == 0);
 	path_of(f, "filler", filler);
+	drop_reserve(f);
 	fill_disk(filler);
 	/* Free pages of the file are used up first. */
 	for (int i = 0; i < 200 && !full; i++) {
@@ -706,6 +746,11 @@ static _Noreturn void on_a_full_disk(struct fixture *f)
 	MUST(rc == ERR_FULL || rc == ERR_IO);
 	MUST(unlink(filler) == 0);
 	MUST(fixture_try_open(f, why) == 0);
+	MUST(store_recount(f->store, 0, &report) == 0);
+	fill_disk(filler);
+	end_and_delete_on_a_full_disk(f);
+	MUST(unlink(filler) == 0);
+	MUST(store_begin(f->store, &txn) == 0 && store_room(f->store) == STORE_ROOM_ALL);
 	_exit(0);
 }
 
