@@ -15,7 +15,9 @@ from .disk import Disk, run
 from .process import Pid, eventually
 
 HEADER = struct.Struct("=IIQQ")
-SECTOR = 512
+# What a disk writes whole. At 512 bytes a cut can tear btrfs's own superblock, and the file
+# system does not mount: no promise of dbsnap's can be looked at then.
+SECTOR = 4096
 
 
 def program():
