@@ -23,7 +23,7 @@ static inline int folder_make(void **state)
 
 	if (!folder)
 		return -1;
-	strcpy(folder->path, "/var/tmp/dbsnap-unit.XXXXXX");
+	snprintf(folder->path, sizeof(folder->path), "%s", "/var/tmp/dbsnap-unit.XXXXXX");
 	if (!mkdtemp(folder->path))
 		return -1;
 	folder->fd = open(folder->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -5,6 +5,7 @@
 
 #include "cmocka_all.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -99,12 +100,12 @@ static void spoil_level(struct ask_facts *facts)
 
 static void spoil_path(struct ask_facts *facts)
 {
-	strcpy(facts->data_directory, "/srv\n/pg");
+	snprintf(facts->data_directory, sizeof(facts->data_directory), "%s", "/srv\n/pg");
 }
 
 static void spoil_lines(struct ask_facts *facts)
 {
-	strcpy(facts->sources, "/srv\x1b[31m");
+	snprintf(facts->sources, sizeof(facts->sources), "%s", "/srv\x1b[31m");
 }
 
 static void test_facts_are_judged(void **state)

@@ -45,7 +45,7 @@ static int setup(void **state)
 	struct fixture *f = calloc(1, sizeof(*f));
 	FILE *file;
 
-	strcpy(f->top, "/var/tmp/test-listen.XXXXXX");
+	snprintf(f->top, sizeof(f->top), "%s", "/var/tmp/test-listen.XXXXXX");
 	if (!mkdtemp(f->top))
 		return -1;
 	snprintf(f->victim, sizeof(f->victim), "%s/victim", f->top);

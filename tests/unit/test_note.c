@@ -14,9 +14,9 @@ static const struct nonce install = {.bytes = {1, 2, 3, [15] = 255}};
 static void make_cluster(struct conf_cluster *c)
 {
 	memset(c, 0, sizeof(*c));
-	strcpy(c->id, "pc-orders");
-	strcpy(c->description, "Orders \"1\" \\ \xc3\xa9");
-	strcpy(c->data_dir, "/srv/pg/\xff\t/main");
+	snprintf(c->id, sizeof(c->id), "%s", "pc-orders");
+	snprintf(c->description, sizeof(c->description), "%s", "Orders \"1\" \\ \xc3\xa9");
+	snprintf(c->data_dir, sizeof(c->data_dir), "%s", "/srv/pg/\xff\t/main");
 	memset(c->snapshot_dir, 's', sizeof(c->snapshot_dir) - 1);
 	c->snapshot_dir[0] = '/';
 	c->backend = CONF_BACKEND_BTRFS;
@@ -66,9 +66,9 @@ static void says_no_more_than_needed(void **state)
 
 	(void)state;
 	make_cluster(&in);
-	strcpy(in.database.conninfo, "password=geheim");
-	strcpy(in.refusal, "there is no user");
-	strcpy(in.file, "/etc/dbsnap/clusters.d/x.yaml");
+	snprintf(in.database.conninfo, sizeof(in.database.conninfo), "%s", "password=geheim");
+	snprintf(in.refusal, sizeof(in.refusal), "%s", "there is no user");
+	snprintf(in.file, sizeof(in.file), "%s", "/etc/dbsnap/clusters.d/x.yaml");
 	text = note_encode(&in, &install);
 	assert_null(strstr(text, "geheim"));
 	assert_int_equal(decode(text, &out), 0);

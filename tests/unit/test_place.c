@@ -35,10 +35,10 @@ static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 
-	strcpy(f->top, "/var/tmp/test-place.XXXXXX");
+	snprintf(f->top, sizeof(f->top), "%s", "/var/tmp/test-place.XXXXXX");
 	if (!mkdtemp(f->top) || chmod(f->top, 0755) < 0)
 		return -1;
-	strcpy(f->cluster.id, "c1");
+	snprintf(f->cluster.id, sizeof(f->cluster.id), "%s", "c1");
 	path_in(f, "data", f->cluster.data_dir, sizeof(f->cluster.data_dir));
 	path_in(f, "snap/c1", f->cluster.snapshot_dir, sizeof(f->cluster.snapshot_dir));
 	if (mkdir(f->cluster.data_dir, 0700) < 0)
@@ -47,7 +47,7 @@ static int setup(void **state)
 	f->cluster.identity_known = true;
 	f->job.cluster = &f->cluster;
 	f->job.data_fd = f->job.lock_fd = -1;
-	strcpy(f->job.order.cluster, "c1");
+	snprintf(f->job.order.cluster, sizeof(f->job.order.cluster), "%s", "c1");
 	nonce_make(&f->job.install);
 	f->place = PLACE_NONE;
 	if (job_open_source(&f->job, &f->why) < 0)
@@ -150,10 +150,10 @@ static void another_install_or_cluster_refuses(void **state)
 	struct fixture *f = *state;
 
 	assert_int_equal(open_again(f, PLACE_SHARED, true), PLACE_ONLINE);
-	strcpy(f->cluster.id, "c2");
+	snprintf(f->cluster.id, sizeof(f->cluster.id), "%s", "c2");
 	assert_int_equal(open_again(f, PLACE_SHARED, true), PLACE_REFUSED);
 	assert_non_null(strstr(f->why.cause, "c1"));
-	strcpy(f->cluster.id, "c1");
+	snprintf(f->cluster.id, sizeof(f->cluster.id), "%s", "c1");
 	nonce_make(&f->job.install);
 	assert_int_equal(open_again(f, PLACE_SHARED, true), PLACE_REFUSED);
 	assert_int_equal(f->why.code, ERR_FOREIGN);
@@ -223,7 +223,7 @@ static void one_inside_the_other_refuses(void **state)
 	assert_int_equal(open_again(f, PLACE_SHARED, true), PLACE_REFUSED);
 	assert_int_equal(f->why.code, ERR_LAYOUT);
 	assert_false(exists(f, "data/snap"));
-	strcpy(f->cluster.snapshot_dir, f->top);
+	snprintf(f->cluster.snapshot_dir, sizeof(f->cluster.snapshot_dir), "%s", f->top);
 	assert_int_equal(open_again(f, PLACE_SHARED, true), PLACE_REFUSED);
 	assert_int_equal(f->why.code, ERR_LAYOUT);
 	assert_false(exists(f, "marker.json"));
