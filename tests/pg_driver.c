@@ -8,7 +8,8 @@
  *   pg_driver destroy FOLDER NAME
  *   pg_driver measure FOLDER USER
  * Prints "key: value" lines; exit status 1 and cause and remedy when refused. cut makes FOLDER/data and FOLDER/config;
- * with "held" it waits before and after the cut: prints a line and reads one.
+ * with "held" it waits before and after the cut: prints a line and reads one. The environment's DRIVER_BACKEND and
+ * DRIVER_TYPE stand for the cluster file's backend and database.type; both are auto without.
  */
 #include "common/clock.h"
 #include "common/err.h"
@@ -20,6 +21,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -59,6 +61,21 @@ static bool prepare(const char *user)
 	return cluster.identity_known;
 }
 
+/* What a cluster's file would say. */
+static void configure(void)
+{
+	const char *backend = getenv("DRIVER_BACKEND"), *type = getenv("DRIVER_TYPE");
+
+	for (int i = CONF_BACKEND_AUTO; backend && i <= CONF_BACKEND_COPY; i++) {
+		if (strcmp(backend, conf_backend_name((enum conf_backend)i)) == 0)
+			cluster.backend = (enum conf_backend)i;
+	}
+	for (int i = CONF_DATABASE_AUTO; type && i <= CONF_DATABASE_NONE; i++) {
+		if (strcmp(type, conf_database_name((enum conf_database)i)) == 0)
+			cluster.database.type = (enum conf_database)i;
+	}
+}
+
 static void hold(const char *where, bool held)
 {
 	char line[16];
@@ -72,8 +89,10 @@ static void hold(const char *where, bool held)
 static int cut(struct db *db, const struct layout *layout, const char *folder, bool held, struct reason *why)
 {
 	scope_close int parent = open_folder(folder), image = -1, config = -1;
-	struct snap_identity made;
+	struct snap_order order = {.job = &job, .to_fd = parent};
+	struct snap_made made;
 	struct db_position position;
+	struct db_walk walk;
 	int64_t begin;
 	int error = db->ops->before(db, &position, why);
 
@@ -81,12 +100,16 @@ static int cut(struct db *db, const struct layout *layout, const char *folder, b
 	if (error == 0)
 		error = layout->snap->flush(job.data_fd, why);
 	begin = clock_measure_us();
+	db->ops->walk(db, &walk);
+	order.plan = walk.plan;
+	order.tablespaces = walk.tablespaces;
+	order.tablespace_count = walk.tablespace_count;
 	if (error == 0)
-		error = layout->snap->cut(job.data_fd, parent, "data", &made, why);
+		error = layout->snap->cut(&order, &made, why);
 	printf("cut_us: %" PRId64 "\n", clock_measure_us() - begin);
 	hold("after", held);
 	if (error == 0)
-		error = db->ops->after(db, &position, why);
+		error = db->ops->after(db, parent, &position, why);
 	if (error == 0)
 		error = layout_check_again(&job, layout, why);
 	if (error < 0)
@@ -98,7 +121,7 @@ static int cut(struct db *db, const struct layout *layout, const char *folder, b
 	if (error == 0 && db->ops->save_config)
 		error = db->ops->save_config(db, config, why);
 	printf("floor: %s\nposition: %s\nsystem_identifier: %s\nuuid: %s\nread_only: %d\n", position.floor,
-	       position.position, position.system_identifier, made.uuid, made.read_only);
+	       position.position, position.system_identifier, made.image.uuid, made.image.read_only);
 	return error;
 }
 
@@ -112,6 +135,7 @@ static int examine(char **args, bool to_cut)
 	snprintf(cluster.data_dir, sizeof(cluster.data_dir), "%s", args[0]);
 	snprintf(cluster.database.conninfo, sizeof(cluster.database.conninfo), "%s", args[3]);
 	job.libexec_dir = args[2];
+	configure();
 	error = job_open_source(&job, &why);
 	if (error == 0)
 		error = layout_examine(&job, -1, "", &layout, &db, &why);
@@ -128,11 +152,12 @@ static int examine(char **args, bool to_cut)
 static int clone(char **args)
 {
 	scope_close int image = open_folder(args[0]), parent = open_folder(args[2]), made = -1;
+	scope_close int backup = openat(image, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct snap_identity identity;
 	struct db_clone answer;
 	struct reason why = {0};
 	char path[MSG_PATH_SIZE];
-	int error = snap_btrfs.clone(image, parent, args[3], &identity, &why);
+	int error = snap_btrfs.clone(&job, backup, parent, args[3], &identity, &why);
 
 	if (error < 0)
 		return fail(&why);
@@ -149,7 +174,7 @@ static int destroy(char **args)
 {
 	scope_close int parent = open_folder(args[0]);
 	struct reason why = {0};
-	int error = snap_btrfs.destroy(parent, args[1], &why);
+	int error = snap_btrfs.destroy(&job, parent, args[1], &why);
 
 	if (error == 0)
 		error = snap_btrfs.sync(parent, &why);

@@ -31,6 +31,13 @@ struct db_clone {
 	uint32_t port;                  /* 0 for none */
 };
 
+/* What a walk has to respect; plan.way is the backend's. */
+struct db_walk {
+	struct tree_plan plan;
+	const struct snap_tablespace *tablespaces;
+	size_t tablespace_count;
+};
+
 struct manifest;
 
 struct db_ops {
@@ -38,14 +45,27 @@ struct db_ops {
 
 	/*
 	 * Finds the server, or that none runs; proves that it is the one whose directory is job->data_fd;
-	 * reads its settings. Fills layout's procedure, promise, server, warnings, weakened and the parts
-	 * that the server names.
+	 * reads its settings. Refuses what no backend could cut. Fills layout's server, warnings, weakened and the
+	 * parts that the server names.
 	 */
 	int (*open)(struct worker_job *job, struct layout *layout, struct db **ret_db, struct reason *why);
-	/* Makes what was acknowledged so far durable, and says where that is. Before the flush. */
+	/*
+	 * Can snap cut this database as it lies? Fills layout's procedure and promise, and adds to warnings and
+	 * weakened. ERR_LAYOUT with why: another backend may. Changes nothing on failure; asks the server nothing.
+	 */
+	int (*admit)(struct db *db, const struct snap_ops *snap, struct layout *layout, struct reason *why);
+	/* After admit() of a backend that walks: how it should. What ret_walk points to is borrowed from db. */
+	void (*walk)(struct db *db, struct db_walk *ret_walk);
+	/*
+	 * Makes what was acknowledged so far durable, and says where that is. Before the flush; begins the server's own
+	 * backup where the procedure has one, which ends with the session at the latest.
+	 */
 	int (*before)(struct db *db, struct db_position *ret_position, struct reason *why);
-	/* Right after the cut: is it still the same server (or still none)? position may be completed. */
-	int (*after)(struct db *db, struct db_position *position, struct reason *why);
+	/*
+	 * Right after the cut: is it still the same server (or still none)? Ends the server's own backup and adds to
+	 * backup_fd (the backup's folder, its image in data) what a start needs beside the image. position may be completed.
+	 */
+	int (*after)(struct db *db, int backup_fd, struct db_position *position, struct reason *why);
 	/* Would the image at image_fd start, and is it ours? */
 	int (*check_image)(struct db *db, int image_fd, struct db_position *position, struct reason *why);
 	/*
@@ -53,10 +73,13 @@ struct db_ops {
 	 * NULL.
 	 */
 	int (*save_config)(struct db *db, int config_fd, struct reason *why);
-	/* Ends the session and frees it. NULL is fine. */
+	/* Ends the session, and with it whatever before() began, and frees it. NULL is fine. */
 	void (*close)(struct db *db);
 
-	/* Makes the fresh writable copy at clone_fd, to be known as path, startable beside its source. */
+	/*
+	 * Makes the fresh writable copy at clone_fd (its tablespaces in tblspc/), to be known as path, startable beside its
+	 * source.
+	 */
 	int (*make_clone)(struct worker_job *job, const struct manifest *manifest, int clone_fd,
 			  const char *path, struct db_clone *ret_clone, struct reason *why);
 };

@@ -14,11 +14,26 @@ static int open_none(struct worker_job *job, struct layout *layout, struct db **
 	static struct db only = {.ops = &db_none}; /* nothing in it ever changes */
 
 	(void)job;
+	(void)layout;
 	(void)why;
-	snprintf(layout->procedure, sizeof(layout->procedure), "none");
-	snprintf(layout->promise, sizeof(layout->promise), "%s", layout->snap->atomic ? "crash" : "per-file");
 	*ret_db = &only;
 	return 0;
+}
+
+static int admit(struct db *db, const struct snap_ops *snap, struct layout *layout, struct reason *why)
+{
+	(void)db;
+	(void)why;
+	snprintf(layout->procedure, sizeof(layout->procedure), "none");
+	snprintf(layout->promise, sizeof(layout->promise), "%s", snap->atomic ? "crash" : "per-file");
+	return 0;
+}
+
+/* Everything as it lies, each file as of one moment: that is the promise. */
+static void walk(struct db *db, struct db_walk *ret_walk)
+{
+	(void)db;
+	*ret_walk = (struct db_walk){0};
 }
 
 static int before(struct db *db, struct db_position *ret_position, struct reason *why)
@@ -29,9 +44,10 @@ static int before(struct db *db, struct db_position *ret_position, struct reason
 	return 0;
 }
 
-static int after(struct db *db, struct db_position *position, struct reason *why)
+static int after(struct db *db, int backup_fd, struct db_position *position, struct reason *why)
 {
 	(void)db;
+	(void)backup_fd;
 	(void)position;
 	(void)why;
 	return 0;
@@ -66,6 +82,8 @@ static int make_clone(struct worker_job *job, const struct manifest *manifest, i
 const struct db_ops db_none = {
 	.name = "none",
 	.open = open_none,
+	.admit = admit,
+	.walk = walk,
 	.before = before,
 	.after = after,
 	.check_image = check_image,

@@ -105,7 +105,6 @@ static void set_procedure(struct layout *layout, const char *procedure, const ch
 static int open_unasked(struct db_postgresql *pg, struct layout *layout)
 {
 	pg->mode = PG_MODE_UNASKED;
-	set_procedure(layout, "crash", "crash");
 	layout_add_line(layout->weakened, sizeof(layout->weakened),
 			"quiesce is none: commits that the server had not yet written out may be missing");
 	return 0;
@@ -121,11 +120,8 @@ static int open_mode(struct db_postgresql *pg, struct layout *layout, struct rea
 	if (running < 0)
 		return running;
 	pg->mode = running ? PG_MODE_RUNNING : PG_MODE_STOPPED;
-	if (running) {
-		set_procedure(layout, "A", "atomic");
+	if (running)
 		return 0;
-	}
-	set_procedure(layout, "G", "stopped");
 	layout_add_line(layout->warnings, sizeof(layout->warnings), "no server runs on the data directory (%s)",
 			pg_control_state_name(pg->control.state));
 	return 0;
@@ -156,6 +152,28 @@ static int open_postgresql(struct worker_job *job, struct layout *layout, struct
 	else
 		*ret_db = &pg->base;
 	return error;
+}
+
+static int admit(struct db *db, const struct snap_ops *snap, struct layout *layout, struct reason *why)
+{
+	struct db_postgresql *pg = own(db);
+
+	if (!snap->atomic)
+		return reason_set(why, ERR_LAYOUT, "move the data directory into a subvolume of a btrfs file system",
+				  "a PostgreSQL database is cut by atomic backends only in this release");
+	if (pg->mode == PG_MODE_RUNNING)
+		set_procedure(layout, "A", "atomic");
+	else if (pg->mode == PG_MODE_STOPPED)
+		set_procedure(layout, "G", "stopped");
+	else
+		set_procedure(layout, "crash", "crash");
+	return 0;
+}
+
+static void walk(struct db *db, struct db_walk *ret_walk)
+{
+	(void)db;
+	*ret_walk = (struct db_walk){0};
 }
 
 static int before(struct db *db, struct db_position *ret_position, struct reason *why)
@@ -189,10 +207,11 @@ static int check_still_stopped(struct db_postgresql *pg, struct reason *why)
 	return error;
 }
 
-static int after(struct db *db, struct db_position *position, struct reason *why)
+static int after(struct db *db, int backup_fd, struct db_position *position, struct reason *why)
 {
 	struct db_postgresql *pg = own(db);
 
+	(void)backup_fd;
 	(void)position;
 	if (pg->mode == PG_MODE_STOPPED)
 		return check_still_stopped(pg, why);
@@ -248,6 +267,8 @@ static int save_config(struct db *db, int config_fd, struct reason *why)
 const struct db_ops db_postgresql = {
 	.name = "postgresql",
 	.open = open_postgresql,
+	.admit = admit,
+	.walk = walk,
 	.before = before,
 	.after = after,
 	.check_image = check_image,

@@ -60,7 +60,7 @@ static void describe(struct layout_part *part, int fd)
 	volume_format_device(volume.device, part->device);
 	snprintf(part->file_system, sizeof(part->file_system), "%s", volume.name);
 	memcpy(part->fs_uuid, volume.uuid, sizeof(part->fs_uuid));
-	if (volume_is_btrfs(&volume) && snap_btrfs.identify(fd, &identity, &ignored) == 0) {
+	if (volume_is_btrfs(&volume) && snap_btrfs_identify(fd, &identity, &ignored) == 0) {
 		snprintf(part->subvolume, sizeof(part->subvolume), "id %" PRIu64, identity.id);
 		memcpy(part->subvolume_uuid, identity.uuid, sizeof(part->subvolume_uuid));
 	}
@@ -168,29 +168,68 @@ static int refuse_mounts(const struct worker_job *job, struct reason *why)
 			  "%s is mounted inside the data directory: a snapshot would leave it out", point);
 }
 
+/* Another backend may do better than one that refuses so. */
+static bool is_about_backend(int error)
+{
+	return error == ERR_LAYOUT || error == ERR_UNSUPPORTED;
+}
+
+/* The first that can cut the tree and is admitted by the database. The last refusal is the one to be told. */
+static int choose_backend(struct worker_job *job, int snapshot_fd, struct layout *layout, struct db *db,
+			  struct reason *why)
+{
+	int error = reason_set(why, ERR_UNSUPPORTED, "set backend: auto", "this release has no such backend");
+	const struct snap_ops *snap;
+
+	for (size_t i = 0; (snap = snap_candidate(job->cluster->backend, i)); i++) {
+		struct reason refusal = {0};
+
+		error = snap->probe(job, snapshot_fd, &refusal);
+		if (error == 0)
+			error = db->ops->admit(db, snap, layout, &refusal);
+		if (error == 0) {
+			layout->snap = snap;
+			*why = (struct reason){0};
+			return 0;
+		}
+		*why = refusal;
+		if (!is_about_backend(error))
+			return error;
+		layout_add_line(layout->why_not, sizeof(layout->why_not), "%s: %s", snap->name, refusal.cause);
+	}
+	return error;
+}
+
 int layout_examine(struct worker_job *job, int snapshot_fd, const char *snapshot_dir, struct layout *ret_layout,
 		   struct db **ret_db, struct reason *why)
 {
 	struct layout *layout = ret_layout;
+	struct db *db = NULL;
 	int error;
 
 	*layout = (struct layout){0};
 	add_known_parts(job, snapshot_fd, snapshot_dir, layout);
 	error = choose_database(job, &layout->db, why);
 	if (error == 0)
-		error = snap_choose(job->cluster->backend, job->data_fd, snapshot_fd, &layout->snap, why);
-	if (error == 0)
 		error = refuse_read_only(snapshot_fd, snapshot_dir, why);
 	if (error == 0)
 		error = refuse_mounts(job, why);
 	if (error == 0)
 		error = refuse_state_inside(job, why);
-	return error < 0 ? error : layout->db->open(job, layout, ret_db, why);
+	if (error == 0)
+		error = layout->db->open(job, layout, &db, why);
+	if (error == 0)
+		error = choose_backend(job, snapshot_fd, layout, db, why);
+	if (error == 0)
+		*ret_db = db;
+	else if (db)
+		db->ops->close(db);
+	return error;
 }
 
 int layout_check_again(struct worker_job *job, const struct layout *layout, struct reason *why)
 {
-	int error = layout->snap->probe(job->data_fd, -1, why);
+	int error = layout->snap->probe(job, -1, why);
 
 	return error < 0 ? error : refuse_mounts(job, why);
 }

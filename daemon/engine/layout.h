@@ -38,6 +38,7 @@ struct layout {
 	char promise[16];   /* "atomic", "stopped", "crash" */
 	char server[64];    /* "PostgreSQL 15.18"; "" not running or none */
 	char warnings[MSG_LINES_SIZE];
+	char why_not[MSG_LINES_SIZE]; /* lines: each better backend, and why it is not the one: "btrfs: ..." */
 	char weakened[MSG_TEXT_SIZE];
 	struct layout_part parts[LAYOUT_PARTS_MAX];
 	size_t part_count;

@@ -79,7 +79,7 @@ static int remove_papers(int fd, struct reason *why)
 	return 0;
 }
 
-static int empty_folder(const struct place *place, const char *name, struct reason *why)
+static int empty_folder(struct worker_job *job, const struct place *place, const char *name, struct reason *why)
 {
 	scope_close int fd = openat(place->fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	int error;
@@ -88,7 +88,7 @@ static int empty_folder(const struct place *place, const char *name, struct reas
 		return errno == ENOENT ? 1 : reason_set_errno(why, errno, "cannot open the folder %s", name);
 	error = check_entries(fd, name, why);
 	if (error == 0)
-		error = snap_btrfs.destroy(fd, "data", why);
+		error = snap_btrfs.destroy(job, fd, "data", why);
 	/*
 	 * Committed before the folder may go: btrfs cannot replay a log in which a folder goes in the
 	 * transaction in which its subvolume went, and any fsync beside us could write such a log. After a
@@ -108,9 +108,9 @@ int remnant_sync(const struct place *place, struct reason *why)
 	return syncfs(place->fd) < 0 ? reason_set_errno(why, errno, "cannot sync %s", place->path) : 0;
 }
 
-int remnant_remove(const struct place *place, const char *name, struct reason *why)
+int remnant_remove(struct worker_job *job, const struct place *place, const char *name, struct reason *why)
 {
-	int error = empty_folder(place, name, why);
+	int error = empty_folder(job, place, name, why);
 
 	if (error < 0)
 		return error;

@@ -9,7 +9,7 @@
  * Removes name below the place with everything in it; a name that is not there is removed already. 0 once
  * that survives a power cut; ERR_FOREIGN, and nothing more removed, at an entry that dbsnap never makes.
  */
-int remnant_remove(const struct place *place, const char *name, struct reason *why);
+int remnant_remove(struct worker_job *job, const struct place *place, const char *name, struct reason *why);
 
 /* Returns when everything done so far on the place's file system survives a power cut. */
 int remnant_sync(const struct place *place, struct reason *why);

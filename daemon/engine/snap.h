@@ -10,8 +10,10 @@
 
 #include "common/ident.h"
 #include "daemon/engine/job.h"
+#include "daemon/engine/tree_copy.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* What was made, as the file system knows it: tells it from anything that took its name. */
@@ -22,48 +24,71 @@ struct snap_identity {
 	bool read_only;
 };
 
+/* A tablespace, for backends that walk: copied from path to tblspc/<oid> below the backup's folder. */
+struct snap_tablespace {
+	uint32_t oid;
+	char path[MSG_PATH_SIZE]; /* of the folder to be copied, as the server named it: only a walker opens it */
+};
+
+/* What is to be cut. All borrowed. */
+struct snap_order {
+	struct worker_job *job; /* its source is open */
+	int to_fd;              /* the backup's folder in the making: gets "data" and perhaps "tblspc" */
+	/* The database's wishes, for backends that walk; plan's way is the backend's own. */
+	struct tree_plan plan;
+	const struct snap_tablespace *tablespaces;
+	size_t tablespace_count;
+};
+
+struct snap_made {
+	struct snap_identity image;
+	struct tree_report report; /* of a walk; zero without one */
+};
+
 struct snap_ops {
 	const char *name; /* "btrfs" */
-	bool atomic;      /* the cut is one moment for all of the tree */
+	bool atomic;      /* the cut is one moment for all of the tree; else it is walked, file by file */
+	bool copies;      /* an image takes as much room as its source */
 
 	/*
-	 * Can this backend cut data_fd's tree into snapshot_fd's folder? 0; ERR_LAYOUT or ERR_UNSUPPORTED
-	 * with why.
+	 * Can this backend cut job's data_dir into snapshot_fd's folder (-1: there is none yet)? 0; ERR_LAYOUT or
+	 * ERR_UNSUPPORTED with why.
 	 */
-	int (*probe)(int data_fd, int snapshot_fd, struct reason *why);
-	/* 0; ERR_LAYOUT if fd is not the root of something this backend made or cuts. */
-	int (*identify)(int fd, struct snap_identity *ret_identity, struct reason *why);
-	/* Writes out what is dirty, so that the cut itself is short. */
+	int (*probe)(struct worker_job *job, int snapshot_fd, struct reason *why);
+	/* Writes out what is dirty in the source, where that makes the cut shorter. */
 	int (*flush)(int data_fd, struct reason *why);
 	/*
-	 * A read-only image of data_fd's tree as name below parent_fd, durable on return.
-	 * ERR_EXISTS if the name is taken.
+	 * An image of the tree as "data" below order->to_fd; durable only after sync() unless atomic. ERR_EXISTS if the
+	 * name is taken.
 	 */
-	int (*cut)(int data_fd, int parent_fd, const char *name, struct snap_identity *ret_identity,
-		   struct reason *why);
-	/* A writable copy of the image source_fd as name below parent_fd. ERR_EXISTS if the name is taken. */
-	int (*clone)(int source_fd, int parent_fd, const char *name, struct snap_identity *ret_identity,
-		     struct reason *why);
+	int (*cut)(const struct snap_order *order, struct snap_made *ret_made, struct reason *why);
+	/*
+	 * A writable copy of the backup whose folder is backup_fd as name below parent_fd, the database user's; its
+	 * tablespaces in tblspc/ inside it. ERR_EXISTS if the name is taken. Durable only after sync().
+	 */
+	int (*clone)(struct worker_job *job, int backup_fd, int parent_fd, const char *name,
+		     struct snap_identity *ret_identity, struct reason *why);
 	/*
 	 * Removes name below parent_fd with everything in it, innermost first. Not there: 0. Not
-	 * this backend's (no subvolume): an empty folder is removed, anything else ERR_FOREIGN. Durable only
+	 * of this backend's kind: an empty folder is removed, anything else ERR_FOREIGN. Durable only
 	 * after sync().
 	 */
-	int (*destroy)(int parent_fd, const char *name, struct reason *why);
+	int (*destroy)(struct worker_job *job, int parent_fd, const char *name, struct reason *why);
 	/* Returns when everything done so far on fd's file system survives a power cut. */
 	int (*sync)(int fd, struct reason *why);
 };
 
 extern const struct snap_ops snap_btrfs;
+extern const struct snap_ops snap_reflink;
+extern const struct snap_ops snap_copy;
+
+/* What fd is, if it is the root of a btrfs subvolume; else ERR_LAYOUT. */
+int snap_btrfs_identify(int fd, struct snap_identity *ret_identity, struct reason *why);
+
+/* The backends that the configuration allows, from number 0 in the order in which they are tried; NULL after the last. */
+const struct snap_ops *snap_candidate(enum conf_backend backend, size_t number);
 
 /* By a manifest's name; NULL if this release has none such. */
 const struct snap_ops *snap_find(const char *name);
-
-/*
- * The backend for a cluster: the configured one, or with auto the best one whose probe()
- * succeeds. 0, or the refusal of the last one tried.
- */
-int snap_choose(enum conf_backend backend, int data_fd, int snapshot_fd, const struct snap_ops **ret_ops,
-		struct reason *why);
 
 #endif

@@ -127,8 +127,9 @@ static int refuse_other_place(const struct volume *volume, int snapshot_fd, stru
 			  "snapshot_dir lies on another file system than data_dir: btrfs snapshots cannot");
 }
 
-static int probe(int data_fd, int snapshot_fd, struct reason *why)
+static int probe(struct worker_job *job, int snapshot_fd, struct reason *why)
 {
+	int data_fd = job->data_fd;
 	struct volume volume;
 	int error = volume_of(data_fd, &volume);
 
@@ -143,7 +144,7 @@ static int probe(int data_fd, int snapshot_fd, struct reason *why)
 }
 
 /* By the ioctl for everybody: the library's way needs CAP_SYS_ADMIN when the caller is root. */
-static int identify(int fd, struct snap_identity *ret_identity, struct reason *why)
+int snap_btrfs_identify(int fd, struct snap_identity *ret_identity, struct reason *why)
 {
 	struct btrfs_ioctl_get_subvol_info_args info = {0};
 	struct snap_identity identity = {0};
@@ -188,18 +189,29 @@ static int snapshot(int source_fd, int parent_fd, const char *name, int flags, s
 	fd = open_below(parent_fd, name);
 	if (fd < 0)
 		return reason_set_errno(why, errno, "cannot open the snapshot %s just made", name);
-	return identify(fd, ret_identity, why);
+	return snap_btrfs_identify(fd, ret_identity, why);
 }
 
-static int cut(int data_fd, int parent_fd, const char *name, struct snap_identity *ret_identity, struct reason *why)
+static int cut(const struct snap_order *order, struct snap_made *ret_made, struct reason *why)
 {
-	return snapshot(data_fd, parent_fd, name, BTRFS_UTIL_CREATE_SNAPSHOT_READ_ONLY, ret_identity, why);
+	struct snap_made made = {0};
+	int error = snapshot(order->job->data_fd, order->to_fd, "data", BTRFS_UTIL_CREATE_SNAPSHOT_READ_ONLY,
+			     &made.image, why);
+
+	if (error == 0)
+		*ret_made = made;
+	return error;
 }
 
-static int clone(int source_fd, int parent_fd, const char *name, struct snap_identity *ret_identity,
-		 struct reason *why)
+static int clone(struct worker_job *job, int backup_fd, int parent_fd, const char *name,
+		 struct snap_identity *ret_identity, struct reason *why)
 {
-	return snapshot(source_fd, parent_fd, name, 0, ret_identity, why);
+	scope_close int image_fd = open_below(backup_fd, "data");
+
+	(void)job;
+	if (image_fd < 0)
+		return reason_set_errno(why, errno, "cannot open the backup's data");
+	return snapshot(image_fd, parent_fd, name, 0, ret_identity, why);
 }
 
 /* One subvolume directly below id, by number. 0: *ret_child, which is 0 when there is none. */
@@ -298,17 +310,18 @@ static int destroy_folder(int parent_fd, const char *name, struct reason *why)
 	return reason_set_errno(why, errno, "cannot remove the folder %s", name);
 }
 
-static int destroy(int parent_fd, const char *name, struct reason *why)
+static int destroy(struct worker_job *job, int parent_fd, const char *name, struct reason *why)
 {
 	scope_close int fd = open_below(parent_fd, name);
 	struct snap_identity identity;
 	int error;
 
+	(void)job;
 	if (fd < 0)
 		return errno == ENOENT ? 0 : reason_set_errno(why, errno, "cannot open %s to remove it", name);
 	if (btrfs_util_is_subvolume_fd(fd) != BTRFS_UTIL_OK)
 		return destroy_folder(parent_fd, name, why);
-	error = identify(fd, &identity, why);
+	error = snap_btrfs_identify(fd, &identity, why);
 	if (error < 0)
 		return error;
 	error = destroy_children(fd, identity.id);
@@ -329,7 +342,6 @@ const struct snap_ops snap_btrfs = {
 	.name = "btrfs",
 	.atomic = true,
 	.probe = probe,
-	.identify = identify,
 	.flush = flush,
 	.cut = cut,
 	.clone = clone,

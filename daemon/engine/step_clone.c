@@ -51,7 +51,7 @@ static int write_paper(struct clone *c)
 /* The half or whole clone under its dot-name, then the paper. */
 static int remove_making(struct clone *c, struct reason *why)
 {
-	int error = c->snap->destroy(c->fd, c->names.making, why);
+	int error = c->snap->destroy(c->job, c->fd, c->names.making, why);
 
 	if (error == 0)
 		error = remnant_sync(&c->place, why);
@@ -122,7 +122,7 @@ static void fill_intent(struct clone *c)
 static int copy_image(struct clone *c)
 {
 	char name[PLACE_ID_SIZE];
-	scope_close int backup_fd = -1, image_fd = -1;
+	scope_close int backup_fd = -1;
 	struct snap_identity identity;
 	int error;
 
@@ -130,10 +130,7 @@ static int copy_image(struct clone *c)
 	backup_fd = place_open_dir(c->place.fd, name, c->why);
 	if (backup_fd < 0)
 		return backup_fd;
-	image_fd = place_open_dir(backup_fd, "data", c->why);
-	if (image_fd < 0)
-		return image_fd;
-	error = c->snap->clone(image_fd, c->fd, c->names.making, &identity, c->why);
+	error = c->snap->clone(c->job, backup_fd, c->fd, c->names.making, &identity, c->why);
 	if (error == 0)
 		memcpy(c->intent.subvolume_uuid, identity.uuid, sizeof(c->intent.subvolume_uuid));
 	return error;
@@ -301,7 +298,7 @@ static int remove_clone(struct clone *c)
 		return reason_set(c->why, ERR_UNSUPPORTED, "use the release that made it",
 				  "this release cannot delete a clone on %s", look.intent.backend);
 	if (look.has_making)
-		error = c->snap->destroy(c->fd, c->names.making, c->why);
+		error = c->snap->destroy(c->job, c->fd, c->names.making, c->why);
 	if (error == 0 && look.has_whole)
 		error = place_rename(c->fd, c->names.whole, c->names.making, c->why);
 	job_progress(c->job, PHASE_CUTTING, 50);

@@ -30,7 +30,7 @@ struct create {
 	struct layout layout;
 	struct db *db;
 	struct db_position position;
-	struct snap_identity image;
+	struct snap_made made;
 	struct manifest manifest;
 	int fd; /* the folder in the making; -1 */
 	char making[PLACE_ID_SIZE], whole[PLACE_ID_SIZE];
@@ -68,7 +68,7 @@ static int settle_making(struct create *c)
 	}
 	if (look.thing != THING_OURS && look.thing != THING_EMPTY)
 		return refuse_quarantine(c, c->making);
-	return remnant_remove(&c->place, c->making, c->why);
+	return remnant_remove(c->job, &c->place, c->making, c->why);
 }
 
 static int settle_earlier(struct create *c)
@@ -144,12 +144,18 @@ static int flush(struct create *c)
 static int cut(struct create *c)
 {
 	struct msg_facts *facts = &c->manifest.facts;
+	struct snap_order order = {.job = c->job, .to_fd = c->fd};
+	struct db_walk walk;
 	int64_t before;
 	int error;
 
+	c->layout.db->walk(c->db, &walk);
+	order.plan = walk.plan;
+	order.tablespaces = walk.tablespaces;
+	order.tablespace_count = walk.tablespace_count;
 	job_progress(c->job, PHASE_CUTTING, 50);
 	before = clock_measure_us();
-	error = c->layout.snap->cut(c->job->data_fd, c->fd, "data", &c->image, c->why);
+	error = c->layout.snap->cut(&order, &c->made, c->why);
 	facts->cut_us = (uint64_t)(clock_measure_us() - before);
 	/* After the cut, so that the moment it shows lies before this one. */
 	facts->consistent_ms = clock_wall_ms();
@@ -199,7 +205,7 @@ static int save_config(struct create *c)
 
 static int check(struct create *c)
 {
-	int error = c->layout.db->after(c->db, &c->position, c->why);
+	int error = c->layout.db->after(c->db, c->fd, &c->position, c->why);
 
 	job_progress(c->job, PHASE_CHECKING, 70);
 	if (error == 0)
@@ -228,7 +234,7 @@ static void list_parts(struct create *c)
 		memcpy(to->path, from->path, sizeof(to->path));
 		memcpy(to->fs_uuid, from->fs_uuid, sizeof(to->fs_uuid));
 		memcpy(to->source_uuid, from->subvolume_uuid, sizeof(to->source_uuid));
-		memcpy(to->subvolume_uuid, c->image.uuid, sizeof(to->subvolume_uuid));
+		memcpy(to->subvolume_uuid, c->made.image.uuid, sizeof(to->subvolume_uuid));
 	}
 }
 
@@ -319,7 +325,7 @@ static enum msg_outcome undo(struct create *c)
 		return step_outcome(c->why);
 	/* A rename whose sync failed has happened, or not: only a probe can tell. */
 	if (place_look_at(c->job, &c->place, c->whole, &c->job->order.nonce, &look, NULL, &second) < 0 ||
-	    look.thing != THING_NONE || remnant_remove(&c->place, c->making, &second) < 0) {
+	    look.thing != THING_NONE || remnant_remove(c->job, &c->place, c->making, &second) < 0) {
 		struct log_about about = job_about(c->job);
 
 		log_about(LOG_LEVEL_WARNING, &about, "what the failed attempt made is not removed yet: %s",

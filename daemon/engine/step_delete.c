@@ -46,7 +46,7 @@ static int remove_form(struct worker_job *job, const struct place *place, enum p
 	if (form != PLACE_GOING)
 		error = place_rename(place->fd, name, going, why);
 	job_progress(job, PHASE_CUTTING, 50);
-	return error < 0 ? error : remnant_remove(place, going, why);
+	return error < 0 ? error : remnant_remove(job, place, going, why);
 }
 
 enum msg_outcome step_delete(struct worker_job *job, struct msg_result *result, struct reason *why)

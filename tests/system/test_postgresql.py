@@ -496,12 +496,7 @@ def test_remedy_is_no_command_of_the_folders_owner(btrfs, driver, folder, name, 
     data_dir = btrfs.path(name)
     os.mkdir(data_dir, 0o700)
     shutil.chown(data_dir, USER)
-    os.mkdir(os.path.join(data_dir, "global"))
-    for file in ("PG_VERSION", "global/pg_control"):
-        with open(os.path.join(data_dir, file), "w", encoding="ascii") as out:
-            out.write("15\n")
-    run("chown", "-R", USER, data_dir)
-    remedy = refusal(driver, data_dir).remedy
+    remedy = refusal(Driver(driver.programs, type="none"), data_dir).remedy
     assert ("then: " in remedy) == shown
     if shown:
         subprocess.run(["bash", "-ec", remedy.split("then: ")[1]], cwd=folder, check=True)

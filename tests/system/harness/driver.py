@@ -52,13 +52,15 @@ def finish(text, status):
 
 
 class Driver:
-    def __init__(self, programs, user="postgres"):
+    def __init__(self, programs, user="postgres", backend="btrfs", type="auto"):
         self.program = os.path.join(os.environ["DBSNAP_BUILDDIR"], "tests", "pg_driver")
         self.programs = programs
         self.user = user
+        self.env = dict(os.environ, DRIVER_BACKEND=backend, DRIVER_TYPE=type)
 
     def run(self, *args, status=None):
-        done = subprocess.run([self.program, *args], capture_output=True, text=True, timeout=120)
+        done = subprocess.run([self.program, *args], capture_output=True, text=True, timeout=120,
+                              env=self.env)
         assert not done.stderr, done.stderr
         return finish(done.stdout, done.returncode if status is None else status)
 
@@ -74,7 +76,7 @@ class Driver:
     def held_cut(self, data_dir, conninfo, folder):
         return Held(subprocess.Popen(
             [self.program, "cut", *self.source(data_dir, conninfo), folder, "held"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=self.env))
 
     def clone(self, image, folder, name):
         return self.run("clone", image, self.user, folder, name)

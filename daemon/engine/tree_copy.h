@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Copies a hostile tree that lives on meanwhile into an empty folder, by
+ * descriptor. Runs in the walker. Nothing is followed, no mount is entered, nothing
+ * blocks; what vanishes is left out, what changes its kind is looked at again.
+ */
+#ifndef DBSNAP_ENGINE_TREE_COPY_H
+#define DBSNAP_ENGINE_TREE_COPY_H
+
+#include "daemon/engine/file_copy.h"
+#include "daemon/engine/job.h"
+#include "daemon/engine/manifest.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+enum { TREE_ROOTS_MAX = 65 };
+
+/* What becomes of an entry. */
+enum tree_fate {
+	TREE_TAKE,
+	TREE_LEAVE_OUT, /* as if it were not there: not listed either */
+	TREE_EMPTY,     /* a folder without what is in it; of anything else: left out */
+	TREE_LAST,      /* a file: after everything else of all roots */
+	TREE_REFUSE     /* it makes the tree one that cannot be copied: why is filled */
+};
+
+/*
+ * Decides by an entry's path from the root (number in the list of roots) and its kind. Called before a link is read or
+ * a folder entered.
+ */
+typedef enum tree_fate tree_judge_fn(const void *arg, size_t root, const char *path, const struct stat *st,
+				     struct reason *why);
+
+/* How to copy; plain data but for functions: read in the walker's fork. */
+struct tree_plan {
+	enum file_way way;
+	bool ranges;           /* files need not be of one moment each: see file_copy_bytes() */
+	tree_judge_fn *judge;  /* NULL: take everything */
+	const void *arg;       /* for judge */
+	/*
+	 * Is this copy of a TREE_LAST file whole? If not it is copied again, a few times, as a server may have been
+	 * writing it. NULL: yes.
+	 */
+	bool (*is_whole)(int fd);
+};
+
+/* Fixed size, no pointers: it goes back through a pipe. */
+struct tree_report {
+	uint64_t files;   /* regular ones, each name */
+	uint64_t bytes;   /* allocated, each inode once */
+	uint32_t skipped; /* entries listed below, and those that did not fit */
+	char lines[MANIFEST_LINES_SIZE]; /* "run/ctl: socket, left out", one an entry, names escaped; the last tells how many more */
+};
+
+struct tree_root {
+	int from; /* the folder whose contents are copied */
+	int to;   /* an empty folder; gets from's belongings as well, but for its owner when it may not */
+};
+
+/*
+ * Copies each root. Regular files (hard links among them kept), folders, symbolic links (as links); sockets, FIFOs and
+ * devices are left out, and listed, as is everything whose belongings could not be kept. 0; or a code with why:
+ * something the user cannot read, a folder on another device (a nested subvolume, a mount), folders nested too deeply,
+ * no space. On failure what was copied stays. Not durable: the caller syncs.
+ */
+int tree_copy(const struct tree_root *roots, size_t count, const struct tree_plan *plan, struct tree_report *ret_report,
+	      struct reason *why);
+
+/*
+ * Removes everything below root_fd, however deep, the folder itself stays: also what its owner has made unreadable to
+ * himself, read-only, or a subvolume of btrfs. Mounts are not entered and make it fail. What is in the way is named.
+ */
+int tree_clear(int root_fd, struct reason *why);
+
+#endif
