@@ -79,7 +79,8 @@ static const struct schema_row daemon_table[] = {
 	{"limits.body", SCHEMA_SIZE, DAEMON(limits_body), .min = KIB, .max = MIB, .fallback = "64KiB",
 	 .doc = "How large a request's body may be."},
 	{"store", SCHEMA_MAP, .doc = "The catalogue."},
-	{"store.map_size", SCHEMA_SIZE, DAEMON(store_map_size), .min = MIB, .max = TIB, .fallback = "1GiB",
+	/* The store takes no less (store.h). */
+	{"store.map_size", SCHEMA_SIZE, DAEMON(store_map_size), .min = 4 * MIB, .max = TIB, .fallback = "1GiB",
 	 .doc = "How large the catalogue may grow; creates are refused from 80% of it."},
 	{"store.history", SCHEMA_DURATION, DAEMON(store_history_ms), .min = SECOND, .max = 36500 * DAY,
 	 .fallback = "400d", .doc = "How long deleted backups and ended jobs stay listed."},

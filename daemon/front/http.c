@@ -285,7 +285,8 @@ void http_serve(struct http *http)
 void http_stop(struct http *http)
 {
 	http->stopping = true;
-	conns_accept(http->conns, false);
+	/* Who came before it served, or comes yet: a job under way may take an hour to end. */
+	conns_accept(http->conns, true);
 }
 
 struct http *http_free(struct http *http)

@@ -12,7 +12,7 @@ struct http *http_new(struct front *front, int listen_fd);
 void http_serve(struct http *http);
 /* After a reload: take limits from front->conf again. */
 void http_limits_changed(struct http *http);
-/* Stop accepting; answers that are under way go out. Requests that come on open connections get 503. */
+/* Serve no more: answers under way go out; every other request gets 503 and the end of its connection. */
 void http_stop(struct http *http);
 struct http *http_free(struct http *http);
 

@@ -453,3 +453,38 @@ def test_stopping(world):
     status, headers, body = wire.answer()
     assert (status, body["Code"]) == (503, "ServiceUnavailable")
     wire.ended()
+
+
+def test_new_connections_while_stopping(world):
+    """Told so at once, however long the jobs under way take; nothing is begun for them."""
+    engine = world.start(hold=("JOB",))
+    world.create()
+    engine.wait("JOB")
+    engine.send("STOP")
+    engine.ping()
+    for data in (form(STATUS), form("Action=CreateBackup&DBClusterId=pc-a")):
+        wire = Wire(world, data.encode())
+        status, headers, body = wire.answer()
+        assert (status, body["Code"]) == (503, "ServiceUnavailable")
+        assert int(headers["x-acs-retry-after"]) > 0
+        wire.ended()
+    # A slow one holds nothing up either.
+    idle = Wire(world)
+    world.stop()
+    idle.ended()
+    world.start()
+    assert [b["BackupId"] for b in world.api.backups("pc-a")] == list(world.acked)
+
+
+def test_stopping_before_it_has_served(world):
+    """Told to stop in its recovery: who has waited for it is told so."""
+    engine = world.connect()
+    engine.hold("PROBE")
+    waiting = Wire(world, form(STATUS).encode())
+    world.hello()
+    engine.wait("PROBE")
+    engine.send("STOP")
+    status, _, body = waiting.answer()
+    assert (status, body["Code"]) == (503, "ServiceUnavailable")
+    waiting.ended()
+    world.stop()

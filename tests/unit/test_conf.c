@@ -219,6 +219,17 @@ static void test_every_error_of_every_file(void **state)
 		"p.yaml: policies are not built yet in this release; remove the file");
 }
 
+/* What the store would round up is refused: the page and usage would tell two sizes. */
+static void test_least_map_size(void **state)
+{
+	struct fixture *f = *state;
+
+	write_daemon(f, "store: {map_size: 4095KiB}\n");
+	REFUSED(f, "store.map_size: expected a size from 4MiB");
+	write_daemon(f, "store: {map_size: 4MiB}\n");
+	assert_int_equal(load(f)->store_map_size, 4 << 20);
+}
+
 static void test_listen_as_a_list(void **state)
 {
 	struct fixture *f = *state;
@@ -603,6 +614,7 @@ int main(void)
 		TEST(test_cluster_defaults),
 		TEST(test_clusters_are_sorted_and_found),
 		TEST(test_every_error_of_every_file),
+		TEST(test_least_map_size),
 		TEST(test_listen_as_a_list),
 		TEST(test_clusters_on_each_other),
 		TEST(test_state_dir_inside_a_source),
