@@ -21,6 +21,7 @@ BUILD = os.environ["DBSNAP_BUILDDIR"]
 for folder in ("scenario", "", "system"):
     sys.path.insert(0, os.path.join(SRC, "tests", folder))
 
+from acks import Acks  # noqa: E402
 from harness import postgres  # noqa: E402
 from harness.daemon import Daemon  # noqa: E402
 from harness.disk import Disk, run  # noqa: E402
@@ -36,7 +37,7 @@ ROUNDS = 5
 
 def tool(name, *args):
     done = subprocess.run([os.path.join(BUILD, "tests", "bench", name), *map(str, args)],
-                          capture_output=True, text=True, check=True)
+                          stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout) if done.stdout else None
 
 
@@ -168,6 +169,14 @@ def bench_ack(bed):
     line("ack / bare commit", median([a / b for a, b in zip(acks, bare)]))
     line("(ack - read) / bare commit", median([(a - r) / b for a, r, b in zip(acks, reads, bare)]), goal="<= 1.3")
     caller.close()
+
+
+def bench_acks(bed):
+    """Creates acknowledged a second over 1, 8, 64 and 1,000 connections, against bare evhttp."""
+    acks = Acks(bed.scratch.folder, os.path.join(bed.programs, "dbsnapd-front"), tool)
+    bed.open.append(acks)
+    for row in acks.rows():
+        line(*row)
 
 
 def request(form):
@@ -393,7 +402,7 @@ def peer_snapper(bed, data, ours):
         run("snapper", "--no-dbus", "-c", "dbsnapbench", "delete-config")
 
 
-BENCHES = {"ack": bench_ack, "create": bench_create, "stall": bench_stall, "list": bench_list,
+BENCHES = {"ack": bench_ack, "acks": bench_acks, "create": bench_create, "stall": bench_stall, "list": bench_list,
            "idle": bench_idle, "peer": bench_peer}
 
 

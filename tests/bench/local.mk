@@ -1,6 +1,6 @@
 # Benchmarks: printed ratios, run by hand with `make bench`; never part of check.
 EXTRA_PROGRAMS = tests/bench/bare_commit tests/bench/bare_cut tests/bench/fill_store
-tests_bench_bare_commit_SOURCES = tests/bench/bare_commit.c
+tests_bench_bare_commit_SOURCES = tests/bench/bare_commit.c tests/bench/bare_puts.c tests/bench/bare_puts.h
 tests_bench_bare_commit_CPPFLAGS = $(AM_CPPFLAGS) $(LMDB_CFLAGS)
 tests_bench_bare_commit_LDADD = libcommon.a $(LMDB_LIBS) $(SYSTEMD_LIBS)
 tests_bench_bare_cut_SOURCES = tests/bench/bare_cut.c
@@ -8,6 +8,15 @@ tests_bench_bare_cut_CPPFLAGS = $(AM_CPPFLAGS) $(BTRFSUTIL_CFLAGS)
 tests_bench_bare_cut_LDADD = libcommon.a $(BTRFSUTIL_LIBS) $(SYSTEMD_LIBS)
 tests_bench_fill_store_SOURCES = tests/bench/fill_store.c
 tests_bench_fill_store_LDADD = libstore.a libcommon.a $(LMDB_LIBS) $(CRYPTO_LIBS) $(SYSTEMD_LIBS)
+
+EXTRA_PROGRAMS += tests/bench/ack_load tests/bench/bare_evhttp
+tests_bench_ack_load_SOURCES = tests/bench/ack_load.c
+tests_bench_ack_load_LDADD = libcommon.a $(SYSTEMD_LIBS)
+tests_bench_bare_evhttp_SOURCES = tests/bench/bare_evhttp.c tests/bench/bare_puts.c tests/bench/bare_puts.h
+tests_bench_bare_evhttp_CPPFLAGS = $(AM_CPPFLAGS) $(EVENT_CFLAGS) $(LMDB_CFLAGS)
+tests_bench_bare_evhttp_LDADD = $(EVENT_LIBS) $(LMDB_LIBS)
+EXTRA_DIST += tests/bench/acks.py
+
 CLEANFILES += $(EXTRA_PROGRAMS)
 EXTRA_DIST += tests/bench/bench.py
 
