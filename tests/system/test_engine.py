@@ -471,7 +471,7 @@ def test_a_worker_that_cannot_be_reaped_holds_up_nobody(engine, start, btrfs):
         worker = Pid(engine.workers()[0])
     finally:
         subprocess.run(["fsfreeze", "--unfreeze", btrfs.mnt], check=True)
-    worker.wait_end(10)
+    worker.wait_reaped()
     assert front.probe("c1", exclusive=True)[0].place == msgs.ONLINE
 
 
@@ -494,7 +494,7 @@ def test_a_disk_that_never_answers_takes_no_more_than_a_few_workers(engine, star
     finally:
         subprocess.run(["fsfreeze", "--unfreeze", btrfs.mnt], check=True)
     for worker in held:
-        worker.wait_end(10)
+        worker.wait_reaped()
     assert front.delete("c1", 7, 1).outcome == msgs.DONE
 
 

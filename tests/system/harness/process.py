@@ -46,6 +46,11 @@ class Pid:
     def wait_end(self, timeout=10.0):
         assert self.ended(timeout), f"process {self.pid} still lives after {timeout} s"
 
+    def wait_reaped(self, timeout=10.0):
+        """Its parent has taken notice of its end, which wait_end does not tell."""
+        self.wait_end(timeout)
+        eventually(lambda: not os.path.exists(f"/proc/{self.pid}"), timeout, f"process {self.pid} reaped")
+
     def close(self):
         if self.fd >= 0:
             os.close(self.fd)
