@@ -38,7 +38,7 @@ enum msg_type {
 	MSG_CONFIG = 1,         /* E>F */
 	MSG_CONFIG_CLUSTER = 2, /* E>F */
 	MSG_CONFIG_END = 3,     /* E>F: from here on this generation is in force */
-	/* A front's start: RECORDS for each cluster in its store, HELLO; the engine answers
+	/* A front's start: RECORDS for each cluster in its store, in order, HELLO; the engine answers
 	 * with RUNNING for each job in flight and RUNNING_END. Later the front says READY, once. */
 	MSG_RECORDS = 10,     /* F>E */
 	MSG_HELLO = 11,       /* F>E */

@@ -23,7 +23,7 @@ static int on_records(struct engine *engine, const struct msg *msg)
 	if (keeper->records == 0)
 		records_clear(engine);
 	keeper->records++;
-	return records_set(engine, msg->u.records.cluster, msg->u.records.records);
+	return records_add_last(engine, msg->u.records.cluster, msg->u.records.records);
 }
 
 static void tell_running(struct engine *engine, const struct worker *w, uint32_t tag)

@@ -36,7 +36,7 @@ struct engine {
 	struct worker *workers; /* owned */
 	struct nonce install;   /* the store's, from the first HELLO on */
 	struct records *records; /* owned */
-	size_t record_count;
+	size_t record_count, record_room;
 	struct notes notes;
 	bool ready;    /* a front has said READY */
 	bool stopping;
@@ -54,8 +54,10 @@ void engine_send_config(struct engine *engine);
 
 /* 0 for a cluster that no front has named. */
 uint64_t records_of(const struct engine *engine, const char *cluster);
-/* 0 or ERR_NOMEM. */
+/* 0 or ERR_NOMEM; ERR_INVALID: too many clusters. */
 int records_set(struct engine *engine, const char *cluster, uint64_t count);
+/* The same for the next one in order; ERR_INVALID also when it is not. */
+int records_add_last(struct engine *engine, const char *cluster, uint64_t count);
 void records_clear(struct engine *engine);
 
 #endif

@@ -113,6 +113,21 @@ def test_before_hello_only_hello(engine, fronts):
     assert fronts.accept().hello() == []
 
 
+def test_records_come_in_order_and_not_without_end(engine, fronts):
+    engine.spawn()
+    for names in (["bb", "aa"], ["aa", "aa"], [f"c{n:06d}" for n in range(65537)]):
+        front = fronts.accept(timeout=30)
+        front.wait("CONFIG_END")
+        try:
+            for name in names:
+                front.send("RECORDS", cluster=name, records=1)
+        except OSError:
+            pass  # it was replaced meanwhile
+        front.process.wait_end(10)
+    assert fronts.accept(timeout=30).hello([("aa", 1), ("aa-b", 1), ("bb", 1)]) == []
+    assert engine.log_text().count("what no front that works would send") == 3
+
+
 def test_a_front_that_cannot_start_ends_the_engine(engine, fronts):
     engine.spawn()
     fronts.accept().exit(1)
