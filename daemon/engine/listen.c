@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -82,6 +83,48 @@ static int make_parent(const char *path)
 	return err_from_errno(errno);
 }
 
+/*
+ * A file beside the socket, 0600, because anybody may lock what he can open. Held only while a name is
+ * taken or given up: two that start at once would each take the other's socket for a dead one. The lock;
+ * ERR_BUSY when another has it.
+ */
+static int lock_name(const char *path)
+{
+	scope_close int fd = -1;
+	char beside[CONF_SOCKET_SIZE + 8];
+	struct stat st;
+
+	snprintf(beside, sizeof(beside), "%s.lock", path);
+	fd = open(beside, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_from_errno(errno);
+	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid())
+		return ERR_UNTRUSTED;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK ? ERR_BUSY : err_from_errno(errno);
+	return scope_take_fd(fd);
+}
+
+static void log_lock(const char *path, int error)
+{
+	if (error == ERR_BUSY)
+		log_error("another dbsnapd starts or stops at %s: stop it, or give this one a listen.path of "
+			  "its own", path);
+	else
+		log_error("cannot lock %s.lock: %s", path, err_text(error));
+}
+
+/* Also before the lock's file is made: a start that cannot work leaves nothing new. */
+static int check_name(const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0 || S_ISSOCK(st.st_mode))
+		return 0;
+	log_error("%s is there and is no socket", path);
+	return ERR_EXISTS;
+}
+
 /* 0 when the name is free now. */
 static int clear_name(const char *path)
 {
@@ -89,12 +132,10 @@ static int clear_name(const char *path)
 	struct sockaddr_un address;
 	struct stat st;
 
+	if (check_name(path) < 0)
+		return ERR_EXISTS;
 	if (lstat(path, &st) < 0)
 		return 0;
-	if (!S_ISSOCK(st.st_mode)) {
-		log_error("%s is there and is no socket", path);
-		return ERR_EXISTS;
-	}
 	fill_address(path, &address);
 	if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 && errno == ECONNREFUSED)
 		return unlink(path) < 0 ? err_from_errno(errno) : 0;
@@ -151,10 +192,19 @@ static int bind_at(const struct conf_listen *conf, int fd, struct listen *listen
 static int bind_own(const struct conf_listen *conf, struct listen *listen)
 {
 	scope_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	scope_close int lock = -1;
 	int error = fd < 0 ? err_from_errno(errno) : make_parent(conf->path);
 
 	if (error == 0)
-		error = clear_name(conf->path);
+		error = check_name(conf->path);
+	if (error < 0)
+		return error;
+	lock = lock_name(conf->path);
+	if (lock < 0) {
+		log_lock(conf->path, lock);
+		return lock;
+	}
+	error = clear_name(conf->path);
 	if (error < 0)
 		return error;
 	error = bind_at(conf, fd, listen);
@@ -176,12 +226,20 @@ int listen_open(const struct conf_listen *conf, struct listen *ret_listen)
 	return count > 0 ? inherit(conf, count, ret_listen) : bind_own(conf, ret_listen);
 }
 
+/* Another daemon may have taken the name since; one that is about to replaces what is left. */
+static void unlink_own(const struct listen *listen)
+{
+	scope_close int lock = lock_name(listen->path);
+
+	if (lock >= 0 && is_ours(listen))
+		unlink(listen->path);
+}
+
 void listen_close(struct listen *listen)
 {
 	if (listen->fd >= 0)
 		close(listen->fd);
-	/* Another daemon may have taken the name since. */
-	if (listen->bound && is_ours(listen))
-		unlink(listen->path);
+	if (listen->bound)
+		unlink_own(listen);
 	*listen = (struct listen){.fd = -1};
 }

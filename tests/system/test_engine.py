@@ -151,6 +151,29 @@ def test_a_dead_daemons_socket_is_replaced(engine, fronts, start):
     assert not os.path.exists(engine.socket)
 
 
+def test_two_that_start_at_once_leave_each_other_the_socket(engine, fronts, start):
+    """The first stands still between bind and listen, where its socket looks like a dead one."""
+    start()
+    engine.kill()
+    argv = engine.argv
+    engine.argv = lambda *options: ["strace", "-D", "-qq", "-o", "/dev/null", "-e", "trace=fchownat",
+                                    "-e", "inject=fchownat:signal=STOP:when=1", *argv(*options)]
+    dead = os.stat(engine.socket).st_mtime_ns
+    engine.spawn()
+    engine.argv = argv
+    eventually(lambda: os.path.exists(engine.socket) and os.stat(engine.socket).st_mtime_ns != dead, what="bound")
+    second = engine.run(timeout=10)
+    assert second.returncode == 1 and "another dbsnapd starts" in second.stderr, second
+    engine.main.signal(signal.SIGCONT)
+    fronts.accept().hello()
+    assert engine.stop() == 0
+    assert os.listdir(engine.run_dir) == ["dbsnapd.sock.lock"]
+    os.unlink(engine.socket + ".lock")
+    os.mkfifo(engine.socket + ".lock")
+    spoilt = engine.run()
+    assert spoilt.returncode == 1 and "dbsnapd.sock.lock" in spoilt.stderr, spoilt
+
+
 def test_inherited_socket_is_checked_and_stays(engine, fronts, btrfs):
     def spawn(path):
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
