@@ -12,8 +12,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-/* No control characters; a list may have newlines. */
-static bool is_clean(const char *str, bool lines)
+bool ask_is_clean(const char *str, bool lines)
 {
 	for (; *str; str++) {
 		unsigned char c = (unsigned char)*str;
@@ -27,7 +26,7 @@ static bool is_clean(const char *str, bool lines)
 static void get_clean(struct reader *r, char *str, size_t size, bool lines)
 {
 	get_str(r, str, size);
-	if (!is_clean(str, lines))
+	if (!ask_is_clean(str, lines))
 		r->failed = true;
 }
 
@@ -42,6 +41,12 @@ int ask_encode_question(const struct ask_question *question, void *bytes, size_t
 		put_u32(&w, question->timeout_ms);
 	} else if (question->type == ASK_FLUSH) {
 		put_u64(&w, question->backup);
+	} else if (question->type == ASK_START) {
+		put_u64(&w, question->job);
+		put_u64(&w, question->backup);
+		put_u32(&w, question->timeout_ms);
+	} else if (question->type == ASK_STOP) {
+		put_u32(&w, question->timeout_ms);
 	}
 	return writer_end(&w);
 }
@@ -55,7 +60,7 @@ int ask_decode_question(const void *bytes, size_t size, struct ask_question *ret
 
 	reader_init(&r, bytes, size);
 	type = get_u16(&r);
-	if (type < ASK_CONNECT || type > ASK_FLUSH)
+	if (type < ASK_CONNECT || type > ASK_TYPE_MAX || type == ASK_SOCKET)
 		return ERR_INVALID;
 	question.type = (uint8_t)type;
 	if (type == ASK_CONNECT) {
@@ -63,6 +68,12 @@ int ask_decode_question(const void *bytes, size_t size, struct ask_question *ret
 		question.timeout_ms = get_u32(&r);
 	} else if (type == ASK_FLUSH) {
 		question.backup = get_u64(&r);
+	} else if (type == ASK_START) {
+		question.job = get_u64(&r);
+		question.backup = get_u64(&r);
+		question.timeout_ms = get_u32(&r);
+	} else if (type == ASK_STOP) {
+		question.timeout_ms = get_u32(&r);
 	}
 	error = reader_end(&r);
 	if (error == 0)
@@ -83,8 +94,9 @@ static void put_facts(struct writer *w, const struct ask_facts *facts)
 	put_u32(w, facts->wal_segment_size);
 	put_u32(w, facts->port);
 	put_u32(w, facts->max_replication_slots);
-	put_u32(w, facts->tablespaces);
-	put_str(w, facts->tablespace);
+	put_u8(w, facts->may_start);
+	put_u8(w, facts->may_stop);
+	put_u8(w, facts->may_slot);
 	put_str(w, facts->data_directory);
 	put_str(w, facts->config_file);
 	put_str(w, facts->hba_file);
@@ -112,8 +124,9 @@ static void get_facts(struct reader *r, struct ask_facts *facts)
 	facts->wal_segment_size = get_u32(r);
 	facts->port = get_u32(r);
 	facts->max_replication_slots = get_u32(r);
-	facts->tablespaces = get_u32(r);
-	get_clean(r, facts->tablespace, sizeof(facts->tablespace), false);
+	facts->may_start = get_bool(r);
+	facts->may_stop = get_bool(r);
+	facts->may_slot = get_bool(r);
 	get_clean(r, facts->data_directory, sizeof(facts->data_directory), false);
 	get_clean(r, facts->config_file, sizeof(facts->config_file), false);
 	get_clean(r, facts->hba_file, sizeof(facts->hba_file), false);
@@ -122,6 +135,73 @@ static void get_facts(struct reader *r, struct ask_facts *facts)
 	get_clean(r, facts->sources, sizeof(facts->sources), true);
 	if (!is_segment_size(facts->wal_segment_size) || facts->port == 0 || facts->port > 65535)
 		r->failed = true;
+}
+
+static uint32_t listed(const struct ask_tablespaces *tablespaces)
+{
+	return tablespaces->count < ASK_TABLESPACES_MAX ? tablespaces->count : ASK_TABLESPACES_MAX;
+}
+
+static void put_tablespaces(struct writer *w, const struct ask_tablespaces *tablespaces)
+{
+	put_u32(w, tablespaces->count);
+	for (uint32_t i = 0; i < listed(tablespaces); i++) {
+		put_u32(w, tablespaces->items[i].oid);
+		put_str(w, tablespaces->items[i].location);
+	}
+}
+
+/* Each has a number of its own, rising: nothing of the list can be two things. */
+static void get_tablespaces(struct reader *r, struct ask_tablespaces *tablespaces)
+{
+	uint32_t last = 0;
+
+	tablespaces->count = get_u32(r);
+	for (uint32_t i = 0; i < listed(tablespaces) && reader_state(r) == 0; i++) {
+		struct ask_tablespace *item = &tablespaces->items[i];
+
+		item->oid = get_u32(r);
+		get_clean(r, item->location, sizeof(item->location), false);
+		if (item->oid <= last || item->location[0] == '\0')
+			r->failed = true;
+		last = item->oid;
+	}
+}
+
+static void put_done(struct writer *w, const struct ask_answer *answer)
+{
+	if (answer->type == ASK_FACTS) {
+		put_facts(w, &answer->facts);
+		put_tablespaces(w, &answer->tablespaces);
+	} else if (answer->type == ASK_FLUSH) {
+		put_u64(w, answer->lsn);
+	} else if (answer->type == ASK_START) {
+		put_u64(w, answer->lsn);
+		put_u8(w, answer->slot);
+	} else if (answer->type == ASK_STOP) {
+		put_u64(w, answer->lsn);
+		put_str(w, answer->label);
+		put_str(w, answer->map);
+		put_tablespaces(w, &answer->tablespaces);
+	}
+}
+
+static void get_done(struct reader *r, struct ask_answer *answer)
+{
+	if (answer->type == ASK_FACTS) {
+		get_facts(r, &answer->facts);
+		get_tablespaces(r, &answer->tablespaces);
+	} else if (answer->type == ASK_FLUSH) {
+		answer->lsn = get_u64(r);
+	} else if (answer->type == ASK_START) {
+		answer->lsn = get_u64(r);
+		answer->slot = get_bool(r);
+	} else if (answer->type == ASK_STOP) {
+		answer->lsn = get_u64(r);
+		get_clean(r, answer->label, sizeof(answer->label), true);
+		get_clean(r, answer->map, sizeof(answer->map), true);
+		get_tablespaces(r, &answer->tablespaces);
+	}
 }
 
 int ask_encode_answer(const struct ask_answer *answer, void *bytes, size_t size)
@@ -133,10 +213,8 @@ int ask_encode_answer(const struct ask_answer *answer, void *bytes, size_t size)
 	put_u8(&w, answer->outcome);
 	put_str(&w, answer->sqlstate);
 	put_str(&w, answer->text);
-	if (answer->type == ASK_FACTS && answer->outcome == ASK_DONE)
-		put_facts(&w, &answer->facts);
-	if (answer->type == ASK_FLUSH && answer->outcome == ASK_DONE)
-		put_u64(&w, answer->lsn);
+	if (answer->outcome == ASK_DONE)
+		put_done(&w, answer);
 	return writer_end(&w);
 }
 
@@ -155,10 +233,8 @@ int ask_decode_answer(const void *bytes, size_t size, struct ask_answer *ret_ans
 	answer.outcome = get_enum(&r, ASK_OUTCOME_MAX);
 	get_clean(&r, answer.sqlstate, sizeof(answer.sqlstate), false);
 	get_clean(&r, answer.text, sizeof(answer.text), false);
-	if (reader_state(&r) == 0 && type == ASK_FACTS && answer.outcome == ASK_DONE)
-		get_facts(&r, &answer.facts);
-	if (reader_state(&r) == 0 && type == ASK_FLUSH && answer.outcome == ASK_DONE)
-		answer.lsn = get_u64(&r);
+	if (reader_state(&r) == 0 && answer.outcome == ASK_DONE)
+		get_done(&r, &answer);
 	error = reader_end(&r);
 	if (error == 0)
 		*ret_answer = answer;

@@ -23,11 +23,14 @@
 #include <stdint.h>
 
 enum {
-	ASK_PACKET_MAX = 32768,
+	/* STOP's answer is the longest: two blobs and the tablespaces. */
+	ASK_PACKET_MAX = 204800,
 	ASK_CONNINFO_SIZE = 1024,
 	ASK_PATH_SIZE = 1024,
 	ASK_LINES_SIZE = 4096,
-	ASK_TEXT_SIZE = 512
+	ASK_TEXT_SIZE = 512,
+	ASK_BLOB_SIZE = 65536,
+	ASK_TABLESPACES_MAX = 64
 };
 
 enum ask_type {
@@ -39,7 +42,11 @@ enum ask_type {
 	ASK_FLUSH = 3,
 	/* Answer only. The packet carries the descriptor of the socket to the server, connected perhaps not yet answered. */
 	ASK_SOCKET = 4,
-	ASK_TYPE_MAX = 4
+	/* Question: take a replication slot that ends with the session, and begin a backup that ends with it too. */
+	ASK_START = 5,
+	/* Question: end that backup. */
+	ASK_STOP = 6,
+	ASK_TYPE_MAX = 6
 };
 
 /* How a question ended, as a caller needs to tell it apart. */
@@ -59,8 +66,10 @@ enum ask_outcome {
 struct ask_question {
 	uint8_t type;                     /* enum ask_type, not SOCKET */
 	char conninfo[ASK_CONNINFO_SIZE]; /* CONNECT */
-	uint32_t timeout_ms;              /* CONNECT: for connecting, and for every statement later */
-	uint64_t backup;                  /* FLUSH: the id, written into the WAL */
+	/* CONNECT: for connecting, and for every statement later. START, STOP: for each statement from now on. */
+	uint32_t timeout_ms;
+	uint64_t backup; /* FLUSH: the id, written into the WAL; START: the label is "dbsnap <id>" */
+	uint64_t job;    /* START: the slot is dbsnap_<job> */
 };
 
 enum ask_wal_level { ASK_WAL_MINIMAL, ASK_WAL_REPLICA, ASK_WAL_LOGICAL, ASK_WAL_LEVEL_MAX = ASK_WAL_LOGICAL };
@@ -77,8 +86,10 @@ struct ask_facts {
 	uint32_t wal_segment_size;
 	uint32_t port;
 	uint32_t max_replication_slots;
-	uint32_t tablespaces; /* that lie outside the data directory */
-	char tablespace[ASK_PATH_SIZE]; /* where the first one lies */
+	/* What this role may do. */
+	bool may_start; /* pg_backup_start(text, boolean), before 15 pg_start_backup(text, boolean, boolean) */
+	bool may_stop;  /* pg_backup_stop(boolean), before 15 pg_stop_backup(boolean, boolean) */
+	bool may_slot;  /* make a replication slot */
 	char data_directory[ASK_PATH_SIZE];
 	char config_file[ASK_PATH_SIZE];
 	char hba_file[ASK_PATH_SIZE];
@@ -87,13 +98,31 @@ struct ask_facts {
 	char sources[ASK_LINES_SIZE];    /* every file that a setting came from, one a line */
 };
 
+struct ask_tablespace {
+	uint32_t oid;
+	char location[ASK_PATH_SIZE];
+};
+
+/* Those that have a location: all but pg_default and pg_global. */
+struct ask_tablespaces {
+	uint32_t count; /* that the server has; the first ASK_TABLESPACES_MAX are listed, by oid */
+	struct ask_tablespace items[ASK_TABLESPACES_MAX];
+};
+
+/* Large: some 200 KiB. */
 struct ask_answer {
 	uint8_t type;    /* enum ask_type */
 	uint8_t outcome; /* enum ask_outcome */
 	char sqlstate[6]; /* "" when there is none */
-	char text[ASK_TEXT_SIZE]; /* what the server or libpq said; "" when done */
-	struct ask_facts facts; /* FACTS and done */
-	uint64_t lsn;           /* FLUSH and done */
+	/* What the server or libpq said; "" when done, but for START without a slot: why there is none. */
+	char text[ASK_TEXT_SIZE];
+	/* What follows when done. */
+	struct ask_facts facts; /* FACTS */
+	struct ask_tablespaces tablespaces; /* FACTS; STOP: as they are after it */
+	uint64_t lsn;              /* FLUSH; START: where recovery begins; STOP: where the image is consistent */
+	bool slot;                 /* START: WAL from there on is held back until the session ends */
+	char label[ASK_BLOB_SIZE]; /* STOP: contents of backup_label */
+	char map[ASK_BLOB_SIZE];   /* STOP: contents of tablespace_map; "": no such file */
 };
 
 /* The number of bytes written, or ERR_TOO_LONG. */
@@ -115,6 +144,9 @@ int ask_send_answer(int fd, const struct ask_answer *answer, int fd_passed);
  */
 int ask_receive_question(int fd, struct ask_question *ret_question);
 int ask_receive_answer(int fd, struct ask_answer *ret_answer, int *ret_fd);
+
+/* No control characters; lines: newlines are fine. */
+bool ask_is_clean(const char *str, bool lines);
 
 /* "16/B374D848" of an LSN. */
 enum { ASK_LSN_SIZE = 18 };

@@ -22,6 +22,7 @@ struct db_postgresql {
 	struct session *session; /* NULL unless running */
 	struct server server;
 	struct ask_facts facts;
+	struct ask_tablespaces tablespaces; /* as the server named them first */
 	struct pg_tree tree;       /* the source, as opened */
 	struct pg_control control; /* of the same moment */
 	uint64_t floor;            /* LSN that the cut is at or over; 0 if not running */

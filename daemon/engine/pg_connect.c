@@ -140,10 +140,10 @@ static int refuse_facts(const struct db_postgresql *pg, struct reason *why)
 	if (!facts->fsync)
 		return reason_set(why, ERR_LAYOUT, "set fsync = on and reload the server",
 				  "fsync is off: a cut of this server may not start");
-	if (facts->tablespaces > 0)
+	if (pg->tablespaces.count > 0)
 		return reason_set(why, ERR_LAYOUT, "move its tables back (ALTER TABLE ... SET TABLESPACE pg_default) and "
 				  "drop it; tablespaces are not built yet",
-				  "there is a tablespace, which a snapshot would leave out: %s", facts->tablespace);
+				  "there is a tablespace, which a snapshot would leave out: %s", pg->tablespaces.items[0].location);
 	return 0;
 }
 
@@ -172,6 +172,7 @@ static int learn(struct db_postgresql *pg, struct layout *layout, struct reason 
 	if (error < 0)
 		return error;
 	pg->facts = answer.facts;
+	pg->tablespaces = answer.tablespaces;
 	describe(pg, layout);
 	return refuse_facts(pg, why);
 }

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -43,12 +44,14 @@ static int start(struct session *session, const char *program, struct reason *wh
 	char path[MSG_PATH_SIZE];
 	pid_t parent = getpid();
 	scope_close int ours = -1, theirs = -1;
-	int pair[2], error = proc_socketpair(pair);
+	int pair[2], room = 2 * ASK_PACKET_MAX, error = proc_socketpair(pair);
 
 	if (error < 0)
 		return reason_set(why, error, NULL, "cannot make a socket pair: %s", err_text(error));
 	ours = pair[0];
 	theirs = pair[1];
+	/* The default takes the largest answer, but an administrator may have lowered it. */
+	(void)setsockopt(theirs, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
 	snprintf(path, sizeof(path), "%s/%s", session->job->libexec_dir, program);
 	session->pid = proc_fork(&theirs, 1);
 	if (session->pid < 0) {

@@ -11,6 +11,7 @@ from harness import daemon as daemons
 from harness import postgres
 from harness.deaths import Deaths
 from harness.disk import Disk, run
+from harness.liar import Liar
 from harness.load import Pgbench
 from harness.scratch import Scratch
 from harness.systemd import Systemd
@@ -128,6 +129,21 @@ def start_clone(root, scratch):
     yield start
     for server in reversed(made):
         server.close()
+
+
+@pytest.fixture
+def make_liar(root, scratch):
+    """make_liar(server, lies): a Liar that speaks for that server, ended after the test."""
+    made = []
+
+    def make(server, lies):
+        folder = scratch.folder("liar")
+        shutil.chown(folder, postgres.USER, postgres.USER)
+        made.append(Liar(server, folder, lies))
+        return made[-1]
+    yield make
+    for liar in reversed(made):
+        liar.close()
 
 
 @pytest.fixture

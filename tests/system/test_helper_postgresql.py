@@ -3,14 +3,15 @@
 import os
 import pwd
 import shutil
+import signal
 import socket
 import struct
 import threading
 
 import pytest
 
-from harness.helper import CONNECT, FACTS, Helper
-from harness.process import Pid, status_fields
+from harness.helper import CONNECT, FACTS, START, Helper
+from harness.process import Pid, eventually, status_fields
 
 ROLE = "CREATE ROLE dbsnap LOGIN; GRANT pg_read_all_settings TO dbsnap"
 
@@ -41,7 +42,8 @@ def test_facts_are_the_servers_own(server, helper):
     assert facts["data_directory"] == server.data_dir
     assert facts["hba_file"] == server.data_dir + "/pg_hba.conf"
     assert facts["wal_segment_size"] == 16 << 20
-    assert (facts["fsync"], facts["in_recovery"], facts["tablespaces"]) == (1, 0, 0)
+    assert (facts["fsync"], facts["in_recovery"], facts["tablespaces"]) == (1, 0, {})
+    assert (facts["may_start"], facts["may_stop"], facts["may_slot"]) == (1, 1, 1)
     assert server.data_dir + "/postgresql.conf" in facts["sources"].splitlines()
     assert helper.peer() == server.main.pid
 
@@ -62,6 +64,91 @@ def test_role_without_settings_is_told_which_one(server, helper):
     outcome, _, said, _ = helper.ask(FACTS)
     assert (outcome, said) == ("FORBIDDEN",
                                "the setting data_directory is not shown to this role")
+
+
+BACKUP_ROLE = ("CREATE ROLE dbsnap LOGIN REPLICATION; GRANT pg_read_all_settings TO dbsnap; "
+               "GRANT EXECUTE ON FUNCTION pg_backup_start(text, boolean), pg_backup_stop(boolean) TO dbsnap")
+SLOTS = "SELECT slot_name, temporary, restart_lsn IS NOT NULL FROM pg_replication_slots"
+
+
+def as_dbsnap(server):
+    return server.conninfo.replace("user=postgres", "user=dbsnap")
+
+
+def test_backup_by_a_role_of_least_privilege(server, helper, folder):
+    """Its slot holds WAL back from the beginning; both end with the session."""
+    for name in ("a b", "c"):
+        os.mkdir(os.path.join(folder, name))
+        shutil.chown(os.path.join(folder, name), "postgres")
+    server.sql(BACKUP_ROLE)
+    server.sql(f"CREATE TABLESPACE one LOCATION '{folder}/a b'")
+    helper.connect(as_dbsnap(server), 5000)
+    spaces = helper.facts()["tablespaces"]
+    assert list(spaces.values()) == [f"{folder}/a b"]
+    outcome, said, start = helper.start(job=42, backup=17)
+    assert (outcome, said, start["slot"]) == ("DONE", "", 1)
+    assert server.sql(SLOTS) == [("dbsnap_42", True, True)]
+    server.sql(f"CREATE TABLESPACE two LOCATION '{folder}/c'")
+    outcome, said, stop = helper.stop()
+    assert (outcome, said) == ("DONE", "")
+    assert stop["lsn"] > start["lsn"]
+    assert "LABEL: dbsnap 17\n" in stop["label"]
+    assert f"START WAL LOCATION: {start['lsn'] >> 32:X}/{start['lsn'] & 0xffffffff:X} " in stop["label"]
+    (oid, location), = spaces.items()
+    assert stop["map"] == f"{oid} {location}\n"
+    assert sorted(stop["tablespaces"].values()) == [f"{folder}/a b", f"{folder}/c"]
+    helper.close()
+    eventually(lambda: server.sql(SLOTS) == [], what="the slot's end")
+
+
+def test_backup_ends_with_its_session(server, helper):
+    helper.connect(server.conninfo)
+    assert helper.start()[0] == "DONE"
+    assert helper.start()[:2] == ("FAILED", "a backup is already in progress in this session")
+    helper.close()
+    eventually(lambda: "online backup mode was not terminated" in server.log_text()
+               or "aborting backup" in server.log_text(), what="the backup's end")
+    assert server.sql(SLOTS) == []
+
+
+@pytest.mark.parametrize("setting", ["max_replication_slots = 0", "max_replication_slots = 1"])
+def test_backup_without_a_free_slot(server, helper, setting):
+    server.stop()
+    server.configure(setting)
+    server.start()
+    if setting.endswith("1"):
+        server.sql("SELECT pg_create_physical_replication_slot('other')")
+    helper.connect(server.conninfo)
+    outcome, said, start = helper.start()
+    assert (outcome, start["slot"]) == ("DONE", 0)
+    assert "replication slots" in said
+    assert helper.stop()[0] == "DONE"
+
+
+def test_backup_without_the_rights(server, helper):
+    server.sql(ROLE)
+    helper.connect(as_dbsnap(server))
+    facts = helper.facts()
+    assert (facts["may_start"], facts["may_stop"], facts["may_slot"]) == (0, 0, 0)
+    assert helper.start()[0] == "FORBIDDEN"
+    server.sql("ALTER ROLE dbsnap REPLICATION")
+    helper.connect(as_dbsnap(server))
+    assert helper.facts()["may_slot"] == 1
+    outcome, said, _ = helper.start()
+    assert (outcome, "pg_backup_start" in said) == ("FORBIDDEN", True)
+    assert helper.stop()[0] == "FORBIDDEN"
+
+
+def test_start_has_a_deadline_of_its_own(server, helper):
+    """The checkpoint waits for a disk; the statement's timeout ends the wait."""
+    helper.connect(server.conninfo, 5000)
+    checkpointer = server.value("SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'")
+    os.kill(checkpointer, signal.SIGSTOP)
+    try:
+        outcome, said, _ = helper.start(timeout_ms=300)
+    finally:
+        os.kill(checkpointer, signal.SIGCONT)
+    assert (outcome, "timeout" in said) == ("FAILED", True)
 
 
 def test_flush_makes_asynchronous_commits_durable(server, helper):
@@ -168,6 +255,28 @@ def test_hostile_server(folder, helper, reply, outcome):
     helper.close()
     thread.join(10)
     sock.close()
+
+
+@pytest.mark.parametrize("lie", [
+    ("backup_stop", 1, "START", "x", 10 << 20),
+    ("backup_stop", 1, "START", "x", 65536),
+    ("backup_stop", 2, "^", "1 /x\n", 65536),
+    ("backup_stop", 1, "START", "\r", 1),
+    ("backup_stop", 0, "/", "!", 1),
+    ("pg_tablespace", 0, ".+", "0", 1),
+    ("pg_tablespace", 1, "^", "\n", 1),
+    ("pg_tablespace", 1, "^", "/x", 600),
+])
+def test_lies_at_the_end_of_a_backup(server, helper, make_liar, folder, lie):
+    os.mkdir(os.path.join(folder, "space"))
+    shutil.chown(os.path.join(folder, "space"), "postgres")
+    server.sql(f"CREATE TABLESPACE one LOCATION '{folder}/space'")
+    liar = make_liar(server, [lie])
+    assert helper.connect(liar.conninfo)[0] == "DONE"
+    assert helper.start()[0] == "DONE"
+    outcome, said, _ = helper.stop()
+    assert outcome == "NONSENSE", said
+    assert helper.ask(START, b"\0" * 20)[0] in ("DONE", "FAILED"), "the session goes on"
 
 
 @pytest.mark.parametrize("user, asked", [("postgres", True), ("nobody", False)])

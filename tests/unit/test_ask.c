@@ -20,7 +20,9 @@ static const struct ask_answer facts_answer = {
 		  .wal_segment_size = 16 << 20,
 		  .port = 5432,
 		  .data_directory = "/srv/pg",
+		  .may_start = true,
 		  .sources = "/srv/pg/a\n/srv/pg/b\n"},
+	.tablespaces = {.count = 2, .items = {{16385, "/srv/fast"}, {16386, "/srv/slow"}}},
 };
 
 static void test_worked_examples(void **state)
@@ -54,6 +56,103 @@ static void test_questions_come_back(void **state)
 		assert_int_equal(ask_decode_question(bytes, (size_t)cut, &back), ERR_INVALID);
 	bytes[1] = ASK_SOCKET;
 	assert_int_equal(ask_decode_question(bytes, (size_t)size, &back), ERR_INVALID);
+}
+
+static void test_start_and_stop_come_back(void **state)
+{
+	struct ask_question start = {.type = ASK_START, .job = 9, .backup = 7, .timeout_ms = 5}, back;
+	struct ask_question stop = {.type = ASK_STOP, .timeout_ms = 6};
+	uint8_t bytes[64];
+	int size = ask_encode_question(&start, bytes, sizeof(bytes));
+
+	(void)state;
+	assert_int_equal(ask_decode_question(bytes, (size_t)size, &back), 0);
+	assert_memory_equal(&back, &start, sizeof(back));
+	for (int cut = 0; cut < size; cut++)
+		assert_int_equal(ask_decode_question(bytes, (size_t)cut, &back), ERR_INVALID);
+	size = ask_encode_question(&stop, bytes, sizeof(bytes));
+	assert_int_equal(ask_decode_question(bytes, (size_t)size, &back), 0);
+	assert_memory_equal(&back, &stop, sizeof(back));
+}
+
+static void test_started_comes_back(void **state)
+{
+	static const struct ask_answer started = {.type = ASK_START, .lsn = 0x2000028, .text = "no slot"};
+	struct ask_answer back;
+	uint8_t bytes[ASK_PACKET_MAX];
+	int size = ask_encode_answer(&started, bytes, sizeof(bytes));
+
+	(void)state;
+	assert_int_equal(ask_decode_answer(bytes, (size_t)size, &back), 0);
+	assert_memory_equal(&back, &started, sizeof(back));
+	bytes[size - 1] = 2;
+	assert_int_equal(ask_decode_answer(bytes, (size_t)size, &back), ERR_INVALID);
+}
+
+/* As long as anything may be: it still fits a packet, and the packet a socket. */
+static struct ask_answer *largest_stop(void)
+{
+	static struct ask_answer answer;
+
+	answer = (struct ask_answer){.type = ASK_STOP, .lsn = UINT64_MAX};
+	memset(answer.text, 'x', sizeof(answer.text) - 1);
+	memset(answer.label, 'x', sizeof(answer.label) - 1);
+	memset(answer.map, '\n', sizeof(answer.map) - 1);
+	answer.tablespaces.count = ASK_TABLESPACES_MAX + 1;
+	for (uint32_t i = 0; i < ASK_TABLESPACES_MAX; i++) {
+		answer.tablespaces.items[i].oid = i + 1;
+		memset(answer.tablespaces.items[i].location, '/', ASK_PATH_SIZE - 1);
+	}
+	return &answer;
+}
+
+static void test_largest_answer_passes(void **state)
+{
+	const struct ask_answer *answer = largest_stop();
+	static struct ask_answer back;
+	int pair[2], passed;
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+	assert_int_equal(ask_send_answer(pair[0], answer, -1), 0);
+	assert_int_equal(ask_receive_answer(pair[1], &back, &passed), 0);
+	assert_memory_equal(&back, answer, sizeof(back));
+	close(pair[0]);
+	close(pair[1]);
+}
+
+static void refuse_stop(const struct ask_answer *answer)
+{
+	static struct ask_answer back;
+	static uint8_t bytes[ASK_PACKET_MAX];
+	int size = ask_encode_answer(answer, bytes, sizeof(bytes));
+
+	assert_true(size > 0);
+	assert_int_equal(ask_decode_answer(bytes, (size_t)size, &back), ERR_INVALID);
+}
+
+static void test_stop_is_judged(void **state)
+{
+	struct ask_answer *answer = largest_stop();
+
+	(void)state;
+	answer->label[9] = '\r';
+	refuse_stop(answer);
+	answer = largest_stop();
+	answer->map[9] = '\x1b';
+	refuse_stop(answer);
+	answer = largest_stop();
+	answer->tablespaces.items[1].oid = 1;
+	refuse_stop(answer);
+	answer = largest_stop();
+	answer->tablespaces.items[0].oid = 0;
+	refuse_stop(answer);
+	answer = largest_stop();
+	answer->tablespaces.items[9].location[0] = '\0';
+	refuse_stop(answer);
+	answer = largest_stop();
+	answer->tablespaces.items[9].location[1] = '\n';
+	refuse_stop(answer);
 }
 
 static void test_facts_come_back(void **state)
@@ -230,6 +329,10 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_worked_examples),
 		cmocka_unit_test(test_questions_come_back),
+		cmocka_unit_test(test_start_and_stop_come_back),
+		cmocka_unit_test(test_started_comes_back),
+		cmocka_unit_test(test_largest_answer_passes),
+		cmocka_unit_test(test_stop_is_judged),
 		cmocka_unit_test(test_facts_come_back),
 		cmocka_unit_test(test_facts_are_judged),
 		cmocka_unit_test(test_answers_over_their_bounds),

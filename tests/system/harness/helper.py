@@ -6,7 +6,7 @@ import socket
 import struct
 import subprocess
 
-CONNECT, FACTS, FLUSH, SOCKET = 1, 2, 3, 4
+CONNECT, FACTS, FLUSH, SOCKET, START, STOP = 1, 2, 3, 4, 5, 6
 OUTCOMES = ("DONE", "NO_SERVER", "REJECTED", "NOT_READY", "CROWDED", "FORBIDDEN", "LOST",
             "FAILED", "NONSENSE")
 
@@ -31,12 +31,16 @@ class Reader:
         value, self.data = self.data[:size], self.data[size:]
         return value.decode()
 
+    def tablespaces(self):
+        """{oid: location} of those that are listed."""
+        return {self.take(">I"): self.text() for _ in range(min(self.take(">I"), 64))}
+
 
 FACT_FIELDS = (("version", ">I"), ("version_text", None), ("system_identifier", ">Q"),
                ("in_recovery", ">B"), ("fsync", ">B"), ("full_page_writes", ">B"),
                ("data_checksums", ">B"), ("wal_level", ">B"), ("wal_segment_size", ">I"),
-               ("port", ">I"), ("max_replication_slots", ">I"), ("tablespaces", ">I"),
-               ("tablespace", None), ("data_directory", None), ("config_file", None),
+               ("port", ">I"), ("max_replication_slots", ">I"), ("may_start", ">B"),
+               ("may_stop", ">B"), ("may_slot", ">B"), ("data_directory", None), ("config_file", None),
                ("hba_file", None), ("ident_file", None), ("preload", None), ("sources", None))
 
 
@@ -60,7 +64,7 @@ class Helper:
         """(outcome, sqlstate, text, Reader of the rest)."""
         self.sock.send(struct.pack(">H", kind) + fields)
         while True:
-            data, control, _, _ = self.sock.recvmsg(65536, socket.CMSG_SPACE(4))
+            data, control, _, _ = self.sock.recvmsg(1 << 18, socket.CMSG_SPACE(4))
             for level, form, content in control:
                 assert (level, form) == (socket.SOL_SOCKET, socket.SCM_RIGHTS)
                 self.passed += array.array("i", content)
@@ -77,12 +81,28 @@ class Helper:
     def facts(self):
         outcome, _, said, reader = self.ask(FACTS)
         assert outcome == "DONE", said
-        return {name: reader.take(form) if form else reader.text() for name, form in FACT_FIELDS}
+        facts = {name: reader.take(form) if form else reader.text() for name, form in FACT_FIELDS}
+        return dict(facts, tablespaces=reader.tablespaces())
 
     def flush(self, backup=7):
         outcome, _, said, reader = self.ask(FLUSH, struct.pack(">Q", backup))
         assert outcome == "DONE", said
         return reader.take(">Q")
+
+    def start(self, job=7, backup=7, timeout_ms=30000):
+        """(outcome, why not or why no slot, {lsn, slot})."""
+        outcome, _, said, reader = self.ask(START, struct.pack(">QQI", job, backup, timeout_ms))
+        if outcome != "DONE":
+            return outcome, said, None
+        return outcome, said, {"lsn": reader.take(">Q"), "slot": reader.take(">B")}
+
+    def stop(self, timeout_ms=30000):
+        """(outcome, why not, {lsn, label, map, tablespaces})."""
+        outcome, _, said, reader = self.ask(STOP, struct.pack(">I", timeout_ms))
+        if outcome != "DONE":
+            return outcome, said, None
+        return outcome, said, {"lsn": reader.take(">Q"), "label": reader.text(), "map": reader.text(),
+                               "tablespaces": reader.tablespaces()}
 
     def peer(self):
         """Pid at the other end of the last socket that was passed."""
