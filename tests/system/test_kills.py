@@ -13,7 +13,7 @@ import pytest
 from harness import invariants, postgres
 from harness.clients import Clients
 from harness.load import Acked, Pgbench, check_sums
-from harness.process import Pid, eventually
+from harness.killer import Killer, shuffled
 
 KILLS = int(os.environ.get("DBSNAP_KILLS", "24"))
 SEED = int(os.environ.get("DBSNAP_SEED", "20260101"))
@@ -33,65 +33,6 @@ def busy(daemon, btrfs, make_server):
     daemon.add_server("main-b", make_server(btrfs.subvolume("pg-b", postgres.USER), start=False))
     daemon.reload()
     return daemon
-
-
-class Killer:
-    def __init__(self, daemon, rng):
-        self.daemon = daemon
-        self.rng = rng
-        self.fronts = 0
-
-    def kill(self, role):
-        """Kills one and brings the daemon back to where it serves; False: there was none."""
-        if role == "front" and self.fronts == 8:
-            role = "engine"  # ten in a minute end the engine, which another test wants
-        return getattr(self, "kill_" + role)()
-
-    def kill_front(self):
-        self.fronts += 1
-        self.daemon.kill_front()
-        return True
-
-    def kill_engine(self):
-        self.fronts = 0
-        self.daemon.kill()
-        self.daemon.start()
-        return True
-
-    def kill_all(self):
-        for pid in self.daemon.descendants():
-            self.signal(pid)
-        return self.kill_engine()
-
-    def kill_child(self, role):
-        """One of these at a random moment of its life: now, or one of its next calls later."""
-        pid = eventually(getattr(self.daemon, role), 30, role)[0]
-        return self.signal(pid)
-
-    def kill_workers(self):
-        return self.kill_child("workers")
-
-    def kill_walkers(self):
-        return self.kill_child("walkers")
-
-    def kill_helpers(self):
-        return self.kill_child("helpers")
-
-    @staticmethod
-    def signal(pid):
-        try:
-            Pid(pid).kill()
-            return True
-        except ProcessLookupError:
-            return False
-
-
-def roles(rng):
-    """Each as often as any other, in random order."""
-    found = []
-    while len(found) < KILLS:
-        found += rng.sample(ROLES, len(ROLES))
-    return found[:KILLS]
 
 
 def digest(folder):
@@ -128,17 +69,17 @@ def check_clone(daemon, pg, backup, known, load, start_clone, name):
 
 def test_killed_at_random(busy, pg, btrfs, load, start_clone):
     daemon, rng, known = busy, random.Random(SEED), invariants.Known()
-    killer, hits = Killer(daemon, rng), 0
+    killer = Killer(daemon, rng)
     with Clients(daemon.api, known, "main", SEED) as clients:
-        for number, role in enumerate(roles(rng)):
+        for number, role in enumerate(shuffled(rng, ROLES, KILLS)):
             print(f"seed {SEED}, kill {number}: {role}")
             clients.gate.let(True)
             clients.wait_answers(rng.randrange(3, 12))
-            hits += killer.kill(role)
+            killer.kill(role)
             clients.wait_answers(1)
             clients.gate.let(False)
-            invariants.check(daemon, btrfs, known=known, servers=[pg])
-    assert hits >= KILLS / 2, "most of the victims had ended before the signal came"
+            invariants.check(daemon, btrfs, known=known, servers=[pg], worker_kills=killer.worker_kills)
+    assert killer.hits >= KILLS / 2, "most of the victims had ended before the signal came"
     invariants.check_recovery(daemon)
     for token, number in known.tokens.items():                                    # 2
         assert daemon.api.create("main", token) == number

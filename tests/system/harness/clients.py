@@ -54,13 +54,21 @@ class Gate:
 
 
 class Clients:
-    """Threads that ask for everything, each by random numbers of its own."""
+    """Threads that ask for everything, each by random numbers of its own.
 
-    def __init__(self, api, known, cluster, seed, count=3, keep=8):
+    other: the cluster that tokens are tried for in vain; before(token): called before a create is asked for.
+    """
+
+    def __init__(self, api, known, cluster, seed, count=3, keep=8, other=None, before=None):
         self.api = api
         self.known = known
         self.cluster = cluster
+        self.other = other or cluster + "-b"
+        self.before = before or (lambda token: None)
         self.keep = keep
+        self.lock = threading.Lock()
+        self.tokens = []     # all that were made here
+        self.shared = ["", 0]  # the present one of several threads, and how often it may still be used
         self.gate = Gate()
         self.answers = threading.Condition()
         self.answered = 0
@@ -88,16 +96,34 @@ class Clients:
         done = [i["BackupId"] for i in items if i["Dbsnap"]["State"] == "AVAILABLE"]
         coming = sum(i["BackupStatus"] == "Running" for i in items)
         chance = rng.random()
-        if chance < 0.45 and coming < 4 and len(done) < self.keep:
-            self.create(f"t{number}-{rng.randrange(10**9):09d}")
-        elif chance < 0.65 and self.known.asked:
-            self.create(rng.choice(sorted(self.known.asked)))
-        elif chance < 0.75 and self.known.tokens:
-            self.mismatch(rng.choice(sorted(self.known.tokens)))
+        may_create = coming < 4 and len(done) < self.keep
+        if chance < 0.25 and may_create:
+            self.create(self.new_token(number, rng))
+        elif chance < 0.5 and may_create:
+            self.create(self.shared_token(rng))
+        elif chance < 0.65 and self.tokens:
+            self.create(rng.choice(self.tokens))
+        elif chance < 0.75 and self.tokens:
+            self.mismatch(rng.choice(self.tokens))
         elif chance < 0.85:
             self.clone(rng, done)
         elif len(done) > self.keep / 2:
             self.delete(rng.choice(done))
+
+    def new_token(self, number, rng):
+        token = f"{self.cluster}-t{number}-{rng.randrange(10**9):09d}"
+        with self.lock:
+            self.tokens.append(token)
+        return token
+
+    def shared_token(self, rng):
+        """The same for several threads, so that they ask with it at once."""
+        with self.lock:
+            if self.shared[1]:
+                self.shared[1] -= 1
+                return self.shared[0]
+        self.shared = [self.new_token("s", rng), len(self.threads)]
+        return self.shared[0]
 
     def call(self, action, **params):
         status, answer = self.api.call(action, DBClusterId=self.cluster, **params)
@@ -108,6 +134,7 @@ class Clients:
         return status, answer
 
     def create(self, token):
+        self.before(token)
         self.known.ask(token)
         status, answer = self.call("CreateBackup", ClientToken=token)
         if status == 200:
@@ -117,7 +144,9 @@ class Clients:
 
     def mismatch(self, token):
         """3: the token of a create, used for something else that is possible."""
-        status, answer = self.api.call("CreateBackup", DBClusterId=self.cluster + "-b", ClientToken=token)
+        if token not in self.known.tokens:
+            return  # nobody knows yet whether it was ever used
+        status, answer = self.api.call("CreateBackup", DBClusterId=self.other, ClientToken=token)
         assert (status, answer["Code"]) == (400, "IdempotentParameterMismatch"), answer
 
     def delete(self, backup):

@@ -3,7 +3,7 @@
 import threading
 import time
 
-from .process import Pid, children, held, program
+from .process import Pid, held, offspring, program
 
 
 class Deaths(threading.Thread):
@@ -19,7 +19,7 @@ class Deaths(threading.Thread):
 
     def run(self):
         while self.main.alive():
-            for front in held(c for c in children_of(self.main.pid) if program(c) == "dbsnapd-front"):
+            for front in held(c for c in offspring(self.main.pid) if program(c) == "dbsnapd-front"):
                 front.kill()
                 front.wait_end()
                 with self.changed:
@@ -32,12 +32,3 @@ class Deaths(threading.Thread):
         with self.changed:
             assert self.changed.wait_for(lambda: len(self.times) >= count, timeout), self.times
             return self.times[:count]
-
-
-def children_of(pid):
-    """Without looking at every process, where the kernel tells."""
-    try:
-        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
-            return [int(p) for p in file.read().split()]
-    except FileNotFoundError:
-        return children(pid)

@@ -16,7 +16,7 @@ import threading
 import time
 
 from . import disk as disks
-from .process import eventually, status_fields
+from .process import eventually, open_files, status_fields
 
 DAY_MS = 86400 * 1000
 
@@ -43,6 +43,8 @@ class Known:
         self.deleting = set() # ids whose delete was asked for
         self.deleted = set()  # ids whose delete was answered 200
         self.states = {}      # id -> state last seen
+        self.jobs = {}        # id -> what a job's record never changes
+        self.highest = 0      # of them, when it was last looked
 
     def ask(self, token):
         with self.lock:
@@ -64,6 +66,20 @@ class Known:
     def delete(self, number):
         with self.lock:
             self.deleted.add(number)
+
+    def see_jobs(self, jobs):
+        """Every job's record: none is forgotten (history is long here), none gets an older one's number."""
+        with self.lock:
+            now = {n: (j["cluster"], j["kind"], j["backup"], j["clone"], j["token"]) for n, j in jobs.items()}
+            assert self.jobs.items() <= now.items(), (self.jobs.items() - now.items(), now)      # 1, 6
+            fresh = now.keys() - self.jobs.keys()
+            assert not fresh or min(fresh) > self.highest, (sorted(fresh), self.highest)          # 6
+            self.jobs, self.highest = now, max(now, default=0)
+
+    def token_of(self, job):
+        """The token of a create's record, whether or not its client ever got the answer."""
+        token = bytes.fromhex(job["token"])
+        return next(t for t in self.asked if token.endswith(t.encode()))
 
     def see(self, states):
         """A list of backups: {id: state} of everything listed."""
@@ -167,6 +183,16 @@ def check_api(daemon, cluster, items, store):
     assert names == {n for n, c in store["clone"].items() if c["cluster"] == cluster}
 
 
+def check_tasks(daemon, cluster, store):
+    """1, 6: a job of every create, once, and of nothing else."""
+    tasks = daemon.api.ok("DescribeBackupTasks", DBClusterId=cluster)["Items"]["BackupJob"]
+    ids = [int(t["BackupJobId"]) for t in tasks]
+    creates = sorted((n for n, j in store["job"].items() if j["cluster"] == cluster and j["kind"] == "CREATE"),
+                     reverse=True)
+    assert ids == creates[:len(ids)] and len(ids) >= min(len(creates), 100), (ids, creates)
+    assert all(t["BackupProgressStatus"] == "Finished" for t in tasks), tasks
+
+
 def check_backup(cluster, item, record, snapshots):
     """4: all of its files, and a manifest with the record's nonce."""
     path = os.path.join(snapshots, item["BackupId"])
@@ -220,7 +246,29 @@ def check_subvolumes(disk, daemon):
             assert read_only == (first != "clones"), full
 
 
+def check_contents(known, cluster, store, snapshots, source):
+    """4, 12: backups and clones hold what the source held."""
+    for number, backup in store["backup"].items():
+        if backup["cluster"] == cluster and backup["state"] == "AVAILABLE":
+            source.check(number, os.path.join(snapshots, str(number), "data"),
+                         known.token_of(store["job"][number]), backup["consistent_ms"])
+    for name, clone in store["clone"].items():
+        if clone["cluster"] == cluster and clone["state"] == "AVAILABLE":
+            source.check_content(os.path.join(snapshots, "clones", name),
+                                 known.token_of(store["job"][clone["backup"]]))
+
+
 # What clients were told
+
+def check_failures(store, worker_kills):
+    """A failure is counted for the death of a worker and of what is below it; for nobody else's."""
+    failures = {n: j["failures"] for n, j in store["job"].items() if j["failures"]}
+    assert sum(failures.values()) <= worker_kills, (failures, worker_kills)
+    ended = [n for n, b in store["backup"].items() if b["state"] == "FAILED"]
+    ended += [n for n, j in store["job"].items() if j["kind"] == "CLONE" and j["state"] == "FAILED"]
+    assert all(failures.get(n, 0) >= 3 for n in ended), (ended, failures)
+    return {str(n) for n in ended}
+
 
 def check_known(known, store, failed):
     """1, 2, 3, 7, against the answers that clients have."""
@@ -300,38 +348,48 @@ def check_sessions(server):
 
 
 def check_descriptors(daemon):
-    """9: as many as the last time that the same two processes were idle."""
-    life = (daemon.main.pid, daemon.front())
-    before = getattr(daemon, "idle_descriptors", {})
-    if life in before:
-        eventually(lambda: daemon.descriptors() == before[life], what=f"{before[life]} descriptors")
+    """9: as many as at any other idle moment of any engine and front; none on a cluster's disk."""
+    before = getattr(daemon, "idle_descriptors", None)
+    if before:
+        eventually(lambda: daemon.descriptors() == before, what=f"{before} descriptors")
     else:
         eventually(lambda: daemon.descriptors() == daemon.descriptors())
-        daemon.idle_descriptors = {life: daemon.descriptors()}
+        daemon.idle_descriptors = daemon.descriptors()
+    places = [daemon.snapshot_dir(c) for c in daemon.clusters] + [c["data_dir"] for c in daemon.clusters.values()]
+    opened = [*open_files(daemon.main.pid).values(), *open_files(daemon.front()).values()]
+    assert not [o for o in opened for p in places if o.startswith(p)], opened
 
 
-def check(daemon, *disks_used, known=None, failed=(), servers=(), manual_retained=None):
+def check(daemon, *disks_used, known=None, failed=(), servers=(), manual_retained=None, sources=None,
+          worker_kills=None):
     """All of it. Waits until the daemon is idle first.
 
     known: what clients were told, if all that was ever asked of this daemon is in it; then
-    nothing may have FAILED but the backups in `failed`.
+    nothing may have FAILED but the backups in `failed`. sources: {cluster: source.Source}.
+    worker_kills: how many workers and walkers were killed; three of them may fail a job.
     """
     store = dump_at_rest(daemon)
     check_records(store)
+    if worker_kills is not None:
+        failed = check_failures(store, worker_kills)
     states = {}
     for cluster in daemon.clusters:
         items = listed(daemon, cluster)
         states.update({i["BackupId"]: i["Dbsnap"]["State"] for i in items})
         snapshots = daemon.snapshot_dir(cluster)
         check_api(daemon, cluster, items, store)
+        check_tasks(daemon, cluster, store)
         for item in items:
             if item["Dbsnap"]["State"] == "AVAILABLE":
                 check_backup(cluster, item, store["backup"][int(item["BackupId"])], snapshots)
         check_folder(cluster, store, snapshots)
+        if sources and cluster in sources:
+            check_contents(known, cluster, store, snapshots, sources[cluster])
         if manual_retained is not None:                                    # 5
             assert len([s for s in states.values() if s == "AVAILABLE"]) <= manual_retained, states
     if known:
         known.see(states)
+        known.see_jobs(store["job"])
         check_known(known, store, failed)
     for disk in disks_used:
         if disk.kind == "btrfs":
