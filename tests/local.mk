@@ -20,6 +20,11 @@ check_PROGRAMS += tests/pg_driver
 tests_pg_driver_SOURCES = tests/pg_driver.c
 tests_pg_driver_LDADD = libengine.a libcommon.a $(BTRFSUTIL_LIBS) $(YAML_LIBS) $(SYSTEMD_LIBS)
 
+# The walks that copy and clear a tree as a program, for tests/system and tests/bench.
+check_PROGRAMS += tests/tree_driver
+tests_tree_driver_SOURCES = tests/tree_driver.c
+tests_tree_driver_LDADD = libengine.a libcommon.a $(BTRFSUTIL_LIBS) $(YAML_LIBS) $(SYSTEMD_LIBS)
+
 # A copy of a catalogue as text, for tests/system.
 check_PROGRAMS += tests/store_dump
 tests_store_dump_SOURCES = tests/store_dump.c
@@ -70,6 +75,12 @@ TESTS += tests/unit/test_err
 tests_unit_test_err_SOURCES = tests/unit/test_err.c
 tests_unit_test_err_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_err_LDADD = libcommon.a $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test_file_copy
+TESTS += tests/unit/test_file_copy
+tests_unit_test_file_copy_SOURCES = tests/unit/test_file_copy.c
+tests_unit_test_file_copy_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_file_copy_LDADD = libengine.a libcommon.a $(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/unit/test_ident
 TESTS += tests/unit/test_ident
@@ -214,5 +225,11 @@ TESTS += tests/unit/test_tree
 tests_unit_test_tree_SOURCES = tests/unit/test_tree.c
 tests_unit_test_tree_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_tree_LDADD = libengine.a libcommon.a $(BTRFSUTIL_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test_tree_copy
+TESTS += tests/unit/test_tree_copy
+tests_unit_test_tree_copy_SOURCES = tests/unit/test_tree_copy.c
+tests_unit_test_tree_copy_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_tree_copy_LDADD = libengine.a libcommon.a $(CMOCKA_LIBS)
 endif
 include tests/bench/local.mk

@@ -21,7 +21,8 @@ enum file_way {
  * meanwhile is left out, what it loses meanwhile shortens the copy. ranges: the file need not be of one moment, so
  * it is cloned a range at a time (1 to 16 MiB, as long as it takes some 20 ms), for a writer waits while a
  * range of its file is cloned. ret_bytes: allocated bytes of the copy. 0 or a code from errno, which is left in errno
- * (EXDEV, EOPNOTSUPP: FILE_CLONE cannot between these two). A btrfs file without copy-on-write (chattr +C) makes the copy one.
+ * (EXDEV, EOPNOTSUPP: FILE_CLONE cannot between these two). A btrfs file without copy-on-write (chattr +C) makes
+ * the clone one. The kernel copies bytes where it can, which on some file systems shares blocks even with FILE_COPY.
  */
 int file_copy_bytes(int from_fd, int to_fd, enum file_way way, bool ranges, uint64_t *ret_bytes);
 

@@ -9,7 +9,7 @@ libengine_a_SOURCES = \
 	daemon/engine/db_postgresql.c daemon/engine/db_postgresql.h \
 	daemon/engine/dispatch.c daemon/engine/dispatch.h \
 	daemon/engine/engine.c daemon/engine/engine.h \
-	daemon/engine/file_copy.h \
+	daemon/engine/file_copy.c daemon/engine/file_copy.h \
 	daemon/engine/freeze.c daemon/engine/freeze.h \
 	daemon/engine/job.c daemon/engine/job.h \
 	daemon/engine/json.c daemon/engine/json.h \
@@ -47,7 +47,9 @@ libengine_a_SOURCES = \
 	daemon/engine/step_delete.c \
 	daemon/engine/step_probe.c \
 	daemon/engine/tree.c daemon/engine/tree.h \
-	daemon/engine/tree_copy.h \
+	daemon/engine/tree_clear.c \
+	daemon/engine/tree_copy.c daemon/engine/tree_copy.h \
+	daemon/engine/tree_links.c daemon/engine/tree_links.h \
 	daemon/engine/volume.c daemon/engine/volume.h \
 	daemon/engine/walker.c daemon/engine/walker.h \
 	daemon/engine/worker.c daemon/engine/worker.h \

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -30,4 +32,22 @@ int names_next(DIR *dir, const char **ret_name)
 		return errno == 0 ? 0 : -1;
 	*ret_name = entry->d_name;
 	return 1;
+}
+
+void names_escape(const char *path, char *text, size_t size)
+{
+	size_t used = 0;
+
+	for (; *path; path++) {
+		unsigned char byte = (unsigned char)*path;
+		bool plain = byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\';
+
+		/* Always room for the dots. */
+		if (used + (plain ? 1 : 4) + sizeof("...") > size) {
+			snprintf(text + used, size - used, "...");
+			return;
+		}
+		used += (size_t)snprintf(text + used, size - used, plain ? "%c" : "\\x%02x", byte);
+	}
+	text[used] = '\0';
 }

@@ -15,8 +15,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { TREE_DEPTH_MAX = 64 };
-
 struct walk {
 	tree_visit_fn *visit;
 	void *arg;
@@ -27,8 +25,10 @@ struct walk {
 
 int tree_open(int dir_fd, const char *path, int flags, mode_t mode)
 {
+	/* The kernel takes no flags with O_PATH that it has no use for. */
+	int more = flags & O_PATH ? 0 : O_NONBLOCK | O_NOCTTY;
 	struct open_how how = {
-		.flags = (uint64_t)(flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY),
+		.flags = (uint64_t)(flags | more | O_CLOEXEC | O_NOFOLLOW),
 		.mode = flags & O_CREAT ? mode : 0,
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV,
 	};
@@ -121,34 +121,13 @@ int tree_read(int dir_fd, const char *path, char *bytes, size_t size)
 	return (int)used;
 }
 
-static int remove_entry(void *arg, const struct tree_entry *entry, struct reason *why);
-
-static int remove_folder(const struct tree_entry *entry, struct reason *why)
-{
-	int error = tree_empty(entry->dir_fd, entry->name, why);
-
-	if (error == 0 && unlinkat(entry->dir_fd, entry->name, AT_REMOVEDIR) < 0 && errno != ENOENT)
-		error = reason_set_errno(why, errno, "cannot remove %s", entry->path);
-	return error;
-}
-
-static int remove_entry(void *arg, const struct tree_entry *entry, struct reason *why)
-{
-	(void)arg;
-	if (S_ISDIR(entry->st.st_mode))
-		return remove_folder(entry, why);
-	if (unlinkat(entry->dir_fd, entry->name, 0) < 0 && errno != ENOENT)
-		return reason_set_errno(why, errno, "cannot remove %s", entry->path);
-	return 0;
-}
-
 int tree_empty(int dir_fd, const char *path, struct reason *why)
 {
 	scope_close int fd = tree_open(dir_fd, path, O_RDONLY | O_DIRECTORY, 0);
 
 	if (fd < 0)
 		return errno == ENOENT ? 0 : reason_set_errno(why, errno, "cannot open %s", path);
-	return tree_walk(fd, remove_entry, NULL, why);
+	return tree_clear(fd, why);
 }
 
 /* Inode numbers that have several names: an open hash table, at most half full. */

@@ -11,6 +11,9 @@
 #include <stddef.h>
 #include <sys/stat.h>
 
+/* How deep folders may be nested below a root that is walked: some descriptors are open for each. */
+enum { TREE_DEPTH_MAX = 256 };
+
 struct tree_entry {
 	int dir_fd;       /* the folder that it is in */
 	const char *name; /* in that folder */
@@ -36,7 +39,14 @@ int tree_open(int dir_fd, const char *path, int flags, mode_t mode);
  */
 int tree_read(int dir_fd, const char *path, char *bytes, size_t size);
 
-/* Removes everything in the folder path below dir_fd; the folder stays. Not there: 0. */
+/*
+ * Removes everything below root_fd, however deep, the folder itself stays: also what its owner has made unreadable to
+ * himself, read-only, or a subvolume of btrfs. Mounts are not entered and make it fail (ERR_BUSY). 0, or a code with
+ * why, which names what is in the way; then some of it is gone, and folders may have been moved up to be reached.
+ */
+int tree_clear(int root_fd, struct reason *why);
+
+/* The same for the folder path below dir_fd. Not there: 0. */
 int tree_empty(int dir_fd, const char *path, struct reason *why);
 
 /* Bytes allocated below root_fd, each inode once. */

@@ -10,6 +10,7 @@
 #include "daemon/engine/file_copy.h"
 #include "daemon/engine/job.h"
 #include "daemon/engine/manifest.h"
+#include "daemon/engine/tree.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -52,7 +53,11 @@ struct tree_report {
 	uint64_t files;   /* regular ones, each name */
 	uint64_t bytes;   /* allocated, each inode once */
 	uint32_t skipped; /* entries listed below, and those that did not fit */
-	char lines[MANIFEST_LINES_SIZE]; /* "run/ctl: socket, left out", one an entry, names escaped; the last tells how many more */
+	/*
+	 * "run/ctl: socket, left out", one an entry, names escaped (names.h), of roots after the first with "#1/" before
+	 * them; the last tells how many more.
+	 */
+	char lines[MANIFEST_LINES_SIZE];
 };
 
 struct tree_root {
@@ -68,11 +73,5 @@ struct tree_root {
  */
 int tree_copy(const struct tree_root *roots, size_t count, const struct tree_plan *plan, struct tree_report *ret_report,
 	      struct reason *why);
-
-/*
- * Removes everything below root_fd, however deep, the folder itself stays: also what its owner has made unreadable to
- * himself, read-only, or a subvolume of btrfs. Mounts are not entered and make it fail. What is in the way is named.
- */
-int tree_clear(int root_fd, struct reason *why);
 
 #endif

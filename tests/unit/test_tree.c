@@ -56,9 +56,9 @@ static void test_a_tree_too_deep_ends(void **state)
 	struct folder *folder = *state;
 	struct reason why = {0};
 	struct seen seen = {""};
-	char path[512] = "d";
+	char path[1024] = "d";
 
-	for (int depth = 0; depth < 80; depth++) {
+	for (int depth = 0; depth <= TREE_DEPTH_MAX; depth++) {
 		assert_int_equal(mkdirat(folder->fd, path, 0700), 0);
 		strcat(path, "/d");
 	}

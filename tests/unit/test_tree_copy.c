@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What does not need root or a certain file system; the rest is in tests/system/test_tree_copy.py. */
+#include "daemon/engine/tree_copy.h"
+
+#include "common/err.h"
+#include "daemon/engine/names.h"
+
+#include "cmocka_all.h"
+#include "folder_fixture.h"
+
+#include <errno.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+static const struct tree_plan plain = {.way = FILE_EITHER};
+
+/* Folders "from" and "to" of the fixture's. */
+static struct tree_root open_root(const struct folder *folder)
+{
+	struct tree_root root;
+
+	mkdirat(folder->fd, "from", 0700);
+	mkdirat(folder->fd, "to", 0700);
+	root.from = openat(folder->fd, "from", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	root.to = openat(folder->fd, "to", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(root.from >= 0 && root.to >= 0);
+	return root;
+}
+
+static void close_root(struct tree_root root)
+{
+	close(root.from);
+	close(root.to);
+}
+
+static int open_descriptors(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	int count = 0;
+
+	while (readdir(dir))
+		count++;
+	closedir(dir);
+	return count;
+}
+
+static bool holds(int dir, const char *path, const char *text)
+{
+	char bytes[256];
+	int size = tree_read(dir, path, bytes, sizeof(bytes));
+
+	return size >= 0 && strcmp(bytes, text) == 0;
+}
+
+static bool is_there(int dir, const char *path)
+{
+	return faccessat(dir, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static void test_kinds_and_odd_names(void **state)
+{
+	static const char odd[] = "new\nline\xff\"\\";
+	static const char *const same[] = {"sub", "sub/empty", "sub/file", "link", "."};
+	struct folder *folder = *state;
+	struct tree_root root = open_root(folder);
+	struct tree_report report;
+	struct reason why = {0};
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	char path[128], text[64] = "", longest[256];
+	int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), before = open_descriptors();
+	struct stat a, b;
+
+	memset(longest, 'n', 255);
+	longest[255] = '\0';
+	mkdirat(root.from, "sub", 0700);
+	mkdirat(root.from, "sub/empty", 0711);
+	folder_write(folder, "from/sub/file", "bytes");
+	snprintf(path, sizeof(path), "from/%s", odd);
+	folder_write(folder, path, "odd");
+	assert_int_equal(mknodat(root.from, longest, S_IFREG | 0600, 0), 0);
+	assert_int_equal(symlinkat("/nowhere/at all", root.from, "link"), 0);
+	assert_int_equal(symlinkat("..", root.from, "sub/up"), 0);
+	assert_int_equal(mkfifoat(root.from, "sub/fi\tfo", 0600), 0);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/from/sock", folder->path);
+	assert_int_equal(bind(sock, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(fchmodat(root.from, "sub", 0555, 0), 0);
+	assert_int_equal(tree_copy(&root, 1, &plain, &report, &why), 0);
+	assert_true(holds(root.to, "sub/file", "bytes"));
+	assert_true(holds(root.to, odd, "odd"));
+	assert_true(is_there(root.to, longest));
+	assert_int_equal(readlinkat(root.to, "link", text, sizeof(text)), strlen("/nowhere/at all"));
+	assert_string_equal(text, "/nowhere/at all");
+	assert_true(is_there(root.to, "sub/up"));
+	assert_false(is_there(root.to, "sub/fi\tfo") || is_there(root.to, "sock"));
+	assert_int_equal(report.files, 3);
+	assert_int_equal(report.skipped, 2);
+	assert_non_null(strstr(report.lines, "sub/fi\\x09fo: FIFO, left out"));
+	assert_non_null(strstr(report.lines, "sock: socket, left out"));
+	assert_int_equal(strlen(report.lines), strlen("sub/fi\\x09fo: FIFO, left out\nsock: socket, left out"));
+	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++) {
+		assert_int_equal(fstatat(root.from, same[i], &a, AT_SYMLINK_NOFOLLOW), 0);
+		assert_int_equal(fstatat(root.to, same[i], &b, AT_SYMLINK_NOFOLLOW), 0);
+		assert_int_equal(a.st_mode, b.st_mode);
+		assert_memory_equal(&a.st_mtim, &b.st_mtim, sizeof(a.st_mtim));
+	}
+	assert_int_equal(fchmodat(root.from, "sub", 0755, 0), 0);
+	assert_int_equal(fchmodat(root.to, "sub", 0755, 0), 0);
+	assert_int_equal(open_descriptors(), before);
+	close(sock);
+	close_root(root);
+}
+
+static void test_hard_links_within_and_across_roots(void **state)
+{
+	struct folder *folder = *state;
+	struct tree_root roots[2];
+	struct tree_report report;
+	struct reason why = {0};
+	struct stat a, b, c, d;
+	char big[8193];
+
+	memset(big, 'x', sizeof(big) - 1);
+	big[sizeof(big) - 1] = '\0';
+	roots[0] = open_root(folder);
+	mkdirat(folder->fd, "from2", 0700);
+	mkdirat(folder->fd, "to2", 0700);
+	roots[1].from = openat(folder->fd, "from2", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	roots[1].to = openat(folder->fd, "to2", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	mkdirat(roots[0].from, "a", 0700);
+	folder_write(folder, "from/a/one", big);
+	folder_write(folder, "from/alone", "x");
+	assert_int_equal(linkat(roots[0].from, "a/one", roots[0].from, "two", 0), 0);
+	assert_int_equal(linkat(roots[0].from, "a/one", roots[1].from, "three", 0), 0);
+	assert_int_equal(mkfifoat(roots[1].from, "fifo", 0600), 0);
+	assert_int_equal(tree_copy(roots, 2, &plain, &report, &why), 0);
+	assert_int_equal(fstatat(roots[0].to, "a/one", &a, 0), 0);
+	assert_int_equal(fstatat(roots[0].to, "two", &b, 0), 0);
+	assert_int_equal(fstatat(roots[1].to, "three", &c, 0), 0);
+	assert_int_equal(fstatat(roots[0].to, "alone", &d, 0), 0);
+	assert_int_equal(a.st_nlink, 3);
+	assert_true(a.st_ino == b.st_ino && a.st_ino == c.st_ino && a.st_ino != d.st_ino);
+	assert_int_equal(report.files, 4);
+	assert_true(report.bytes < 2 * 8192 + 8192);
+	assert_string_equal(report.lines, "#1/fifo: FIFO, left out");
+	close_root(roots[0]);
+	close_root(roots[1]);
+}
+
+struct last {
+	int tries;
+	int wanted; /* tries until a copy is whole */
+};
+
+static struct last last;
+
+static bool is_whole(int fd)
+{
+	char byte;
+
+	assert_int_equal(pread(fd, &byte, 1, 0), 1);
+	assert_int_equal(byte, 'l');
+	return ++last.tries >= last.wanted;
+}
+
+static enum tree_fate judge(const void *arg, size_t root, const char *path, const struct stat *st, struct reason *why)
+{
+	const char *refused = arg;
+
+	assert_int_equal(root, 0);
+	if (refused && strcmp(path, refused) == 0) {
+		reason_set(why, ERR_FOREIGN, NULL, "not this one");
+		return TREE_REFUSE;
+	}
+	if (strcmp(path, "out") == 0 || strcmp(path, "sub/out") == 0)
+		return TREE_LEAVE_OUT;
+	if (strcmp(path, "empty") == 0 || strcmp(path, "empty-file") == 0)
+		return TREE_EMPTY;
+	if (strcmp(path, "sub/last") == 0) {
+		assert_true(S_ISREG(st->st_mode));
+		return TREE_LAST;
+	}
+	return TREE_TAKE;
+}
+
+static void test_fates(void **state)
+{
+	struct folder *folder = *state;
+	struct tree_root root = open_root(folder);
+	struct tree_plan plan = {.way = FILE_EITHER, .judge = judge, .is_whole = is_whole};
+	struct tree_report report = {0};
+	struct reason why = {0};
+	struct stat a, b;
+	int before = open_descriptors();
+
+	mkdirat(root.from, "out", 0700);
+	folder_write(folder, "from/out/x", "x");
+	mkdirat(root.from, "empty", 0750);
+	folder_write(folder, "from/empty/x", "x");
+	folder_write(folder, "from/empty-file", "x");
+	mkdirat(root.from, "sub", 0700);
+	assert_int_equal(mkfifoat(root.from, "sub/out", 0600), 0);
+	folder_write(folder, "from/sub/last", "last");
+	assert_int_equal(fchmodat(root.from, "sub", 0500, 0), 0);
+	last = (struct last){.wanted = 3};
+	assert_int_equal(tree_copy(&root, 1, &plan, &report, &why), 0);
+	assert_int_equal(last.tries, 3);
+	assert_false(is_there(root.to, "out") || is_there(root.to, "empty/x") || is_there(root.to, "empty-file"));
+	assert_true(is_there(root.to, "empty"));
+	assert_true(holds(root.to, "sub/last", "last"));
+	assert_int_equal(report.files, 1);
+	assert_string_equal(report.lines, "");
+	assert_int_equal(fstatat(root.from, "sub", &a, 0), 0);
+	assert_int_equal(fstatat(root.to, "sub", &b, 0), 0);
+	assert_int_equal(a.st_mode, b.st_mode);
+	assert_memory_equal(&a.st_mtim, &b.st_mtim, sizeof(a.st_mtim));
+	assert_int_equal(tree_clear(root.to, &why), 0);
+	last = (struct last){.wanted = 100};
+	assert_int_equal(tree_copy(&root, 1, &plan, &report, &why), ERR_CORRUPT);
+	assert_int_equal(last.tries, 5);
+	assert_true(why.retry);
+	assert_non_null(strstr(why.cause, "sub/last"));
+	assert_int_equal(tree_clear(root.to, &why), 0);
+	plan.arg = "empty";
+	assert_int_equal(tree_copy(&root, 1, &plan, &report, &why), ERR_FOREIGN);
+	assert_string_equal(why.cause, "not this one");
+	assert_int_equal(open_descriptors(), before);
+	assert_int_equal(fchmodat(root.from, "sub", 0700, 0), 0);
+	assert_int_equal(tree_clear(root.to, &why), 0);
+	close_root(root);
+}
+
+/* What stands at sub/last of the first root when the walk comes to the second one. */
+enum then { VANISHED, BECAME_LINK, BECAME_FIFO };
+
+static struct {
+	int dir;
+	enum then then;
+} change;
+
+static enum tree_fate judge_and_change(const void *arg, size_t root, const char *path, const struct stat *st,
+				       struct reason *why)
+{
+	(void)arg;
+	(void)why;
+	if (root == 0)
+		return S_ISREG(st->st_mode) ? TREE_LAST : TREE_TAKE;
+	assert_string_equal(path, "now");
+	assert_int_equal(unlinkat(change.dir, "sub/last", 0), 0);
+	if (change.then == BECAME_LINK)
+		assert_int_equal(symlinkat("/etc/passwd", change.dir, "sub/last"), 0);
+	if (change.then == BECAME_FIFO)
+		assert_int_equal(mkfifoat(change.dir, "sub/last", 0600), 0);
+	return TREE_TAKE;
+}
+
+static void test_the_last_file_may_change(void **state)
+{
+	static const int expected[] = {[VANISHED] = 0, [BECAME_LINK] = ERR_CORRUPT, [BECAME_FIFO] = ERR_CORRUPT};
+	struct folder *folder = *state;
+	struct tree_root roots[2];
+	struct tree_plan plan = {.way = FILE_COPY, .judge = judge_and_change};
+	struct tree_report report;
+	struct reason why = {0};
+
+	roots[0] = open_root(folder);
+	mkdirat(folder->fd, "from2", 0700);
+	mkdirat(folder->fd, "to2", 0700);
+	folder_write(folder, "from2/now", "");
+	roots[1].from = openat(folder->fd, "from2", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	roots[1].to = openat(folder->fd, "to2", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	mkdirat(roots[0].from, "sub", 0700);
+	change.dir = roots[0].from;
+	for (change.then = VANISHED; change.then <= BECAME_FIFO; change.then++) {
+		folder_write(folder, "from/sub/last", "last");
+		assert_int_equal(tree_copy(roots, 2, &plan, &report, &why), expected[change.then]);
+		assert_true(is_there(roots[0].to, "sub"));
+		assert_false(holds(roots[0].to, "sub/last", "last"));
+		assert_true(change.then != VANISHED || !is_there(roots[0].to, "sub/last"));
+		assert_int_equal(tree_clear(roots[0].to, &why), 0);
+		assert_int_equal(tree_clear(roots[1].to, &why), 0);
+		unlinkat(roots[0].from, "sub/last", 0);
+	}
+	close_root(roots[0]);
+	close_root(roots[1]);
+}
+
+static void make_deep(int root, int levels)
+{
+	int fd = dup(root);
+
+	for (int i = 0; i < levels; i++) {
+		int inner;
+
+		assert_int_equal(mkdirat(fd, "d", 0700), 0);
+		inner = openat(fd, "d", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		assert_true(inner >= 0);
+		close(fd);
+		fd = inner;
+	}
+	close(fd);
+}
+
+static void test_depth(void **state)
+{
+	struct folder *folder = *state;
+	struct tree_root root = open_root(folder);
+	struct tree_report report;
+	struct reason why = {0};
+	int before = open_descriptors();
+
+	make_deep(root.from, TREE_DEPTH_MAX);
+	assert_int_equal(tree_copy(&root, 1, &plain, &report, &why), 0);
+	assert_int_equal(tree_clear(root.from, &why), 0);
+	assert_int_equal(tree_clear(root.to, &why), 0);
+	make_deep(root.from, 5000);
+	assert_int_equal(tree_copy(&root, 1, &plain, &report, &why), ERR_TOO_LONG);
+	assert_non_null(strstr(why.cause, "nested too deeply"));
+	assert_int_equal(tree_clear(root.from, &why), 0);
+	assert_int_equal(tree_clear(root.to, &why), 0);
+	assert_int_equal(open_descriptors(), before);
+	/* Both are empty: they can be removed. */
+	close_root(root);
+	assert_int_equal(unlinkat(folder->fd, "from", AT_REMOVEDIR), 0);
+	assert_int_equal(unlinkat(folder->fd, "to", AT_REMOVEDIR), 0);
+}
+
+static void test_the_list_of_what_was_left_out_ends(void **state)
+{
+	struct folder *folder = *state;
+	struct tree_root root = open_root(folder);
+	struct tree_report report;
+	struct reason why = {0};
+	unsigned more, shown = 0;
+	const char *end;
+
+	for (int i = 0; i < 1000; i++) {
+		char name[64];
+
+		snprintf(name, sizeof(name), "a fifo with number %d", i);
+		assert_int_equal(mkfifoat(root.from, name, 0600), 0);
+	}
+	assert_int_equal(tree_copy(&root, 1, &plain, &report, &why), 0);
+	assert_int_equal(report.skipped, 1000);
+	end = strrchr(report.lines, '\n');
+	assert_int_equal(sscanf(end, "\nand %u more", &more), 1);
+	for (const char *c = report.lines; *c; c++)
+		shown += *c == '\n';
+	assert_int_equal(shown + more, 1000);
+	assert_true(shown > 50 && strlen(report.lines) < sizeof(report.lines));
+	close_root(root);
+}
+
+static void test_names_are_shown_as_ascii(void **state)
+{
+	char text[16];
+
+	(void)state;
+	names_escape("plain/1.c", text, sizeof(text));
+	assert_string_equal(text, "plain/1.c");
+	names_escape("\n\xff\"", text, sizeof(text));
+	assert_string_equal(text, "\\x0a\\xff\\x22");
+	names_escape("a\\", text, sizeof(text));
+	assert_string_equal(text, "a\\x5c");
+	names_escape("a rather long name", text, sizeof(text));
+	assert_string_equal(text, "a rather lon...");
+	names_escape("\n\n\n\n", text, sizeof(text));
+	assert_string_equal(text, "\\x0a\\x0a\\x0a...");
+}
+
+int main(void)
+{
+#define WITH_FOLDER(f) cmocka_unit_test_setup_teardown(f, folder_make, folder_remove)
+	/* What a process usually may have. */
+	static const struct rlimit descriptors = {1024, 1024};
+	static const struct CMUnitTest tests[] = {
+		WITH_FOLDER(test_kinds_and_odd_names),
+		WITH_FOLDER(test_hard_links_within_and_across_roots),
+		WITH_FOLDER(test_fates),
+		WITH_FOLDER(test_the_last_file_may_change),
+		WITH_FOLDER(test_depth),
+		WITH_FOLDER(test_the_list_of_what_was_left_out_ends),
+		cmocka_unit_test(test_names_are_shown_as_ascii),
+	};
+
+	setrlimit(RLIMIT_NOFILE, &descriptors);
+	return cmocka_run_group_tests_name("tree_copy", tests, NULL, NULL);
+}
