@@ -14,7 +14,6 @@
 #include "common/scope.h"
 #include "daemon/front/reply.h"
 
-#include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/http.h>
@@ -38,7 +37,6 @@ struct conns {
 	struct conn_limits limits;
 	struct evconnlistener *listener; /* the server's */
 	struct event *admit;
-	struct event *resume; /* pending: accept has failed, wait */
 	struct conn_list fresh;    /* accepted, not admitted */
 	struct conn_list admitted;
 	size_t count;
@@ -46,7 +44,6 @@ struct conns {
 	size_t by_fd_size;
 	conns_gone_fn *gone;
 	bool accepting;
-	bool failing; /* accept has failed and not succeeded since */
 };
 
 static struct timeval milliseconds(int64_t ms)
@@ -56,35 +53,42 @@ static struct timeval milliseconds(int64_t ms)
 
 static void update_listener(struct conns *conns)
 {
-	bool open = conns->accepting && conns->count < conns->limits.connections && !evtimer_pending(conns->resume, NULL);
-
 	if (!conns->listener)
 		return;
-	if (open)
+	if (conns->accepting && conns->count < conns->limits.connections)
 		evconnlistener_enable(conns->listener);
 	else
 		evconnlistener_disable(conns->listener);
 }
 
-static void on_accept_error(struct evconnlistener *listener, void *arg)
-{
-	struct conns *conns = arg;
-	struct timeval pause = milliseconds(ACCEPT_PAUSE_MS);
-	int error = errno;
-
-	(void)listener;
-	if (!conns->failing)
-		log_warning("cannot accept connections: %s; trying again", strerror(error));
-	conns->failing = true;
-	evtimer_add(conns->resume, &pause);
-	update_listener(conns);
-}
-
-static void on_resume(evutil_socket_t fd, short what, void *arg)
+/*
+ * Accept fails. evhttp has taken the listener's argument for itself and libevent gives the
+ * same to these, so they know nothing but the listener: what they have to remember
+ * (that it was said) is which of them is set. A connection's end wakes the listener
+ * earlier, for then a descriptor is free; woken at the cap it lets in one and rests again.
+ */
+static void on_pause_over(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
-	update_listener(arg);
+	evconnlistener_enable(arg);
+}
+
+static void on_accept_failing(struct evconnlistener *listener, void *server)
+{
+	struct timeval pause = milliseconds(ACCEPT_PAUSE_MS);
+
+	(void)server;
+	/* Without memory for the pause there is none. */
+	if (event_base_once(evconnlistener_get_base(listener), -1, EV_TIMEOUT, on_pause_over, listener, &pause) == 0)
+		evconnlistener_disable(listener);
+}
+
+static void on_accept_failed(struct evconnlistener *listener, void *server)
+{
+	log_warning("cannot accept connections: %s; trying again", strerror(errno));
+	evconnlistener_set_error_cb(listener, on_accept_failing);
+	on_accept_failing(listener, server);
 }
 
 static void forget(struct conn *conn)
@@ -111,7 +115,7 @@ static void on_close(struct evhttp_connection *evcon, void *arg)
 	forget(conn);
 }
 
-/* Too slow, or too much sent ahead. A request that waits for its answer is answered, whatever its client does. */
+/* Too slow. A request that waits for its answer is answered, whatever its client does. */
 static void on_deadline(evutil_socket_t fd, short what, void *arg)
 {
 	struct conn *conn = arg;
@@ -120,15 +124,6 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (!conn->exchange)
 		evhttp_connection_free(conn->evcon);
-}
-
-/* evhttp bounds neither a chunk's size line nor what is pipelined. */
-static void on_input(struct evbuffer *input, const struct evbuffer_cb_info *info, void *arg)
-{
-	struct conn *conn = arg;
-
-	if (info->n_added > 0 && evbuffer_get_length(input) > conn->conns->limits.unread_max && conn->evcon)
-		event_active(conn->deadline, EV_TIMEOUT, 0);
 }
 
 static struct bufferevent *on_accept(struct event_base *base, void *arg)
@@ -150,7 +145,7 @@ static struct bufferevent *on_accept(struct event_base *base, void *arg)
 	bufferevent_incref(bev); /* until it is admitted */
 	LIST_INSERT_HEAD(&conns->fresh, conn, link);
 	conns->count++;
-	conns->failing = false;
+	evconnlistener_set_error_cb(conns->listener, on_accept_failed);
 	scope_take_ptr(conn);
 	event_active(conns->admit, EV_TIMEOUT, 0);
 	update_listener(conns);
@@ -201,6 +196,15 @@ static bool note_fd(struct conns *conns, struct conn *conn)
 	return true;
 }
 
+/*
+ * evhttp bounds neither a chunk's size line nor what is pipelined: at the mark nothing
+ * more is read until a request has been taken out, or the deadline comes.
+ */
+static void bound_unread(struct conn *conn)
+{
+	bufferevent_setwatermark(conn->bev, EV_READ, 0, conn->conns->limits.unread_max);
+}
+
 static bool prepare(struct conns *conns, struct conn *conn, int fd)
 {
 	if (peer_read(fd, &conn->peer) < 0)
@@ -215,7 +219,8 @@ static bool prepare(struct conns *conns, struct conn *conn, int fd)
 		return false;
 	}
 	bufferevent_set_max_single_write(conn->bev, WRITE_AT_ONCE);
-	return evbuffer_add_cb(bufferevent_get_input(conn->bev), on_input, conn) != NULL;
+	bound_unread(conn);
+	return true;
 }
 
 static void admit(struct conns *conns, struct conn *conn)
@@ -263,7 +268,7 @@ static bool listen_with(struct conns *conns, struct evhttp *server, int listen_f
 		return false;
 	}
 	conns->listener = listener;
-	evconnlistener_set_error_cb(listener, on_accept_error);
+	evconnlistener_set_error_cb(listener, on_accept_failed);
 	return true;
 }
 
@@ -278,8 +283,7 @@ struct conns *conns_new(struct event_base *base, struct evhttp *server, int list
 	LIST_INIT(&conns->fresh);
 	LIST_INIT(&conns->admitted);
 	conns->admit = evtimer_new(base, on_admit, conns);
-	conns->resume = evtimer_new(base, on_resume, conns);
-	if (!conns->admit || !conns->resume || !listen_with(conns, server, listen_fd))
+	if (!conns->admit || !listen_with(conns, server, listen_fd))
 		return conns_free(conns);
 	evhttp_set_bevcb(server, on_accept, conns);
 	return conns;
@@ -303,8 +307,6 @@ struct conns *conns_free(struct conns *conns)
 	}
 	if (conns->admit)
 		event_free(conns->admit);
-	if (conns->resume)
-		event_free(conns->resume);
 	free(conns->by_fd);
 	free(conns);
 	return NULL;
@@ -312,7 +314,11 @@ struct conns *conns_free(struct conns *conns)
 
 void conns_set_limits(struct conns *conns, const struct conn_limits *limits)
 {
+	struct conn *conn;
+
 	conns->limits = *limits;
+	LIST_FOREACH(conn, &conns->admitted, link)
+		bound_unread(conn);
 	update_listener(conns);
 }
 

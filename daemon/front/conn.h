@@ -36,7 +36,7 @@ struct conn_limits {
 	uint32_t connections;
 	uint32_t connections_per_uid;
 	int64_t timeout_ms;
-	size_t unread_max; /* bytes that a client may have sent ahead */
+	size_t unread_max; /* bytes read ahead of what has been served: no less than one request takes */
 };
 
 /* Called when a connection that has an exchange ends: nobody waits for its answer any more. */

@@ -29,6 +29,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -105,6 +106,17 @@ static int check_descriptors(const struct process *process)
 	}
 	evutil_make_socket_nonblocking(LISTEN_FD);
 	return 0;
+}
+
+/* As many connections as the limit above ours lets us have; the sandbox forbids to ask later. */
+static void raise_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 /* ---- configuration ---- */
@@ -310,6 +322,7 @@ static int start(struct process *process)
 		r = make_modules(process);
 	if (r < 0)
 		return r;
+	raise_descriptors();
 	/* What libraries would look up later. */
 	tzset();
 	evutil_secure_rng_init();

@@ -4,10 +4,12 @@ import http.client
 import json
 import os
 import select
+import shutil
 import socket
 
 import pytest
 
+from system.harness.inject import Inject
 from system.harness.process import eventually
 import msgs
 
@@ -277,6 +279,21 @@ def test_captured_parameters_are_read(world):
                         ClientToken=token)["BackupJobId"] == body["BackupJobId"]
 
 
+def test_no_name_is_looked_up_to_serve(world):
+    """The sandbox would refuse it; a library that asks for chance late would do with the time of day."""
+    if not shutil.which("strace"):
+        pytest.skip("needs strace")
+    world.start()
+    names = os.path.join(world.folder, "names")
+    with Inject.nothing(world.front.pid, "%file", names):
+        for action in ("CreateBackup", "DescribeBackups"):
+            assert world.api.post_json(action, DBClusterId="pc-a")[0] == 200
+        assert world.api.call("DescribeStatus")[0] == 200
+        assert code(world, form("x=%")) == (400, "MalformedRequest")
+    with open(names, encoding="utf-8") as file:
+        assert file.read() == ""
+
+
 # Slow and greedy clients.
 
 def test_idle_connection_is_closed(make_world):
@@ -321,7 +338,32 @@ def test_client_that_reads_no_answers_is_cut_off(make_world):
             wire.sock.sendall(request)
 
 
-def test_endless_chunk_size_is_cut_off(world):
+def test_what_is_sent_ahead_waits_in_the_kernel(world):
+    """A client that reads its answers and pipelines faster than they come costs no memory for it."""
+    world.start()
+    wire = Wire(world)
+    before = int(world.status()["VmRSS"].split()[0])
+    requests, answers, offset = form("Action=Nothing").encode() * 1000, 0, 0
+    wire.sock.setblocking(False)
+    ready = select.poll()
+    ready.register(wire.sock, select.POLLIN | select.POLLOUT)
+    while answers < 5000:
+        assert ready.poll(20_000)
+        try:
+            offset = (offset + wire.sock.send(requests[offset:])) % len(requests)
+        except BlockingIOError:
+            pass
+        try:
+            answers += wire.sock.recv(1 << 20).count(b"HTTP/1.1 403 ")
+        except BlockingIOError:
+            pass
+    assert int(world.status()["VmRSS"].split()[0]) - before < 2048
+    wire.sock.close()
+    assert code(world, form(STATUS)) == GOOD
+
+
+def test_endless_chunk_size_is_cut_off(make_world):
+    world = make_world(request_timeout_ms=300)
     world.start()
     wire = Wire(world, b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
     with pytest.raises((BrokenPipeError, ConnectionResetError)):
@@ -433,6 +475,7 @@ def test_no_descriptors_left(world):
         wire.sock.close()
     engine.settle()
     assert sum("cannot accept" in m.text for m in engine.seen if m.name == "LOG") <= 6
+    assert world.stderr() == ""
 
 
 def test_reload_changes_limits(world):

@@ -15,6 +15,13 @@ class Inject:
                      "-e", f"inject={call}:{what}"]
         self.process = None
 
+    @classmethod
+    def nothing(cls, pid, call, output):
+        """Only writes the calls of that kind into the file."""
+        trace = cls(pid, call, "")
+        trace.argv = ["strace", "-f", "-qq", "-o", output, "-p", str(pid), "-e", f"trace={call}"]
+        return trace
+
     def __enter__(self):
         self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
         eventually(self.attached, what="strace attached")
