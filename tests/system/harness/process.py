@@ -41,7 +41,9 @@ class Pid:
         return not self.ended(0)
 
     def ended(self, timeout):
-        return bool(select.select([self.fd], [], [], timeout)[0])
+        poll = select.poll()  # select() takes no descriptor above 1023
+        poll.register(self.fd, select.POLLIN)
+        return bool(poll.poll(timeout * 1000))
 
     def wait_end(self, timeout=10.0):
         assert self.ended(timeout), f"process {self.pid} still lives after {timeout} s"
