@@ -51,12 +51,14 @@ static struct sched_job *insert(struct sched *sched, struct sched_place *place, 
 {
 	struct sched_job **jobs = grow(sched->jobs, sched->job_count, &sched->job_size, sizeof(*jobs));
 	struct sched_job *job = jobs ? calloc(1, sizeof(*job)) : NULL;
-	size_t at = position(sched, id);
+	size_t at;
 
+	/* Before anything looks for a place: what grew may have moved. */
 	if (jobs)
 		sched->jobs = jobs;
 	if (!job)
 		return NULL;
+	at = position(sched, id);
 	job->id = id;
 	job->kind = kind;
 	job->place = place;
