@@ -72,7 +72,8 @@ static const char *judge(const struct pair *pair)
 	/* libpq can be made to take a whole connection string as the database's name. */
 	if (strcmp(pair->key, "dbname") == 0 && strpbrk(pair->value, "=:/"))
 		return "the name of a database as dbname";
-	if (strcmp(pair->key, "host") == 0 && pair->value[0] != '/')
+	/* After a comma libpq would go on to another host, which may be no folder. */
+	if (strcmp(pair->key, "host") == 0 && (pair->value[0] != '/' || strchr(pair->value, ',')))
 		return "the folder of a Unix socket as host";
 	if (strcmp(pair->key, "hostaddr") == 0)
 		return "a Unix socket, no hostaddr";

@@ -220,7 +220,7 @@ static void connect_by(PQconninfoOption *parsed, uint32_t timeout_ms, void (*new
 
 	collect_options(parsed, timeout_ms, options, server_options, sizeof(server_options));
 	host = option_value(options, "host");
-	if (*host && *host != '/') {
+	if ((*host && *host != '/') || strchr(host, ',')) {
 		answer_refuse(answer, ASK_FAILED, "conninfo: host must be the folder of a Unix socket");
 		return;
 	}

@@ -285,7 +285,7 @@ static void test_conninfo(void **state)
 					   "", "user=a\\ b", "application_name='it\\'s password=x'"};
 	static const char *const bad[] = {"password=x", "host=/tmp password = 'x y'", "PASSWORD=x", "sslpassword=x",
 					  "postgresql://a:b@/c", "postgres://", "POSTGRES://x", "dbname='password=x'",
-					  "dbname=postgres://x", "host=localhost", "host=", "host=@abstract", "hostaddr=::1",
+					  "dbname=postgres://x", "host=localhost", "host=", "host=@abstract", "host=/tmp,db.example", "hostaddr=::1",
 					  "service=x", "nonsense", "host=/tmp x", "=x", "host='/tmp", "host"};
 
 	(void)state;
