@@ -437,6 +437,7 @@ int msg_encode(const struct msg *msg, void *bytes, size_t size)
 int msg_decode(const void *bytes, size_t size, struct msg *ret_msg)
 {
 	const struct type *type;
+	struct msg msg = {0};
 	struct reader r;
 	unsigned number;
 
@@ -445,10 +446,13 @@ int msg_decode(const void *bytes, size_t size, struct msg *ret_msg)
 	type = type_of(number);
 	if (!type)
 		return ERR_INVALID;
-	ret_msg->type = (enum msg_type)number;
-	ret_msg->tag = get_u32(&r);
-	get_fields(&r, type->fields, (char *)&ret_msg->u);
-	return reader_end(&r);
+	msg.type = (enum msg_type)number;
+	msg.tag = get_u32(&r);
+	get_fields(&r, type->fields, (char *)&msg.u);
+	if (reader_end(&r) < 0)
+		return ERR_INVALID;
+	*ret_msg = msg;
+	return 0;
 }
 
 static int from_errno(void)

@@ -395,7 +395,7 @@ int msg_encode(const struct msg *msg, void *bytes, size_t size);
 /*
  * 0, or ERR_INVALID: unknown type, a field out of its range, bytes missing or left over.
  * Beyond the encoding it checks what every receiver needs: cluster ids and clone
- * names are valid or empty, enumerations within their maximum, percent at most 100.
+ * names are valid or empty, enumerations within their maximum, percent at most 100. On failure *ret_msg is as it was.
  */
 int msg_decode(const void *bytes, size_t size, struct msg *ret_msg);
 

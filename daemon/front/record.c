@@ -622,6 +622,8 @@ int record_day_encode(const struct record_day *day, void *bytes, size_t size)
 {
 	struct writer w;
 
+	if (day->refunded > day->accepted)
+		return ERR_INVALID;
 	writer_init(&w, bytes, size);
 	put_u8(&w, FORMAT_VERSION);
 	put_u32(&w, day->accepted);

@@ -398,6 +398,8 @@ static void encoders_refuse(void **state)
 	assert_int_equal(record_job_encode(&bad_job, bytes, sizeof(bytes)), ERR_INVALID);
 	bad_clone.state = CLONE_DELETED;
 	assert_int_equal(record_clone_encode(&bad_clone, bytes, sizeof(bytes)), ERR_INVALID);
+	assert_int_equal(record_day_encode(&(struct record_day){.accepted = 1, .refunded = 2}, bytes, sizeof(bytes)),
+			 ERR_INVALID);
 	bad_clone = clone;
 	memcpy(bad_clone.cluster, "../etc", 7);
 	assert_int_equal(record_clone_encode(&bad_clone, bytes, sizeof(bytes)), ERR_INVALID);
