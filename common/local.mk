@@ -24,3 +24,8 @@ libcommon_a_SOURCES = \
 	common/schema_value.c \
 	common/scope.h
 libcommon_a_CPPFLAGS = $(AM_CPPFLAGS) $(SYSTEMD_CFLAGS) $(YAML_CFLAGS)
+
+# For our programs, which are not looked into from outside; tests keep what the sanitizers do by themselves.
+if WITH_SANITIZER
+SANITIZER_SOURCES = common/sanitizer.c
+endif

@@ -57,5 +57,5 @@ libengine_a_SOURCES = \
 libengine_a_CPPFLAGS = $(AM_CPPFLAGS) $(SYSTEMD_CFLAGS) $(YAML_CFLAGS) $(BTRFSUTIL_CFLAGS)
 
 sbin_PROGRAMS += dbsnapd
-dbsnapd_SOURCES = daemon/engine/main.c
+dbsnapd_SOURCES = daemon/engine/main.c $(SANITIZER_SOURCES)
 dbsnapd_LDADD = libengine.a libcommon.a $(SYSTEMD_LIBS) $(YAML_LIBS) $(BTRFSUTIL_LIBS)

@@ -55,6 +55,7 @@ dbsnapd_front_SOURCES = \
 	daemon/front/sched_end.c daemon/front/sched_facts.c \
 	daemon/front/sched_job.c daemon/front/sched_measure.c \
 	daemon/front/sched_place.c daemon/front/sched_question.c \
-	daemon/front/timer.c daemon/front/timer.h
+	daemon/front/timer.c daemon/front/timer.h \
+	$(SANITIZER_SOURCES)
 dbsnapd_front_CPPFLAGS = $(AM_CPPFLAGS) $(EVENT_CFLAGS) $(SECCOMP_CFLAGS)
 dbsnapd_front_LDADD = $(FRONTHTTP_LIBS) $(STORE_LIBS) $(EVENT_LIBS) $(SECCOMP_LIBS)

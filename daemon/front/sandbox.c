@@ -47,13 +47,6 @@ static const int refused[] = {
 };
 
 #ifdef WITH_SANITIZER
-/* The search for leaks attaches to this process by its paths, which the filter is there to forbid. */
-const char *__asan_default_options(void);
-const char *__asan_default_options(void)
-{
-	return "detect_leaks=0";
-}
-
 /* What the sanitizers' own threads and reports need: they may not hide a finding by dying. */
 static const int for_sanitizer[] = {
 	SCMP_SYS(clone), SCMP_SYS(clone3), SCMP_SYS(wait4), SCMP_SYS(ptrace), SCMP_SYS(prctl), SCMP_SYS(mprotect),

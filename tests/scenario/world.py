@@ -11,6 +11,7 @@ import struct
 from disk import Place
 from fake_engine import FakeEngine
 from system.harness.client import Api
+from system.harness import reports
 from system.harness.process import Pid, eventually, status_fields
 import msgs
 
@@ -96,7 +97,6 @@ class World:
     def spawn(self, link, arguments):
         """Becomes what the engine's child is, and execs. From the main thread: see PDEATHSIG."""
         err = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        environment = {k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")}
         pid = os.fork()
         if pid:
             os.close(err)
@@ -117,7 +117,7 @@ class World:
                 os.setresgid(self.gid, self.gid, self.gid)
                 os.setresuid(self.uid, self.uid, self.uid)
             LIBC.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-            os.execve(self.program, [self.program, *arguments], environment)
+            os.execve(self.program, [self.program, *arguments], {})
         finally:
             os._exit(127)
 
@@ -199,6 +199,8 @@ class World:
             self.clock.close()
             os.close(self.clock_fd)
             shutil.rmtree(self.state_dir)
+        if os.path.exists(self.log):
+            reports.check(self.stderr())
 
     # Rules that every JOB must keep, checked as it comes.
 

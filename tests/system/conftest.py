@@ -39,7 +39,7 @@ def programs(scratch):
 
 @pytest.fixture(scope="session")
 def seccomp_mode():
-    """What /proc/PID/status says of a caged process: no filter in a sanitizer's build."""
+    """What /proc/PID/status says of a caged helper: no filter of its own in a sanitizer's build."""
     with open(os.path.join(os.environ["DBSNAP_BUILDDIR"], "config.h"), encoding="utf-8") as file:
         return "0" if "#define WITH_SANITIZER 1" in file.read() else "2"
 

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from harness import reports
 from harness import scratch as scratches
 from harness.disk import run
 from harness.load import Acked, check_sums
@@ -74,3 +75,26 @@ def test_a_killed_server_comes_back_and_a_hung_one_goes_on(pg):
     pg.amcheck()
     pg.stop()
     pg.checksums()
+
+
+@pytest.mark.parametrize("line", [
+    "==3==ERROR: AddressSanitizer: heap-use-after-free on address 0x60c000004700",
+    "==3==ERROR: LeakSanitizer: detected memory leaks",
+    "msg.c:3:5: runtime error: signed integer overflow",
+    "==3==LeakSanitizer has encountered a fatal error.",
+])
+def test_a_report_in_a_log_is_found(line):
+    reports.check("dbsnapd: error: AVAILABLE\n")
+    with pytest.raises(AssertionError, match="a sanitizer reported"):
+        reports.check(f"dbsnapd: info: ready\n{line}\n")
+
+
+if "log_path=" in os.environ.get("ASAN_OPTIONS", ""):   # a build with sanitizers
+    def test_a_report_of_a_process_without_environment_is_found(request, folder):
+        source = os.path.join(folder, "leak.c")
+        with open(source, "w", encoding="utf-8") as file:
+            file.write("#include <stdlib.h>\nvoid *p; int main(void) { p = malloc(8); p = NULL; return 0; }\n")
+        run("gcc", "-O0", "-fsanitize=address", "-o", f"{folder}/leak", source)
+        done = subprocess.run([f"{folder}/leak"], env={}, capture_output=True, text=True)
+        assert done.returncode != 0 and done.stderr == "", done
+        assert "detected memory leaks" in request.config.reports.take()

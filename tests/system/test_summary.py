@@ -8,11 +8,11 @@ import pytest
 SUMMARY = os.path.join(os.environ["DBSNAP_SRCDIR"], "tests", "summary")
 
 
-def run_summary(build, ci=None):
+def run_summary(*builds, ci=None):
     env = {k: v for k, v in os.environ.items() if k != "CI"}
     if ci is not None:
         env["CI"] = ci
-    done = subprocess.run([SUMMARY, str(build)], env=env, capture_output=True, text=True)
+    done = subprocess.run([SUMMARY, *map(str, builds)], env=env, capture_output=True, text=True)
     return done.returncode, done.stdout.splitlines()
 
 
@@ -41,6 +41,21 @@ def build(tmp_path):
 ])
 def test_counts_single_tests(build, files, line, status):
     assert run_summary(build(*files)) == (status, [line])
+
+
+def test_several_builds_are_summed(build, tmp_path):
+    build(["PASS", "PASS"])
+    two = tmp_path / "two" / "tests"
+    two.mkdir(parents=True)
+    (two / "a.trs").write_text(":test-result: FAIL case\n:test-result: SKIP case\n")
+    assert run_summary(tmp_path, two.parent) == (1, ["2 passed, 1 failed, 1 skipped"])
+    (two / "a.trs").write_text(":test-result: PASS case\n")
+    assert run_summary(tmp_path, two.parent) == (0, ["3 passed, 0 failed, 0 skipped"])
+
+
+def test_a_build_whose_tests_did_not_run_fails(build, tmp_path):
+    build(["PASS", "PASS"])
+    assert run_summary(tmp_path, tmp_path / "none") == (1, ["2 passed, 0 failed, 0 skipped"])
 
 
 def test_a_skip_fails_where_ci_has_installed_everything(build):

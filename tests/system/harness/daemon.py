@@ -14,6 +14,7 @@ import time
 
 import yaml
 
+from . import reports
 from .client import Api
 from .disk import mount_of
 from .process import Pid, children, eventually, held, open_files, program
@@ -273,7 +274,9 @@ class Daemon:
             return file.read()
 
     def close(self):
-        """Ends whatever still runs, and removes what it wrote."""
+        """Ends whatever still runs, and removes what it wrote; fails if a sanitizer reported."""
         if self.running():
             self.kill()
+        said = self.log_text() if os.path.exists(self.log) else ""
         shutil.rmtree(self.folder, ignore_errors=True)
+        reports.check(said)

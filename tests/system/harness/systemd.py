@@ -10,6 +10,7 @@ has no controllers.
 import os
 import subprocess
 
+from . import reports
 from .client import Api
 from .daemon import Notify
 from .process import Pid, children, eventually
@@ -89,6 +90,7 @@ class Systemd:
         return Api(self.path(SOCKET))
 
     def close(self):
+        said = self.journal() if self.init else ""
         if self.starter:
             starter = Pid(self.starter.pid)
             starter.kill()               # unshare --kill-child ends process 1, and that all
@@ -97,6 +99,7 @@ class Systemd:
             eventually(self.remove_groups, 30, "cgroups gone")
         subprocess.run(["umount", self.cgroups], check=True)
         self.notify.close()
+        reports.check(said)
 
     def remove_groups(self):
         for folder, _, _ in os.walk(self.group, topdown=False):
