@@ -501,7 +501,7 @@ def test_retired_cluster(world):
     world.add("pc-b")
     world.start()
     first = world.make(token=TOKEN)
-    world.places.pop("pc-a")
+    world.retired["pc-a"] = world.places.pop("pc-a")    # what is still measured there is there
     world.send_config()
     world.engine.ping()
     status, body = create(world)
