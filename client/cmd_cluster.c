@@ -75,7 +75,7 @@ static void print_check(const json_t *check)
 		text_format("%s%s%s", field_str(check, "DatabaseType"), version[0] ? " " : "", version);
 	scope_free char *space =
 		text_free_of(field_int(check, "FreeBytes", -1), field_int(check, "TotalBytes", -1));
-	json_t *warning;
+	json_t *warning, *reason;
 	size_t i;
 
 	text_pair(stdout, "Cluster", field_str(check, "DBClusterId"));
@@ -89,6 +89,8 @@ static void print_check(const json_t *check)
 	text_pair(stdout, "Free space", space);
 	json_array_foreach(json_object_get(check, "Warnings"), i, warning)
 		text_pair(stdout, "Warning", json_string_value(warning) ? json_string_value(warning) : "");
+	json_array_foreach(json_object_get(check, "NotBetter"), i, reason)
+		text_pair(stdout, "Not", json_string_value(reason) ? json_string_value(reason) : "");
 	print_parts(check);
 }
 

@@ -90,8 +90,8 @@ static const struct schema_row daemon_table[] = {
 };
 
 static const struct schema_word backends[] = {
-	{"auto", CONF_BACKEND_AUTO}, {"btrfs", CONF_BACKEND_BTRFS}, {"reflink", CONF_BACKEND_REFLINK, .not_built = true},
-	{"copy", CONF_BACKEND_COPY, .not_built = true}, {NULL},
+	{"auto", CONF_BACKEND_AUTO}, {"btrfs", CONF_BACKEND_BTRFS}, {"reflink", CONF_BACKEND_REFLINK},
+	{"copy", CONF_BACKEND_COPY}, {NULL},
 };
 
 static const struct schema_word databases[] = {
@@ -113,9 +113,12 @@ static const struct schema_row cluster_table[] = {
 	 .doc = "A line for people."},
 	{"data_dir", SCHEMA_PATH, CLUSTER(data_dir), .min = 1, .doc = "The database's data directory."},
 	{"snapshot_dir", SCHEMA_PATH, CLUSTER(snapshot_dir), .fallback = "",
-	 .doc = "Where its backups lie, on the same file system. Empty: .dbsnap/<id> at the top of data_dir's mount."},
+	 .doc = "Where its backups lie. Empty: .dbsnap/<id> at the top of data_dir's mount, on whose file system btrfs and "
+		"reflink need it; for copy, and for auto where files cannot share blocks, <id> in /var/backups/dbsnap "
+		"(without root in $XDG_DATA_HOME/dbsnap/backups)."},
 	{"backend", SCHEMA_WORD, CLUSTER(backend), .words = backends, .fallback = "auto",
-	 .doc = "How a snapshot is made."},
+	 .doc = "How a snapshot is made: by btrfs in one moment; by reflink, whose files share their blocks with the "
+		"source's; by copy, byte by byte. auto takes the first of these that can."},
 	{"min_free", SCHEMA_FLOOR, CLUSTER(min_free), .max = 90, .fallback = "5%",
 	 .doc = "How much of the file system stays free: below it creates are refused, deletes never."},
 	{"protect", SCHEMA_MAP, .not_built = true, .doc = "What the engine enforces whatever it is asked."},
@@ -221,13 +224,19 @@ static int set_own_places(struct conf *conf)
 		error = set_own_place(conf, "clusters_dir", "XDG_CONFIG_HOME", ".config", "dbsnap/clusters.d");
 	if (error == 0)
 		error = set_own_place(conf, "policies_dir", "XDG_CONFIG_HOME", ".config", "dbsnap/policies.d");
+	if (error == 0)
+		error = xdg_path("XDG_DATA_HOME", ".local/share", "dbsnap/backups", conf->copies_dir,
+				 sizeof(conf->copies_dir));
 	return error;
 }
 
 int conf_set_defaults(struct conf *conf)
 {
 	schema_set_defaults(daemon_table, conf);
-	return geteuid() == 0 ? 0 : set_own_places(conf);
+	if (geteuid() != 0)
+		return set_own_places(conf);
+	snprintf(conf->copies_dir, sizeof(conf->copies_dir), "%s/backups/dbsnap", DBSNAP_LOCALSTATEDIR);
+	return 0;
 }
 
 struct conf *conf_free(struct conf *conf)

@@ -104,6 +104,7 @@ struct conf {
 	int64_t limits_body;
 	int64_t store_map_size;
 	int64_t store_history_ms;
+	char copies_dir[CONF_PATH_SIZE]; /* no key: where backups lie that need not be on their source's file system */
 	struct conf_cluster *clusters; /* owned; sorted by id (strcmp) */
 	size_t cluster_count;
 };

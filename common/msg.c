@@ -202,6 +202,7 @@ static const struct field probed_fields[] = {
 static const struct field check_fields[] = {
 	F(CLUSTER, msg_check, cluster, 0),
 	E(msg_check, depth, DEPTH_MAX),
+	F(U64, msg_check, needed, 0),
 	{END},
 };
 
@@ -230,6 +231,7 @@ static const struct field checked_fields[] = {
 	F(STR, msg_checked, server, 0),
 	F(STR, msg_checked, snapshot_dir, 0),
 	F(STR, msg_checked, warnings, 0),
+	F(STR, msg_checked, why_not, 0),
 	F(STR, msg_checked, refusal, 0),
 	F(STR, msg_checked, remedy, 0),
 	F(U64, msg_checked, free_bytes, 0),

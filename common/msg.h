@@ -281,6 +281,7 @@ struct msg_probed {
 struct msg_check {
 	char cluster[IDENT_CLUSTER_SIZE];
 	uint8_t depth; /* enum msg_depth */
+	uint64_t needed; /* bytes that the next backup takes, if its backend copies and that is known; 0 */
 };
 
 struct msg_checked_part {
@@ -307,6 +308,7 @@ struct msg_checked {
 	char server[64];
 	char snapshot_dir[MSG_PATH_SIZE];
 	char warnings[MSG_LINES_SIZE];
+	char why_not[MSG_LINES_SIZE]; /* each better backend, and why it is not the one: "btrfs: ..." */
 	char refusal[MSG_TEXT_SIZE];
 	char remedy[MSG_TEXT_SIZE];
 	uint64_t free_bytes;

@@ -41,6 +41,7 @@ struct worker_job {
 	bool retired;         /* cluster is from its note: there is no source */
 	const char *libexec_dir;
 	const char *state_dir;
+	const char *copies_dir; /* see struct conf */
 	struct nonce install; /* of the store that asks */
 	uint64_t records;     /* that the store has of this cluster */
 	bool as_root;         /* else every process is the caller's own */

@@ -38,6 +38,9 @@ libengine_a_SOURCES = \
 	daemon/engine/session.c daemon/engine/session.h \
 	daemon/engine/snap.c daemon/engine/snap.h \
 	daemon/engine/snap_btrfs.c \
+	daemon/engine/snap_copy.c \
+	daemon/engine/snap_reflink.c \
+	daemon/engine/snap_walk.c daemon/engine/snap_walk.h \
 	daemon/engine/space.c daemon/engine/space.h \
 	daemon/engine/statedir.c daemon/engine/statedir.h \
 	daemon/engine/step.c daemon/engine/step.h \

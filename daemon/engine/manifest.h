@@ -61,7 +61,7 @@ struct intent {
 	uint32_t attempt;
 	struct nonce source;                  /* a clone's: the backup's nonce */
 	char subvolume_uuid[IDENT_UUID_SIZE]; /* a clone's, once made */
-	char backend[16];                     /* a clone's, once made */
+	char backend[16];                     /* that makes it */
 	char socket_dir[MSG_PATH_SIZE];       /* a clone's, once made */
 	uint32_t port;
 	int64_t made_ms; /* a clone's: wall time when it was whole; 0 before */

@@ -48,6 +48,13 @@ static int open_deepest(const char *path)
 	return fd;
 }
 
+/* By what the file system is, which does not change: a place once made must be found again. */
+static bool is_for_copies(enum conf_backend backend, const struct volume *volume)
+{
+	return backend == CONF_BACKEND_COPY ||
+	       (backend == CONF_BACKEND_AUTO && volume->sharing == VOLUME_SHARES_NOT);
+}
+
 static int find_default(const struct worker_job *job, char path[static MSG_PATH_SIZE], struct reason *why)
 {
 	const struct conf_cluster *cluster = job->cluster;
@@ -56,6 +63,10 @@ static int find_default(const struct worker_job *job, char path[static MSG_PATH_
 	struct volume volume;
 	int error = volume_of(job->data_fd < 0 ? deepest : job->data_fd, &volume);
 
+	if (error == 0 && is_for_copies(cluster->backend, &volume)) {
+		snprintf(path, MSG_PATH_SIZE, "%.*s/%s", PATH_MAX_HERE, job->copies_dir, cluster->id);
+		return 0;
+	}
 	if (error == 0)
 		error = mounts_point("/proc/self/mountinfo", volume.mount, top, sizeof(top));
 	if (error < 0)
@@ -66,7 +77,7 @@ static int find_default(const struct worker_job *job, char path[static MSG_PATH_
 		return reason_set(
 			why, ERR_LAYOUT,
 			"mount the file system's top level somewhere and set snapshot_dir to a folder in "
-			"it, or move the database into a subvolume below the mount",
+			"it, or move the database into a subvolume below the mount, or set backend: copy",
 			"data_dir %s is the top of its mount, so there is no place beside it for snapshots",
 			cluster->data_dir);
 	/* One that is too long for its array is refused right after. */
@@ -162,11 +173,11 @@ static int check_volume(struct way *way, int dir_fd)
 	scope_close int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct volume here, data;
 
-	if (way->job->cluster->backend == CONF_BACKEND_COPY || fd < 0 || volume_of(fd, &here) < 0 ||
-	    volume_of(way->job->data_fd, &data) < 0 || volume_same(&here, &data))
+	if (fd < 0 || volume_of(fd, &here) < 0 || volume_of(way->job->data_fd, &data) < 0 || volume_same(&here, &data) ||
+	    is_for_copies(way->job->cluster->backend, &data))
 		return 0;
 	reason_set_retry(
-		way->why, ERR_OFFLINE, "mount it, or set snapshot_dir to a folder on data_dir's file system",
+		way->why, ERR_OFFLINE, "mount it, or set snapshot_dir to a folder on data_dir's file system, or set backend: copy",
 		"snapshot_dir %s is not there, and would lie on another file system (%s) than data_dir (%s): "
 		"not mounted yet?",
 		way->place->path, here.name, data.name);

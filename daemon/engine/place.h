@@ -43,8 +43,8 @@ void place_name(enum place_form form, uint64_t backup, char name[static PLACE_ID
 
 /*
  * Where the cluster's snapshots go: as configured, or .dbsnap/<id> at the top of data_dir's mount (with the
- * source not open: of the mount where it would lie). 0; ERR_LAYOUT with why (data_dir is that top; one lies
- * inside the other).
+ * source not open: of the mount where it would lie), or, where only copies are to be made, <id> in
+ * job->copies_dir. 0; ERR_LAYOUT with why (data_dir is that top; one lies inside the other).
  */
 int place_find(const struct worker_job *job, char path[static MSG_PATH_SIZE], struct reason *why);
 
@@ -95,6 +95,7 @@ struct place_look {
 	bool has_manifest;
 	bool has_intent;
 	struct nonce nonce; /* zero if not known */
+	char backend[16];   /* that made or was to make its images; "" if not known */
 };
 
 /*

@@ -97,9 +97,11 @@ static int look_inside(const struct worker_job *job, int fd, const struct nonce 
 	look->has_intent = error == 0;
 	if (look->has_manifest) {
 		look->nonce = manifest->facts.nonce;
+		memcpy(look->backend, manifest->facts.backend, sizeof(look->backend));
 		look->thing = judge(job, &manifest->install, manifest->cluster, &look->nonce, nonce);
 	} else if (look->has_intent) {
 		look->nonce = intent.nonce;
+		memcpy(look->backend, intent.backend, sizeof(look->backend));
 		look->thing = judge(job, &intent.install, intent.cluster, &look->nonce, nonce);
 	} else {
 		look->thing = holds_nothing(fd) ? THING_EMPTY : THING_STRANGER;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The folder is root's, 0700, and its entries are a closed list: images, which
- * their backend removes whole; config/, flat files of ours; and papers.
+ * their backend removes whole; config/, flat files of ours; and papers, which also say
+ * which backend that is.
  */
 #include "daemon/engine/remnant.h"
 
@@ -31,7 +32,7 @@ static bool is_paper(const char *name)
 
 static bool is_known(const char *name)
 {
-	return is_paper(name) || strcmp(name, "data") == 0 || strcmp(name, "config") == 0;
+	return is_paper(name) || strcmp(name, "data") == 0 || strcmp(name, "tblspc") == 0 || strcmp(name, "config") == 0;
 }
 
 /* Before anything is touched. */
@@ -70,6 +71,42 @@ static int remove_config(int fd, struct reason *why)
 							: 0;
 }
 
+/* Each tablespace is an image; the folder that holds them is ours. */
+static int remove_tablespaces(struct worker_job *job, const struct snap_ops *snap, int fd, struct reason *why)
+{
+	scope_close int folder = openat(fd, "tblspc", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	scope_closedir DIR *dir = NULL;
+	const char *name;
+	int error = 0, more = -1;
+
+	if (folder < 0)
+		return errno == ENOENT ? 0 : reason_set_errno(why, errno, "cannot open tblspc");
+	dir = names_open(folder);
+	while (error == 0 && dir && (more = names_next(dir, &name)) > 0)
+		error = snap->destroy(job, folder, name, why);
+	if (error < 0)
+		return error;
+	if (more < 0)
+		return reason_set_errno(why, errno, "cannot read tblspc");
+	return unlinkat(fd, "tblspc", AT_REMOVEDIR) < 0 ? reason_set_errno(why, errno, "cannot remove tblspc") : 0;
+}
+
+/* What made the images; where no paper says so there is nothing in them, and any backend removes that. */
+static int find_backend(const struct worker_job *job, const struct place *place, const char *name,
+			const struct snap_ops **ret_snap, struct reason *why)
+{
+	struct place_look look;
+	int error = place_look_at(job, place, name, NULL, &look, NULL, why);
+
+	if (error < 0)
+		return error;
+	*ret_snap = look.backend[0] ? snap_find(look.backend) : &snap_btrfs;
+	if (!*ret_snap)
+		return reason_set(why, ERR_UNSUPPORTED, "use the release that made it",
+				  "this release cannot remove what %s made", look.backend);
+	return 0;
+}
+
 static int remove_papers(int fd, struct reason *why)
 {
 	for (int i = 0; i < PAPERS; i++) {
@@ -82,13 +119,18 @@ static int remove_papers(int fd, struct reason *why)
 static int empty_folder(struct worker_job *job, const struct place *place, const char *name, struct reason *why)
 {
 	scope_close int fd = openat(place->fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	const struct snap_ops *snap = NULL;
 	int error;
 
 	if (fd < 0)
 		return errno == ENOENT ? 1 : reason_set_errno(why, errno, "cannot open the folder %s", name);
 	error = check_entries(fd, name, why);
 	if (error == 0)
-		error = snap_btrfs.destroy(job, fd, "data", why);
+		error = find_backend(job, place, name, &snap, why);
+	if (error == 0)
+		error = snap->destroy(job, fd, "data", why);
+	if (error == 0)
+		error = remove_tablespaces(job, snap, fd, why);
 	/*
 	 * Committed before the folder may go: btrfs cannot replay a log in which a folder goes in the
 	 * transaction in which its subvolume went, and any fsync beside us could write such a log. After a

@@ -22,6 +22,8 @@
 #define SERVER BIT(CAP_SYS_PTRACE)
 /* A snapshot of what another user owns; what lies in a sticky folder of his, or is read-only, can be removed. */
 #define SNAPSHOT BIT(CAP_FOWNER)
+/* The folder of an image is the database user's. */
+#define GIVE BIT(CAP_CHOWN)
 /* The removal of one. */
 #define DESTROY BIT(CAP_SYS_ADMIN)
 
@@ -35,11 +37,11 @@ static uint64_t mask_of(enum msg_type type, enum msg_job_kind kind)
 		return LOOK | FORK;
 	switch (kind) {
 	case JOB_CREATE:
-		return LOOK | FORK | SERVER | SNAPSHOT | DESTROY;
+		return LOOK | FORK | SERVER | SNAPSHOT | DESTROY | GIVE;
 	case JOB_CLONE:
-		return LOOK | FORK | SNAPSHOT | DESTROY;
+		return LOOK | FORK | SNAPSHOT | DESTROY | GIVE;
 	default:
-		return LOOK | SNAPSHOT | DESTROY;
+		return LOOK | FORK | SNAPSHOT | DESTROY;
 	}
 }
 

@@ -9,6 +9,8 @@ static const struct {
 	const struct snap_ops *ops;
 } backends[] = {
 	{CONF_BACKEND_BTRFS, &snap_btrfs},
+	{CONF_BACKEND_REFLINK, &snap_reflink},
+	{CONF_BACKEND_COPY, &snap_copy},
 };
 
 enum { BACKENDS = sizeof(backends) / sizeof(backends[0]) };

@@ -47,9 +47,9 @@ static int refuse_other_type(int data_fd, const struct volume *volume, struct re
 	char path[MSG_PATH_SIZE / 2];
 
 	path_of(data_fd, path, sizeof(path));
-	return reason_set(why, ERR_UNSUPPORTED, "move the data directory into a subvolume of a btrfs file system",
-			  "%s lies on %s: this release cuts btrfs only (reflink and copy are not built yet)", path,
-			  volume->name);
+	return reason_set(why, ERR_UNSUPPORTED,
+			  "set backend: auto, or move the data directory into a subvolume of a btrfs file system",
+			  "%s lies on %s, not on btrfs", path, volume->name);
 }
 
 /*

@@ -102,12 +102,43 @@ static int check_btrfs(int fd, const char *path, struct reason *why)
 			  format_mib(left > 0 ? (uint64_t)left : 0, have), format_mib(floor, need));
 }
 
-int space_check(int fd, const char *path, const struct schema_floor *floor, struct space *ret_space,
+static int refuse_floor(const struct volume *volume, const char *path, uint64_t free_bytes, uint64_t floor,
+			uint64_t needed, struct reason *why)
+{
+	char have[32], keep[32], need[32];
+
+	format_mib(free_bytes, have);
+	format_mib(floor, keep);
+	if (needed == 0)
+		return reason_set(why, ERR_FULL, remedy, "the %s file system of %.600s has %s free, min_free asks for %s",
+				  volume->name, path, have, keep);
+	return reason_set(why, ERR_FULL, remedy,
+			  "the %s file system of %.600s has %s free; a copy needs %s, and min_free asks for %s beside it",
+			  volume->name, path, have, format_mib(needed, need), keep);
+}
+
+void space_explain(int fd, const char *path, uint64_t needed, struct reason *why)
+{
+	char cause[MSG_TEXT_SIZE / 3], have[32], need[32];
+	struct volume volume;
+	struct space space = {0};
+
+	if (space_read(fd, &space) < 0 || volume_of(fd, &volume) < 0)
+		return;
+	snprintf(cause, sizeof(cause), "%.*s", (int)sizeof(cause) - 1, why->cause);
+	if (needed > 0)
+		reason_set(why, ERR_FULL, remedy, "%s: the %s file system of %.300s has %s free, %s are needed in all",
+			   cause, volume.name, path, format_mib(space.free_bytes, have), format_mib(needed, need));
+	else
+		reason_set(why, ERR_FULL, remedy, "%s: the %s file system of %.300s has %s free", cause, volume.name, path,
+			   format_mib(space.free_bytes, have));
+}
+
+int space_check(int fd, const char *path, const struct schema_floor *floor, uint64_t needed, struct space *ret_space,
 		struct reason *why)
 {
 	struct space space;
 	struct volume volume;
-	char have[32], need[32];
 	uint64_t bytes;
 	int error = space_read(fd, &space);
 
@@ -119,10 +150,7 @@ int space_check(int fd, const char *path, const struct schema_floor *floor, stru
 					err_text(error));
 	*ret_space = space;
 	bytes = floor->percent ? space.total_bytes / 100 * (uint64_t)floor->percent : (uint64_t)floor->bytes;
-	if (space.free_bytes < bytes)
-		return reason_set(why, ERR_FULL, remedy,
-				  "the %s file system of %.600s has %s free, min_free asks for %s",
-				  volume.name, path, format_mib(space.free_bytes, have),
-				  format_mib(bytes, need));
+	if (space.free_bytes < bytes || space.free_bytes - bytes < needed)
+		return refuse_floor(&volume, path, space.free_bytes, bytes, needed, why);
 	return volume_is_btrfs(&volume) ? check_btrfs(fd, path, why) : 0;
 }

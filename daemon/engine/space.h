@@ -16,12 +16,18 @@ struct space {
 int space_read(int fd, struct space *ret_space);
 
 /*
- * May something new be made on fd's file system? 0; or ERR_FULL with why naming path's file system, what is
- * free and what is needed: floor, or (btrfs) unallocated bytes and free metadata less the global reserve
+ * May something new of so many bytes (0: a few) be made on fd's file system? 0; or ERR_FULL with why naming path's file
+ * system, what is free and what is needed: floor beside the bytes, or (btrfs) unallocated bytes and free metadata less the global reserve
  * under 1 % of the whole, at most 1 GiB: below that a commit itself may find no room. *ret_space is filled in
  * both cases.
  */
-int space_check(int fd, const char *path, const struct schema_floor *floor, struct space *ret_space,
+int space_check(int fd, const char *path, const struct schema_floor *floor, uint64_t needed, struct space *ret_space,
 		struct reason *why);
+
+/*
+ * After ERR_FULL in the middle of something that needs so many bytes (0: not known): says in why which file system it
+ * is, what is free and what would be needed. Before anything is removed.
+ */
+void space_explain(int fd, const char *path, uint64_t needed, struct reason *why);
 
 #endif

@@ -43,6 +43,7 @@ static void fill_layout(struct msg_checked *told, const struct layout *layout)
 	memcpy(told->promise, layout->promise, sizeof(told->promise));
 	memcpy(told->server, layout->server, sizeof(told->server));
 	memcpy(told->warnings, layout->warnings, sizeof(told->warnings));
+	memcpy(told->why_not, layout->why_not, sizeof(told->why_not));
 }
 
 static void check_layout(struct worker_job *job, const struct place *place, struct msg_checked *told,
@@ -77,7 +78,7 @@ static void check_space(const struct worker_job *job, const struct place *place,
 
 	if (place->fd < 0)
 		return;
-	if (space_check(place->fd, place->path, &job->cluster->min_free, &space, &reason) == ERR_FULL) {
+	if (space_check(place->fd, place->path, &job->cluster->min_free, job->order.known_size, &space, &reason) == ERR_FULL) {
 		told->space_low = true;
 		memcpy(told->space, reason.cause, sizeof(told->space));
 	}

@@ -15,6 +15,7 @@
 #include "daemon/engine/remnant.h"
 #include "daemon/engine/snap.h"
 #include "daemon/engine/space.h"
+#include "daemon/engine/walker.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -31,6 +32,7 @@ struct create {
 	struct db *db;
 	struct db_position position;
 	struct snap_made made;
+	uint64_t needed; /* bytes that the image takes, of a backend that copies */
 	struct manifest manifest;
 	int fd; /* the folder in the making; -1 */
 	char making[PLACE_ID_SIZE], whole[PLACE_ID_SIZE];
@@ -98,6 +100,7 @@ static int write_intent(struct create *c)
 	scope_free char *text = NULL;
 
 	snprintf(intent.cluster, sizeof(intent.cluster), "%s", order->cluster);
+	snprintf(intent.backend, sizeof(intent.backend), "%s", c->layout.snap->name);
 	text = intent_encode(&intent);
 	if (!text)
 		return reason_set_retry(c->why, ERR_NOMEM, NULL, "out of memory");
@@ -117,14 +120,32 @@ static int begin(struct create *c)
 	return error == 0 ? place_sync(c->place.fd, c->why) : error;
 }
 
+static int check_space(struct create *c)
+{
+	struct space space;
+
+	return space_check(c->place.fd, c->place.path, &c->job->cluster->min_free, c->needed, &space, c->why);
+}
+
+/* Bytes want room: how many there are is looked at first, not found out on the way. */
+static int check_room(struct create *c)
+{
+	int error;
+
+	if (!c->layout.snap->copies)
+		return 0;
+	error = walker_measure(c->job, c->job->data_fd, &c->needed, c->why);
+	return error < 0 ? error : check_space(c);
+}
+
 static int prepare(struct create *c)
 {
-	const struct conf_cluster *cluster = c->job->cluster;
-	struct space space;
-	int error = space_check(c->place.fd, c->place.path, &cluster->min_free, &space, c->why);
+	int error = check_space(c);
 
 	if (error == 0)
 		error = layout_examine(c->job, c->place.fd, c->place.path, &c->layout, &c->db, c->why);
+	if (error == 0)
+		error = check_room(c);
 	if (error == 0)
 		error = job_check_cancelled(c->job, c->why);
 	return error;
@@ -157,8 +178,6 @@ static int cut(struct create *c)
 	before = clock_measure_us();
 	error = c->layout.snap->cut(&order, &c->made, c->why);
 	facts->cut_us = (uint64_t)(clock_measure_us() - before);
-	/* After the cut, so that the moment it shows lies before this one. */
-	facts->consistent_ms = clock_wall_ms();
 	return error;
 }
 
@@ -200,13 +219,15 @@ static int save_config(struct create *c)
 	/* A folder that nothing went into says nothing. */
 	if (error == 0 && unlinkat(c->fd, "config", AT_REMOVEDIR) < 0 && errno != ENOTEMPTY && errno != EEXIST)
 		return reason_set_errno(c->why, errno, "cannot remove config");
-	return error;
+	return error == 0 ? place_sync(config_fd, c->why) : error;
 }
 
 static int check(struct create *c)
 {
 	int error = c->layout.db->after(c->db, c->fd, &c->position, c->why);
 
+	/* After the cut and what completes it, so that the moment it shows lies before this one. */
+	c->manifest.facts.consistent_ms = clock_wall_ms();
 	job_progress(c->job, PHASE_CHECKING, 70);
 	if (error == 0)
 		error = layout_check_again(c->job, &c->layout, c->why);
@@ -214,6 +235,8 @@ static int check(struct create *c)
 		error = check_image(c);
 	if (error == 0)
 		error = save_config(c);
+	if (error == 0 && !c->layout.snap->atomic)
+		error = c->layout.snap->sync(c->fd, c->why);
 	return error == 0 ? job_check_cancelled(c->job, c->why) : error;
 }
 
@@ -246,7 +269,8 @@ static void fill_facts(struct create *c)
 	facts->nonce = order->nonce;
 	facts->accepted_ms = order->accepted_ms;
 	facts->ended_ms = clock_wall_ms();
-	facts->size = order->known_size;
+	facts->size = c->layout.snap->atomic ? order->known_size : c->made.report.bytes;
+	facts->size_known = !c->layout.snap->atomic;
 	facts->mode = order->mode;
 	facts->expires_ms = order->expires_ms;
 	memcpy(facts->principal, order->principal, sizeof(facts->principal));
@@ -276,6 +300,7 @@ static void fill_manifest(struct create *c)
 	m->gid = job->identity.gid;
 	memcpy(m->floor, c->position.floor, sizeof(m->floor));
 	memcpy(m->system_identifier, c->position.system_identifier, sizeof(m->system_identifier));
+	memcpy(m->skipped, c->made.report.lines, sizeof(m->skipped));
 	fill_facts(c);
 	list_parts(c);
 }
@@ -312,7 +337,12 @@ static int make(struct create *c)
 		error = cut(c);
 	if (error == 0)
 		error = check(c);
-	return error == 0 ? finish(c) : error;
+	if (error == 0)
+		error = finish(c);
+	/* Before anything of it is removed again. */
+	if (error == ERR_FULL && c->begun)
+		space_explain(c->place.fd, c->place.path, c->needed, c->why);
+	return error;
 }
 
 /* The attempt failed for why: nothing of it may stay. */

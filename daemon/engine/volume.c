@@ -22,10 +22,13 @@
 
 /* XFS_IOC_FSGEOMETRY_V1 and EXT4_IOC_GETFSUUID, whose headers are not everywhere. */
 struct xfs_geometry {
-	uint8_t before[72];
+	uint8_t before[64];
 	uint8_t uuid[16];
-	uint8_t after[24];
+	uint8_t units[12];
+	uint32_t flags;
+	uint8_t after[16];
 };
+#define XFS_HAS_REFLINK (UINT32_C(1) << 20)
 #define XFS_GEOMETRY _IOR('X', 100, struct xfs_geometry)
 
 struct ext4_uuid {
@@ -58,19 +61,53 @@ static void name_magic(uint64_t magic, char *name, size_t size)
 	snprintf(name, size, "0x%" PRIx64, magic);
 }
 
-static void read_uuid(int fd, uint64_t magic, char *uuid)
+static void ask_btrfs(int fd, struct volume *volume)
 {
-	struct btrfs_ioctl_fs_info_args btrfs = {0};
-	struct xfs_geometry xfs = {0};
+	struct btrfs_ioctl_fs_info_args info = {0};
+
+	volume->sharing = VOLUME_SHARES;
+	if (ioctl(fd, BTRFS_IOC_FS_INFO, &info) == 0)
+		uuid_format(info.fsid, volume->uuid);
+}
+
+static void ask_xfs(int fd, struct volume *volume)
+{
+	struct xfs_geometry geometry = {0};
+
+	volume->sharing = VOLUME_SHARES_PERHAPS;
+	if (ioctl(fd, XFS_GEOMETRY, &geometry) < 0)
+		return;
+	uuid_format(geometry.uuid, volume->uuid);
+	volume->sharing = geometry.flags & XFS_HAS_REFLINK ? VOLUME_SHARES : VOLUME_SHARES_NOT;
+}
+
+static void ask_ext4(int fd, struct volume *volume)
+{
 	struct ext4_uuid ext4 = {.length = sizeof(ext4.uuid)};
 
-	uuid[0] = '\0';
-	if (magic == BTRFS_SUPER_MAGIC && ioctl(fd, BTRFS_IOC_FS_INFO, &btrfs) == 0)
-		uuid_format(btrfs.fsid, uuid);
-	else if (magic == MAGIC_XFS && ioctl(fd, XFS_GEOMETRY, &xfs) == 0)
-		uuid_format(xfs.uuid, uuid);
-	else if (magic == EXT4_SUPER_MAGIC && ioctl(fd, EXT4_UUID, &ext4) == 0)
-		uuid_format(ext4.uuid, uuid);
+	volume->sharing = VOLUME_SHARES_NOT;
+	if (ioctl(fd, EXT4_UUID, &ext4) == 0)
+		uuid_format(ext4.uuid, volume->uuid);
+}
+
+static void ask(int fd, struct volume *volume)
+{
+	switch (volume->magic) {
+	case BTRFS_SUPER_MAGIC:
+		ask_btrfs(fd, volume);
+		break;
+	case MAGIC_XFS:
+		ask_xfs(fd, volume);
+		break;
+	case EXT4_SUPER_MAGIC:
+		ask_ext4(fd, volume);
+		break;
+	case TMPFS_MAGIC:
+		volume->sharing = VOLUME_SHARES_NOT;
+		break;
+	default:
+		volume->sharing = VOLUME_SHARES_PERHAPS;
+	}
 }
 
 /* Not a secret and not stored: only says "the same disk" between clusters of one engine. */
@@ -100,7 +137,7 @@ int volume_of(int fd, struct volume *ret_volume)
 	v.mount = st.stx_mask & STATX_MNT_ID ? st.stx_mnt_id : 0;
 	v.read_only = fs.f_flags & ST_RDONLY;
 	name_magic(v.magic, v.name, sizeof(v.name));
-	read_uuid(fd, v.magic, v.uuid);
+	ask(fd, &v);
 	v.number = number_of(v.uuid, v.device);
 	*ret_volume = v;
 	return 0;

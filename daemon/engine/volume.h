@@ -9,6 +9,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* Can files on it share blocks (FICLONE)? */
+enum volume_sharing { VOLUME_SHARES_NOT, VOLUME_SHARES, VOLUME_SHARES_PERHAPS };
+
 struct volume {
 	uint64_t magic; /* statfs's f_type */
 	char name[32];  /* "btrfs", "xfs", "ext4", ...; or the magic in hexadecimal */
@@ -17,6 +20,7 @@ struct volume {
 	char uuid[IDENT_UUID_SIZE]; /* of the file system; "" where no ioctl tells it */
 	uint64_t number; /* the same for everything on one file system; for "shares a disk with" */
 	bool read_only;  /* the mount or the file system */
+	enum volume_sharing sharing; /* perhaps: only trying tells */
 };
 
 /* fd: any open file or folder, not O_PATH. 0 or a code from errno. Asks the file system: may block. */

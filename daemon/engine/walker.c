@@ -9,6 +9,7 @@
 #include "common/err.h"
 #include "common/scope.h"
 #include "daemon/engine/tree.h"
+#include "daemon/engine/tree_copy.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { FDS_MAX = 8, WAIT_MS_MAX = 24 * 3600 * 1000 };
+enum { FDS_MAX = 2 * TREE_ROOTS_MAX, WAIT_MS_MAX = 24 * 3600 * 1000 };
 
 struct head {
 	int code;

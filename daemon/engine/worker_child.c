@@ -40,6 +40,7 @@ static void fill_order(struct msg_job *order, const struct msg *question)
 		break;
 	case MSG_CHECK:
 		memcpy(order->cluster, question->u.check.cluster, sizeof(order->cluster));
+		order->known_size = question->u.check.needed;
 		break;
 	default:
 		memcpy(order->cluster, question->u.measure.cluster, sizeof(order->cluster));
@@ -111,6 +112,7 @@ _Noreturn void worker_child_run(const struct engine *engine, const struct msg *q
 	job->retired = !conf_find_cluster(engine->conf, job->order.cluster);
 	job->libexec_dir = engine->libexec_dir;
 	job->state_dir = engine->conf->state_dir;
+	job->copies_dir = engine->conf->copies_dir;
 	job->install = engine->install;
 	job->records = records_of(engine, job->order.cluster);
 	job->as_root = engine->as_root;

@@ -114,6 +114,7 @@ static void reply_checked(struct call *call, const struct sched_answer *found)
 	reply_put(answer, "SnapshotDir", checked->snapshot_dir);
 	reply_put_new(answer, "Parts", present_parts(found));
 	reply_put_lines(answer, "Warnings", checked->warnings);
+	reply_put_lines(answer, "NotBetter", checked->why_not);
 	reply_put(answer, "Refusal", checked->refusal);
 	reply_put(answer, "Remedy", checked->remedy);
 	if (checked->total_bytes) {

@@ -397,6 +397,9 @@ void sched_end_take(struct sched *sched, const struct msg_result *result)
 	if (!job || !sched_job_in_flight(job) || job->attempt != result->attempt)
 		return; /* of a life before this front's, and recovered since */
 	sched_facts_space(job->place->cluster, result->free_bytes, result->total_bytes);
+	/* A copy takes as much room as its source: what was seen before it says nothing about the next one. */
+	if (strcmp(job->place->cluster->backend, "copy") == 0)
+		job->place->cluster->space_running_ms = INT64_MIN;
 	sched_kick(sched);
 	if (result->outcome == OUTCOME_BUSY) {
 		end_busy(job);

@@ -23,6 +23,8 @@ static void send_check(struct sched_question *question)
 	msg.tag = question->tag;
 	memcpy(msg.u.check.cluster, question->place->cluster->id, sizeof(msg.u.check.cluster));
 	msg.u.check.depth = (uint8_t)question->depth;
+	if (strcmp(question->place->cluster->backend, "copy") == 0)
+		msg.u.check.needed = question->place->cluster->size;
 	link_send(question->place->sched->front->link, &msg);
 }
 

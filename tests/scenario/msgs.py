@@ -37,11 +37,11 @@ TYPES = {
     "PROBED_ITEM": (31, "cluster:str item:u8 backup:u64 name:str facts:facts"),
     "PROBED": (32, """cluster:str place:u8 code:i64 cause:str remedy:str snapshot_dir:str
         free_bytes:u64 total_bytes:u64 file_system:u64 items:u32"""),
-    "CHECK": (33, "cluster:str depth:u8"),
+    "CHECK": (33, "cluster:str depth:u8 needed:u64"),
     "CHECKED_PART": (34, """cluster:str role:str path:str device:str file_system:str
         subvolume:str inside:bool"""),
     "CHECKED": (35, """cluster:str depth:u8 place:u8 ok:bool code:i64 retry:bool
-        backend:str procedure:str promise:str database:str server:str snapshot_dir:str warnings:str
+        backend:str procedure:str promise:str database:str server:str snapshot_dir:str warnings:str why_not:str
         refusal:str remedy:str free_bytes:u64 total_bytes:u64 space_low:bool space:str"""),
     "MEASURE": (36, "cluster:str backup:u64 nonce:nonce"),
     "MEASURED": (37, "cluster:str backup:u64 code:i64 size:u64 measured_ms:i64"),

@@ -91,15 +91,22 @@ def test_database_of_another_user(daemon, btrfs, pg):
     accepted(daemon)
 
 
+def insist_on_btrfs(daemon, pg):
+    """auto would go on to a backend that walks."""
+    daemon.add_server("main", pg, backend="btrfs")
+    daemon.reload()
+
+
 def test_plain_folder(daemon, btrfs, make_server):
     data_dir = btrfs.path("plain")
     os.mkdir(data_dir, 0o700)
-    daemon.add_server("plain", make_server(data_dir))
+    daemon.add_server("plain", make_server(data_dir), backend="btrfs")
     daemon.reload()
     refused(daemon, btrfs, "plain folder", "btrfs subvolume create", cluster="plain")
 
 
 def test_nested_subvolume(daemon, btrfs, pg):
+    insist_on_btrfs(daemon, pg)
     nested = os.path.join(pg.data_dir, "base", "nested")
     run("btrfs", "subvolume", "create", nested)
     refused(daemon, btrfs, "nested subvolume base/nested", "")
@@ -117,6 +124,7 @@ def test_mount_inside(daemon, btrfs, pg):
 
 
 def test_wal_elsewhere(daemon, btrfs, pg):
+    insist_on_btrfs(daemon, pg)
     pg.stop()
     wal = os.path.join(pg.data_dir, "pg_wal")
     run("mv", wal, btrfs.path("wal"))
@@ -125,6 +133,7 @@ def test_wal_elsewhere(daemon, btrfs, pg):
 
 
 def test_tablespace(daemon, btrfs, pg):
+    insist_on_btrfs(daemon, pg)
     tables = btrfs.path("tables")
     os.mkdir(tables)
     shutil.chown(tables, USER)
@@ -136,6 +145,7 @@ def test_tablespace(daemon, btrfs, pg):
 
 def test_found_by_the_job_itself(daemon, btrfs, pg):
     """What happened after the last check: the job fails, gives its slot back, leaves nothing."""
+    insist_on_btrfs(daemon, pg)
     daemon.api.create_and_wait("main")
     left = daemon.api.ok("DescribeStatus")["Clusters"][0]["QuotaLeft"]
     nested = os.path.join(pg.data_dir, "base", "nested")

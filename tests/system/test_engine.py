@@ -766,7 +766,7 @@ def capabilities(*numbers):
 
 
 def test_workers_keep_only_what_their_job_needs(engine, front):
-    dac_override, dac_read_search, fowner, kill = 1, 2, 3, 5
+    chown, dac_override, dac_read_search, fowner, kill = 0, 1, 2, 3, 5
     setgid, setuid, setpcap, sys_ptrace, sys_admin = 6, 7, 8, 19, 21
     remove = [dac_override, dac_read_search, fowner, sys_admin]
     fork = [kill, setgid, setuid, setpcap]
@@ -780,9 +780,9 @@ def test_workers_keep_only_what_their_job_needs(engine, front):
         assert fields["CapInh"] == fields["CapAmb"] == "0" * 16 and fields["NoNewPrivs"] == "1"
         assert front.result(job).outcome == msgs.DONE
 
-    check(msgs.CREATE, 1, 90, remove + fork + [sys_ptrace])
-    check(msgs.CLONE, 2, 60, remove + fork, backup=1, clone="copy", nonce=nonce_of(2), source=nonce_of(1))
-    check(msgs.DELETE, 3, 5, remove, backup=1, nonce=nonce_of(1))
+    check(msgs.CREATE, 1, 90, remove + fork + [sys_ptrace, chown])
+    check(msgs.CLONE, 2, 60, remove + fork + [chown], backup=1, clone="copy", nonce=nonce_of(2), source=nonce_of(1))
+    check(msgs.DELETE, 3, 5, remove + fork, backup=1, nonce=nonce_of(1))
 
 
 def test_workers_leave_nothing_behind(engine, front):

@@ -210,11 +210,11 @@ static void test_every_error_of_every_file(void **state)
 
 	write_daemon(f, "jobs: {max_running: 0}\nbogus: 1\naccess_keys: /x\nmetrics: {textfile: \"\"}\n");
 	add_cluster(f, "a.yaml", "id: A\ndata_dir: srv\nprotect: {keep: 1}\nrestore: in-place\n");
-	add_cluster(f, "b.yaml", "id: bb\ndata_dir: /b\nbackend: copy\ndatabase: {type: mariadb, bindir: /x, max_freeze: 5s}\n");
+	add_cluster(f, "b.yaml", "id: bb\ndata_dir: /b\nbackend: zfs\ndatabase: {type: mariadb, bindir: /x, max_freeze: 5s}\n");
 	write_file(path_of(f->policies, "p.yaml"), "{}");
 	REFUSED(f, "dbsnapd.yaml:", "bogus: unknown", "access_keys: not built yet in this release; remove the key",
 		"metrics: not built yet", "a.yaml:1: id: expected", "a.yaml:2: data_dir: expected", "a.yaml:3: protect: not built",
-		"a.yaml:4: restore: expected one of off (not built yet", "b.yaml:3: backend: expected one of auto, btrfs (not built",
+		"a.yaml:4: restore: expected one of off (not built yet", "b.yaml:3: backend: expected one of auto, btrfs, reflink, copy, got \"zfs\"",
 		"b.yaml:4: database.type: expected", "b.yaml:4: database.bindir: not built", "b.yaml:4: database.max_freeze: not built",
 		"p.yaml: policies are not built yet in this release; remove the file");
 }

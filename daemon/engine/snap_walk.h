@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the backends that walk share: an image is a plain folder that a walker fills, copies and empties. */
+#ifndef DBSNAP_ENGINE_SNAP_WALK_H
+#define DBSNAP_ENGINE_SNAP_WALK_H
+
+#include "daemon/engine/snap.h"
+
+/* As snap_ops.cut, clone and destroy; way says how a file gets its bytes. */
+int snap_walk_cut(const struct snap_order *order, enum file_way way, struct snap_made *ret_made, struct reason *why);
+int snap_walk_clone(struct worker_job *job, int backup_fd, int parent_fd, const char *name, enum file_way way,
+		    struct snap_identity *ret_identity, struct reason *why);
+int snap_walk_destroy(struct worker_job *job, int parent_fd, const char *name, struct reason *why);
+int snap_walk_sync(int fd, struct reason *why);
+
+#endif
