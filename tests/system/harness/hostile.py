@@ -50,6 +50,7 @@ class Wire:
         self.sock.connect(path)  # waits for a place among those to be accepted; with a timeout it would not
         self.sock.settimeout(timeout)
         self.since = time.monotonic()
+        self.reader = None
         if data:
             self.send(data)
 
@@ -63,9 +64,13 @@ class Wire:
 
     def answer(self):
         """(status, JSON) of the next answer."""
-        response = http.client.HTTPResponse(self.sock)
-        response.begin()
-        return response.status, json.loads(response.read())
+        # One reader for all answers: what it has read ahead is of the next one.
+        self.reader = self.reader or self.sock.makefile("rb")
+        status = 100  # Continue
+        while status == 100:
+            status = int(self.reader.readline().split()[1])
+            headers = http.client.parse_headers(self.reader)
+        return status, json.loads(self.reader.read(int(headers["Content-Length"])))
 
     def rest(self):
         """All that comes until the other end closes."""
@@ -98,6 +103,8 @@ class Wire:
             self.sock.shutdown(socket.SHUT_WR)
 
     def close(self):
+        if self.reader:
+            self.reader.close()
         self.sock.close()
 
 
