@@ -102,20 +102,25 @@ static bool is_confirmed(const struct options *options)
 
 static void tell_next(const struct client *client, const char *id)
 {
-	int away = rpc_probe(client->rpc);
+	pid_t pid = 0;
+	int away = rpc_probe(client->rpc, &pid);
 
-	text_say(stdout, "Now: %s",
-		 away ? "systemctl enable --now dbsnapd.socket" : "systemctl reload dbsnapd");
+	if (geteuid() == 0)
+		text_say(stdout, "Now: %s",
+			 away ? "systemctl enable --now dbsnapd.socket" : "systemctl reload dbsnapd");
+	else if (pid > 0)
+		text_say(stdout, "Now: kill -HUP %d", (int)pid);
+	else
+		text_say(stdout, "Now: start dbsnapd, as the user that you are now");
 	text_say(stdout, "then: dbsnap cluster check %s", id);
 }
 
 static int write_and_check(struct client *client, const struct proposal *proposal, const char *clusters_dir,
-			   const char *text)
+			   bool is_default, const char *text)
 {
 	const struct options *options = &client->options;
 	/* Without a configuration of its own to start from, dbsnapd would check other files than this one. */
-	bool checkable = options->config || !options->clusters_dir ||
-			 is_same_folder(options->clusters_dir, INSTALL_CLUSTERS_DIR);
+	bool checkable = options->config || is_default;
 	enum install_check check;
 
 	if (checkable && install_check_config(options->config) == INSTALL_REFUSED) {
@@ -141,19 +146,25 @@ static int write_and_check(struct client *client, const struct proposal *proposa
 
 static int add_server(struct client *client, const struct server *server)
 {
-	const char *clusters_dir =
-		client->options.clusters_dir ? client->options.clusters_dir : INSTALL_CLUSTERS_DIR;
-	scope_free char *text = NULL;
+	scope_free char *usual = install_clusters_dir(), *text = NULL;
+	const char *clusters_dir = client->options.clusters_dir ? client->options.clusters_dir : usual;
 	struct proposal proposal;
-	int r = propose_cluster(server, client->options.id, clusters_dir, &proposal);
+	bool is_default;
+	int r;
 
+	if (!clusters_dir) {
+		text_complain("HOME or XDG_CONFIG_HOME is too long a path");
+		return STATUS_REFUSED;
+	}
+	r = propose_cluster(server, client->options.id, clusters_dir, &proposal);
 	if (r != 0)
 		return r;
 	text = propose_text(&proposal);
 	show_text(proposal.file, text);
 	if (!is_confirmed(&client->options))
 		return STATUS_REFUSED;
-	return write_and_check(client, &proposal, clusters_dir, text);
+	is_default = clusters_dir == usual || (usual && is_same_folder(clusters_dir, usual));
+	return write_and_check(client, &proposal, clusters_dir, is_default, text);
 }
 
 int cmd_cluster_add(struct client *client, char **args, size_t count)

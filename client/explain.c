@@ -18,7 +18,8 @@
 static void advise_start(const char *socket)
 {
 	if (strncmp(socket, "/run/dbsnap/", 12) == 0)
-		text_advise("start it: systemctl start dbsnapd.socket");
+		text_advise("start it: systemctl start dbsnapd.socket%s",
+			    geteuid() == 0 ? "" : " (as root; for databases of your own run dbsnapd as yourself)");
 	else
 		text_advise("start dbsnapd, or name another socket with --socket or $DBSNAP_SOCKET");
 }
@@ -38,7 +39,7 @@ static void advise_group(const char *socket)
 static void explain_offline(const struct client *client)
 {
 	const char *socket = rpc_socket(client->rpc);
-	int error = rpc_probe(client->rpc);
+	int error = rpc_probe(client->rpc, NULL);
 
 	switch (error) {
 	case ENOENT:

@@ -5,9 +5,11 @@
 #include "client/text.h"
 #include "common/err.h"
 #include "common/scope.h"
+#include "common/xdg.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,14 +54,35 @@ static int write_aside(int dir, const char *aside, const char *text)
 	return fd < 0 ? -1 : write_whole(fd, text);
 }
 
+char *install_clusters_dir(void)
+{
+	char own[PATH_MAX];
+
+	if (geteuid() == 0)
+		return text_format("%s", DBSNAP_SYSCONFDIR "/dbsnap/clusters.d");
+	return xdg_path(XDG_CONFIG("clusters.d"), own, sizeof(own)) == 0 ? text_format("%s", own) : NULL;
+}
+
+/* What cannot be made is told by whoever opens it next. */
+static void make_folders(const char *dir)
+{
+	scope_free char *part = text_format("%s", dir);
+
+	for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		mkdir(part, 0755);
+		*slash = '/';
+	}
+	mkdir(part, 0755);
+}
+
 int install_write_file(const char *dir, const char *file, const char *text)
 {
 	const char *name = strrchr(file, '/') + 1;
 	scope_free char *aside = text_format(".%s.%d", name, (int)getpid());
 	scope_close int folder = -1;
 
-	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
-		return complain_file(file);
+	make_folders(dir);
 	folder = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (folder < 0)
 		return complain_file(file);

@@ -3,16 +3,16 @@
 #ifndef DBSNAP_CLIENT_INSTALL_H
 #define DBSNAP_CLIENT_INSTALL_H
 
-#define INSTALL_CLUSTERS_DIR DBSNAP_SYSCONFDIR "/dbsnap/clusters.d"
-
 enum install_check {
 	INSTALL_GOOD,
 	INSTALL_REFUSED,  /* its errors went to standard error */
 	INSTALL_UNCHECKED /* no dbsnapd to ask */
 };
 
+/* Where the caller's dbsnapd looks for cluster files by default: root's, or a user's own. The caller's; NULL: no. */
+char *install_clusters_dir(void);
 /*
- * Writes file (in dir, which is made if it is missing) whole or not at all,
+ * Writes file (in dir, which is made with those above it if it is missing) whole or not at all,
  * mode 0644, and never over another. 0 or a negative code, told on standard error.
  */
 int install_write_file(const char *dir, const char *file, const char *text);

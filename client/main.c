@@ -7,11 +7,13 @@
 #include "common/err.h"
 #include "common/ident.h"
 #include "common/scope.h"
+#include "common/xdg.h"
 
 #include "config.h"
 
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <locale.h>
 #include <stdlib.h>
 #include <string.h>
@@ -209,7 +211,8 @@ static void print_options(FILE *file, unsigned takes)
 		fputs("  --data-dir DIR       of the server that is meant, when several run\n"
 		      "  --id ID              of the cluster; default: from the data directory\n"
 		      "  --clusters-dir DIR   where the file goes; default: " DBSNAP_SYSCONFDIR
-		      "/dbsnap/clusters.d\n"
+		      "/dbsnap/clusters.d,\n"
+		      "                       without root ~/.config/dbsnap/clusters.d\n"
 		      "  --config FILE        the configuration that 'dbsnapd -t' checks afterwards\n"
 		      "  --yes                write without asking\n",
 		      file);
@@ -334,16 +337,13 @@ static int check_use(const struct line *line, const struct command *command, siz
 static char *default_socket(void)
 {
 	static const char host[] = "/run/dbsnap/dbsnapd.sock";
-	const char *named = getenv("DBSNAP_SOCKET"), *runtime = getenv("XDG_RUNTIME_DIR");
+	const char *named = getenv("DBSNAP_SOCKET");
+	char own[PATH_MAX];
 
 	if (named && named[0])
 		return text_format("%s", named);
-	if (geteuid() != 0 && runtime && runtime[0] == '/') {
-		scope_free char *own = text_format("%s/dbsnap/dbsnapd.sock", runtime);
-
-		if (access(own, F_OK) == 0)
-			return scope_take_ptr(own);
-	}
+	if (geteuid() != 0 && xdg_path(XDG_SOCKET, own, sizeof(own)) == 0 && access(own, F_OK) == 0)
+		return text_format("%s", own);
 	return text_format("%s", host);
 }
 

@@ -211,8 +211,10 @@ bool answer_is_passing(const struct answer *answer)
 	return strcmp(code, "Throttling") == 0 || strcmp(code, "ServiceUnavailable") == 0;
 }
 
-int rpc_probe(const struct rpc *rpc)
+int rpc_probe(const struct rpc *rpc, pid_t *ret_pid)
 {
+	struct ucred peer = {0};
+	socklen_t size = sizeof(peer);
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	scope_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
@@ -221,5 +223,11 @@ int rpc_probe(const struct rpc *rpc)
 	if (strlen(rpc->socket) >= sizeof(address.sun_path))
 		return ENAMETOOLONG;
 	memcpy(address.sun_path, rpc->socket, strlen(rpc->socket));
-	return connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ? errno : 0;
+	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
+		return errno;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 || peer.uid != geteuid())
+		peer.pid = 0;
+	if (ret_pid)
+		*ret_pid = peer.pid;
+	return 0;
 }

@@ -54,7 +54,10 @@ const char *answer_code(const struct answer *answer);
 /* Whether the same request may well succeed a little later. */
 bool answer_is_passing(const struct answer *answer);
 
-/* Why the socket cannot be connected to: an errno value, 0 when it can. */
-int rpc_probe(const struct rpc *rpc);
+/*
+ * Why the socket cannot be connected to: an errno value, 0 when it can. ret_pid may be NULL: the process that
+ * listens there if it is the caller's own, else 0.
+ */
+int rpc_probe(const struct rpc *rpc, pid_t *ret_pid);
 
 #endif

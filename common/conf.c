@@ -8,8 +8,8 @@
 
 #include "common/conf_parts.h"
 #include "common/err.h"
+#include "common/xdg.h"
 
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -35,7 +35,7 @@ static const struct schema_row daemon_table[] = {
 	{"listen.path", SCHEMA_PATH, DAEMON(listen.path), .min = 1, .fallback = "/run/dbsnap/dbsnapd.sock",
 	 .doc = "Where the socket is. A socket inherited from systemd must be at this path."},
 	{"listen.mode", SCHEMA_MODE, DAEMON(listen.mode), .fallback = "0660",
-	 .doc = "Its permissions. An inherited socket has its unit's."},
+	 .doc = "Its permissions. An inherited socket has its unit's. Without root the default is 0600."},
 	{"listen.group", SCHEMA_NAME, DAEMON(listen.group), .fallback = "dbsnap",
 	 .doc = "Its group, whose members may create and list backups. Without root the default is the caller's own."},
 	{"state_dir", SCHEMA_PATH, DAEMON(state_dir), .min = 1, .fallback = DBSNAP_LOCALSTATEDIR "/lib/dbsnap",
@@ -113,7 +113,8 @@ static const struct schema_row cluster_table[] = {
 	 .doc = "A line for people."},
 	{"data_dir", SCHEMA_PATH, CLUSTER(data_dir), .min = 1, .doc = "The database's data directory."},
 	{"snapshot_dir", SCHEMA_PATH, CLUSTER(snapshot_dir), .fallback = "",
-	 .doc = "Where its backups lie. Empty: .dbsnap/<id> at the top of data_dir's mount, on whose file system btrfs and "
+	 .doc = "Where its backups lie. Empty: .dbsnap/<id> at the top of data_dir's mount (without "
+		"root in the folder that holds data_dir), on whose file system btrfs and "
 		"reflink need it; for copy, and for auto where files cannot share blocks, <id> in /var/backups/dbsnap "
 		"(without root in $XDG_DATA_HOME/dbsnap/backups)."},
 	{"backend", SCHEMA_WORD, CLUSTER(backend), .words = backends, .fallback = "auto",
@@ -173,30 +174,12 @@ const char *conf_database_name(enum conf_database type)
 	return word_of(databases, (int)type);
 }
 
-/* $variable/tail if it is an absolute path, else home/fallback/tail. The XDG specification ignores relative ones. */
-static int xdg_path(const char *variable, const char *fallback, const char *tail, char *path, size_t size)
-{
-	const char *top = getenv(variable), *home = getenv("HOME");
-	const struct passwd *entry;
-	int length;
-
-	if (top && top[0] == '/')
-		length = snprintf(path, size, "%s/%s", top, tail);
-	else if (fallback[0] == '/')
-		length = snprintf(path, size, "%s/%lu/%s", fallback, (unsigned long)geteuid(), tail);
-	else {
-		entry = home && home[0] == '/' ? NULL : getpwuid(geteuid());
-		length = snprintf(path, size, "%s/%s/%s", entry ? entry->pw_dir : home ? home : "/", fallback, tail);
-	}
-	return length > 0 && (size_t)length < size ? 0 : ERR_TOO_LONG;
-}
-
 int conf_default_path(char *path, size_t size)
 {
 	int length;
 
 	if (geteuid() != 0)
-		return xdg_path("XDG_CONFIG_HOME", ".config", "dbsnap/dbsnapd.yaml", path, size);
+		return xdg_path(XDG_CONFIG("dbsnapd.yaml"), path, size);
 	length = snprintf(path, size, "%s/dbsnap/dbsnapd.yaml", DBSNAP_SYSCONFDIR);
 	return length > 0 && (size_t)length < size ? 0 : ERR_TOO_LONG;
 }
@@ -215,15 +198,17 @@ static int set_own_place(struct conf *conf, const char *key, const char *variabl
 
 static int set_own_places(struct conf *conf)
 {
-	int error = set_own_place(conf, "listen.path", "XDG_RUNTIME_DIR", "/run/user", "dbsnap/dbsnapd.sock");
+	int error = set_own_place(conf, "listen.path", XDG_SOCKET);
 
 	conf->listen.group[0] = '\0';
+	/* The caller's own group may be everybody's. */
+	conf->listen.mode = 0600;
 	if (error == 0)
 		error = set_own_place(conf, "state_dir", "XDG_STATE_HOME", ".local/state", "dbsnap");
 	if (error == 0)
-		error = set_own_place(conf, "clusters_dir", "XDG_CONFIG_HOME", ".config", "dbsnap/clusters.d");
+		error = set_own_place(conf, "clusters_dir", XDG_CONFIG("clusters.d"));
 	if (error == 0)
-		error = set_own_place(conf, "policies_dir", "XDG_CONFIG_HOME", ".config", "dbsnap/policies.d");
+		error = set_own_place(conf, "policies_dir", XDG_CONFIG("policies.d"));
 	if (error == 0)
 		error = xdg_path("XDG_DATA_HOME", ".local/share", "dbsnap/backups", conf->copies_dir,
 				 sizeof(conf->copies_dir));

@@ -22,7 +22,8 @@ libcommon_a_SOURCES = \
 	common/schema.c common/schema.h \
 	common/schema_mdoc.c \
 	common/schema_value.c \
-	common/scope.h
+	common/scope.h \
+	common/xdg.c common/xdg.h
 libcommon_a_CPPFLAGS = $(AM_CPPFLAGS) $(SYSTEMD_CFLAGS) $(YAML_CFLAGS)
 
 # For our programs, which are not looked into from outside; tests keep what the sanitizers do by themselves.

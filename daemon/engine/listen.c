@@ -64,6 +64,14 @@ static void fill_address(const char *path, struct sockaddr_un *address)
 	memcpy(address->sun_path, path, strlen(path) + 1);
 }
 
+/* Without a login session there is no folder of the user's for what runs. */
+static const char *remedy_for(int error)
+{
+	if (geteuid() == 0 || (error != ENOENT && error != EACCES))
+		return "";
+	return "; set XDG_RUNTIME_DIR to a folder of your own, or listen.path in dbsnapd.yaml";
+}
+
 static int make_parent(const char *path)
 {
 	char parent[CONF_SOCKET_SIZE];
@@ -79,7 +87,7 @@ static int make_parent(const char *path)
 		return chmod(parent, 0755) < 0 ? err_from_errno(errno) : 0;
 	if (errno == EEXIST)
 		return 0;
-	log_error("cannot make the folder %s for the socket: %s", parent, strerror(errno));
+	log_error("cannot make the folder %s for the socket: %s%s", parent, strerror(errno), remedy_for(errno));
 	return err_from_errno(errno);
 }
 

@@ -80,6 +80,10 @@ static int find_default(const struct worker_job *job, char path[static MSG_PATH_
 			"it, or move the database into a subvolume below the mount, or set backend: copy",
 			"data_dir %s is the top of its mount, so there is no place beside it for snapshots",
 			cluster->data_dir);
+	/* The top of a mount is root's: without root beside the data. */
+	if (!job->as_root)
+		snprintf(top, sizeof(top), "%.*s", (int)(strrchr(cluster->data_dir, '/') - cluster->data_dir),
+			 cluster->data_dir);
 	/* One that is too long for its array is refused right after. */
 	snprintf(path, MSG_PATH_SIZE, "%.*s/.dbsnap/%s", PATH_MAX_HERE, strcmp(top, "/") == 0 ? "" : top,
 		 cluster->id);

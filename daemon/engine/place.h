@@ -43,8 +43,9 @@ void place_name(enum place_form form, uint64_t backup, char name[static PLACE_ID
 
 /*
  * Where the cluster's snapshots go: as configured, or .dbsnap/<id> at the top of data_dir's mount (with the
- * source not open: of the mount where it would lie), or, where only copies are to be made, <id> in
- * job->copies_dir. 0; ERR_LAYOUT with why (data_dir is that top; one lies inside the other).
+ * source not open: of the mount where it would lie), without root in the folder that holds data_dir; or, where only
+ * copies are to be made, <id> in job->copies_dir. 0; ERR_LAYOUT with why (data_dir is that top; one lies inside the
+ * other).
  */
 int place_find(const struct worker_job *job, char path[static MSG_PATH_SIZE], struct reason *why);
 

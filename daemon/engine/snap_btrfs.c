@@ -5,7 +5,7 @@
  * asked by number (ioctls on root references), never by the names in it, which
  * are the database user's.
  */
-#include "daemon/engine/snap.h"
+#include "daemon/engine/snap_walk.h"
 
 #include "common/err.h"
 #include "common/scope.h"
@@ -114,6 +114,17 @@ static int refuse_nested(int data_fd, struct reason *why)
 			  "%s holds the nested subvolume %s, which a snapshot would leave out", path, name);
 }
 
+/* The kernel lets the owner of a subvolume snapshot it, and root. */
+static int refuse_stranger(const struct worker_job *job, struct reason *why)
+{
+	struct stat st;
+
+	if (job->as_root || (fstat(job->data_fd, &st) == 0 && st.st_uid == geteuid()))
+		return 0;
+	return reason_set(why, ERR_UNSUPPORTED, "run dbsnapd as root, or set backend: auto",
+			  "%.400s belongs to another user: only he or root can snapshot it", job->cluster->data_dir);
+}
+
 static int refuse_other_place(const struct volume *volume, int snapshot_fd, struct reason *why)
 {
 	struct volume place;
@@ -140,6 +151,8 @@ static int probe(struct worker_job *job, int snapshot_fd, struct reason *why)
 	if (btrfs_util_is_subvolume_fd(data_fd) != BTRFS_UTIL_OK)
 		return refuse_plain_folder(data_fd, why);
 	error = refuse_nested(data_fd, why);
+	if (error == 0)
+		error = refuse_stranger(job, why);
 	return error < 0 || snapshot_fd < 0 ? error : refuse_other_place(&volume, snapshot_fd, why);
 }
 
@@ -254,18 +267,24 @@ static int open_number(int fd, uint64_t id)
 	return open_by_handle_at(fd, &handle.head, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
-/* Nothing can be removed from a read-only subvolume, and its owner may have made it one. */
-static int make_writable(int fd, uint64_t id)
+static int set_writable(int subvolume_fd)
 {
-	scope_close int subvolume_fd = open_number(fd, id);
 	uint64_t flags;
 
-	if (subvolume_fd < 0 || ioctl(subvolume_fd, BTRFS_IOC_SUBVOL_GETFLAGS, &flags) < 0)
+	if (ioctl(subvolume_fd, BTRFS_IOC_SUBVOL_GETFLAGS, &flags) < 0)
 		return err_from_errno(errno);
 	if (!(flags & BTRFS_SUBVOL_RDONLY))
 		return 0;
 	flags &= ~BTRFS_SUBVOL_RDONLY;
 	return ioctl(subvolume_fd, BTRFS_IOC_SUBVOL_SETFLAGS, &flags) < 0 ? err_from_errno(errno) : 0;
+}
+
+/* Nothing can be removed from a read-only subvolume, and its owner may have made it one. */
+static int make_writable(int fd, uint64_t id)
+{
+	scope_close int subvolume_fd = open_number(fd, id);
+
+	return subvolume_fd < 0 ? err_from_errno(errno) : set_writable(subvolume_fd);
 }
 
 /* The innermost one below id, on one way down, and the one that it is in. 0: *ret_id, which is 0 when there is none. */
@@ -310,17 +329,37 @@ static int destroy_folder(int parent_fd, const char *name, struct reason *why)
 	return reason_set_errno(why, errno, "cannot remove the folder %s", name);
 }
 
+/*
+ * Without root. The mount option user_subvol_rm_allowed lets the owner remove it whole; elsewhere rmdir takes a
+ * subvolume that is empty, as it would a folder, so that a backup never stays for want of a right.
+ */
+static int destroy_as_owner(struct worker_job *job, int fd, int parent_fd, const char *name, struct reason *why)
+{
+	int error = set_writable(fd);
+
+	if (error < 0)
+		return reason_set_retry(why, error, NULL, "cannot make the snapshot %s writable to remove it: %s", name,
+					err_text(error));
+	if (btrfs_util_delete_subvolume_fd(parent_fd, name, 0) == BTRFS_UTIL_OK)
+		return 0;
+	error = snap_walk_empty(job, fd, why);
+	if (error == 0 && unlinkat(parent_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+		error = reason_set_errno(why, errno, "cannot remove the snapshot %s", name);
+	return error;
+}
+
 static int destroy(struct worker_job *job, int parent_fd, const char *name, struct reason *why)
 {
 	scope_close int fd = open_below(parent_fd, name);
 	struct snap_identity identity;
 	int error;
 
-	(void)job;
 	if (fd < 0)
 		return errno == ENOENT ? 0 : reason_set_errno(why, errno, "cannot open %s to remove it", name);
 	if (btrfs_util_is_subvolume_fd(fd) != BTRFS_UTIL_OK)
 		return destroy_folder(parent_fd, name, why);
+	if (!job->as_root)
+		return destroy_as_owner(job, fd, parent_fd, name, why);
 	error = snap_btrfs_identify(fd, &identity, why);
 	if (error < 0)
 		return error;

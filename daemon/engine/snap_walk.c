@@ -259,7 +259,7 @@ static int clear(const void *arg, const int *fds, void *answer, struct reason *w
 	return tree_clear(fds[0], why);
 }
 
-static int empty(struct worker_job *job, int fd, struct reason *why)
+int snap_walk_empty(struct worker_job *job, int fd, struct reason *why)
 {
 	struct proc_identity before = job->identity;
 	struct stat st;
@@ -300,7 +300,7 @@ int snap_walk_destroy(struct worker_job *job, int parent_fd, const char *name, s
 		return errno == ENOENT ? 0 : reason_set_errno(why, errno, "cannot open %s to remove it", name);
 	error = refuse_subvolume(fd, name, why);
 	if (error == 0)
-		error = empty(job, fd, why);
+		error = snap_walk_empty(job, fd, why);
 	if (error == 0 && unlinkat(parent_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
 		error = reason_set_errno(why, errno, "cannot remove the folder %s", name);
 	return error;

@@ -10,6 +10,8 @@ int snap_walk_cut(const struct snap_order *order, enum file_way way, struct snap
 int snap_walk_clone(struct worker_job *job, int backup_fd, int parent_fd, const char *name, enum file_way way,
 		    struct snap_identity *ret_identity, struct reason *why);
 int snap_walk_destroy(struct worker_job *job, int parent_fd, const char *name, struct reason *why);
+/* By a walker that is the folder's owner: everything below fd, which stays. As tree_clear(). */
+int snap_walk_empty(struct worker_job *job, int fd, struct reason *why);
 int snap_walk_sync(int fd, struct reason *why);
 
 #endif

@@ -10,6 +10,7 @@
 #include "daemon/engine/remnant.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static int refuse(const struct place *place, const char *name, struct reason *why)
 {
@@ -49,6 +50,15 @@ static int remove_form(struct worker_job *job, const struct place *place, enum p
 	return error < 0 ? error : remnant_remove(job, place, going, why);
 }
 
+/* Of a delete that is tried again only the cause is kept. */
+static void tell_who_can(struct reason *why)
+{
+	size_t used = strlen(why->cause);
+
+	snprintf(why->cause + used, sizeof(why->cause) - used,
+		 " (it is not the caller's own: root can remove it, then this goes on)");
+}
+
 enum msg_outcome step_delete(struct worker_job *job, struct msg_result *result, struct reason *why)
 {
 	/* What an earlier attempt has renamed already goes first: it holds the name. */
@@ -72,9 +82,7 @@ enum msg_outcome step_delete(struct worker_job *job, struct msg_result *result, 
 	if (error == 0)
 		error = remnant_sync(&place, why);
 	if (error == ERR_DENIED && !job->as_root)
-		snprintf(why->remedy, sizeof(why->remedy), "%s",
-			 "only root may remove a snapshot: run dbsnapd as root, or "
-			 "remove it with: btrfs subvolume delete");
+		tell_who_can(why);
 	step_report_space(&place, result);
 	place_close(&place);
 	return error == 0 ? OUTCOME_DONE : step_outcome(why);

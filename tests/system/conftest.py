@@ -13,6 +13,7 @@ from harness.deaths import Deaths
 from harness.disk import Disk, run
 from harness.liar import Liar
 from harness.load import Pgbench
+from harness.ordinary import OwnDaemon, User
 from harness.scratch import Scratch
 from harness.systemd import Systemd
 
@@ -175,6 +176,29 @@ def make_daemon(root, programs, scratch):
 
     def make(**settings):
         made.append(daemons.Daemon(programs, scratch.folder("d"), **settings))
+        return made[-1]
+    yield make
+    for daemon in reversed(made):
+        daemon.close()
+
+
+@pytest.fixture
+def carol(root, scratch):
+    """An ordinary user with a home and a runtime folder, for this run's namespace alone."""
+    if "DBSNAP_OWN_MOUNTS" not in os.environ:
+        pytest.skip("needs a mount namespace of its own")
+    user = User(scratch.folder("u"))
+    yield user
+    user.close()
+
+
+@pytest.fixture
+def make_own_daemon(carol, programs):
+    """make_own_daemon(**settings): carol's dbsnapd, configured, not started; ended after the test."""
+    made = []
+
+    def make(**settings):
+        made.append(OwnDaemon(programs, carol, **settings))
         return made[-1]
     yield make
     for daemon in reversed(made):

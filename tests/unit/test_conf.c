@@ -137,7 +137,7 @@ static void test_defaults(void **state)
 	const struct conf *conf = load(f);
 
 	assert_int_equal(conf->cluster_count, 0);
-	assert_int_equal(conf->listen.mode, 0660);
+	assert_int_equal(conf->listen.mode, geteuid() == 0 ? 0660 : 0600);
 	assert_int_equal(conf->listen.gid, getegid());
 	assert_string_equal(conf->region_id, "local");
 	assert_string_equal(conf->account_id, "local");

@@ -27,6 +27,7 @@ class Notify:
         self.path = path
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self.sock.bind(path)
+        os.chmod(path, 0o666)
         self.lines = []
 
     def drain(self):
@@ -59,7 +60,7 @@ class Daemon:
 
     def __init__(self, bin_folder, folder, **settings):
         self.bin = bin_folder
-        self.folder = folder
+        self.folder = folder    # of the log and of what the harness needs
         self.run_dir = os.path.join(folder, "run")
         self.socket = os.path.join(self.run_dir, "dbsnapd.sock")
         self.state_dir = os.path.join(folder, "state")
@@ -72,6 +73,9 @@ class Daemon:
         self.main = None
         self.notify = None
         self.clusters = {}
+        self.environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+        self.caller = {}    # of subprocess: whom the programs run as
+        self.uid = 0        # whom the backups' folders belong to
         for path in (self.run_dir, self.clusters_dir, self.policies_dir):
             os.mkdir(path, 0o755)
         self.configure(**settings)
@@ -128,8 +132,8 @@ class Daemon:
         with open(self.log, "a", encoding="utf-8") as log:
             self.process = subprocess.Popen(
                 self.argv(*options), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                cwd="/", env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
-                              "NOTIFY_SOCKET": self.notify.path, **(env or {})})
+                cwd="/", env={**self.environment, "NOTIFY_SOCKET": self.notify.path, **(env or {})},
+                **self.caller)
         self.main = Pid(self.process.pid)
 
     def start(self, *options, timeout=30.0, env=None):

@@ -193,13 +193,13 @@ def check_tasks(daemon, cluster, store):
     assert all(t["BackupProgressStatus"] == "Finished" for t in tasks), tasks
 
 
-def check_backup(cluster, item, record, snapshots):
+def check_backup(cluster, item, record, snapshots, owner):
     """4: all of its files, and a manifest with the record's nonce."""
     path = os.path.join(snapshots, item["BackupId"])
     assert item["Dbsnap"]["Path"] == path, item
     mode = os.lstat(path)
     assert stat.S_ISDIR(mode.st_mode) and stat.S_IMODE(mode.st_mode) == 0o700, oct(mode.st_mode)
-    assert mode.st_uid == 0
+    assert mode.st_uid == owner
     assert set(os.listdir(path)) - {"config"} == {"data", "intent", "manifest.json"}, os.listdir(path)
     manifest = read_manifest(path)
     assert manifest["nonce"] == record["nonce"], (manifest, record)
@@ -381,7 +381,8 @@ def check(daemon, *disks_used, known=None, failed=(), servers=(), manual_retaine
         check_tasks(daemon, cluster, store)
         for item in items:
             if item["Dbsnap"]["State"] == "AVAILABLE":
-                check_backup(cluster, item, store["backup"][int(item["BackupId"])], snapshots)
+                check_backup(cluster, item, store["backup"][int(item["BackupId"])], snapshots,
+                             daemon.uid)
         check_folder(cluster, store, snapshots)
         if sources and cluster in sources:
             check_contents(known, cluster, store, snapshots, sources[cluster])

@@ -44,34 +44,35 @@ def available():
     return bindir() is not None
 
 
-def tool(name, *args, **options):
+def tool(name, *args, user=USER, **options):
     """Runs a server program as its user; its standard output."""
     done = subprocess.run([os.path.join(bindir(), name), *args], capture_output=True,
-                          text=True, user=USER, group=USER, extra_groups=[], cwd="/",
+                          text=True, user=user, group=user, extra_groups=[], cwd="/",
                           env={"PATH": "/usr/bin:/bin", "LC_ALL": "C"}, **options)
     assert done.returncode == 0, f"{name} {' '.join(args)}: {done.stdout}{done.stderr}"
     return done.stdout
 
 
-def initdb(data_dir):
+def initdb(data_dir, user=USER):
     """A new cluster with checksums, trusting whoever reaches its socket."""
     tool("initdb", "-D", data_dir, "-k", "-U", USER, "-A", "trust", "-E", "UTF8",
-         "--locale=C", "--no-instructions", "--no-sync")
+         "--locale=C", "--no-instructions", "--no-sync", user=user)
 
 
 class Server:
-    """A data directory and the server on it. `folder` (short, 0755) takes the log."""
+    """A data directory and the server on it. `folder` (short, 0755) takes the log; `user` runs it."""
 
-    def __init__(self, data_dir, folder, sockets=None):
+    def __init__(self, data_dir, folder, sockets=None, user=USER):
         self.data_dir = data_dir
+        self.user = user
         self.log = os.path.join(folder, "log")
         self.sockets = sockets or os.path.join(folder, "s")
         self.main = None
         self.folder = folder
         if not os.path.exists(self.sockets):
             os.mkdir(self.sockets, 0o755)
-        shutil.chown(folder, USER, USER)
-        shutil.chown(self.sockets, USER, USER)
+        shutil.chown(folder, user, user)
+        shutil.chown(self.sockets, user, user)
 
     @property
     def conninfo(self):
@@ -81,9 +82,9 @@ class Server:
         """Makes the cluster: by initdb, or as a copy of one that initdb made."""
         if template:
             run("cp", "-a", f"{template}/.", self.data_dir)
-            run("chown", f"{USER}:", self.data_dir)
+            run("chown", "-R", f"{self.user}:", self.data_dir)
         else:
-            initdb(self.data_dir)
+            initdb(self.data_dir, self.user)
         self.configure(SETTINGS.format(sockets=self.sockets))
 
     def configure(self, text):
@@ -91,7 +92,8 @@ class Server:
             f.write(text + "\n")
 
     def start(self, *options):
-        tool("pg_ctl", "-D", self.data_dir, "-w", "-t", "120", "-l", self.log, *options, "start")
+        tool("pg_ctl", "-D", self.data_dir, "-w", "-t", "120", "-l", self.log, *options, "start",
+             user=self.user)
         self.attach()
 
     def attach(self):
@@ -104,7 +106,7 @@ class Server:
 
     def stop(self, mode="fast"):
         if self.main:
-            tool("pg_ctl", "-D", self.data_dir, "-w", "-t", "60", "-m", mode, "stop")
+            tool("pg_ctl", "-D", self.data_dir, "-w", "-t", "60", "-m", mode, "stop", user=self.user)
             self.main.close()
             self.main = None
 
@@ -156,11 +158,11 @@ class Server:
         """pg_amcheck of everything, heap against index; fails on any finding."""
         self.sql("CREATE EXTENSION IF NOT EXISTS amcheck")
         tool("pg_amcheck", "-h", self.sockets, "-U", USER, "-d", "postgres",
-             "--heapallindexed")
+             "--heapallindexed", user=self.user)
 
     def checksums(self):
         """pg_checksums of the stopped cluster."""
-        tool("pg_checksums", "--check", "-D", self.data_dir)
+        tool("pg_checksums", "--check", "-D", self.data_dir, user=self.user)
 
     def log_text(self):
         with open(self.log, encoding="utf-8", errors="replace") as file:
@@ -172,8 +174,8 @@ class Server:
             self.kill()
 
 
-def start_clone(path, folder):
+def start_clone(path, folder, user=USER):
     """The server of a clone, started by `pg_ctl -D` and nothing else."""
-    clone = Server(path, folder)
+    clone = Server(path, folder, user=user)
     clone.start()
     return clone
