@@ -233,3 +233,4 @@ tests_unit_test_tree_copy_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_tree_copy_LDADD = libengine.a libcommon.a $(CMOCKA_LIBS)
 endif
 include tests/bench/local.mk
+include tests/fuzz/local.mk
