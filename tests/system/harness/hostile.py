@@ -14,6 +14,7 @@ import socket
 import time
 import traceback
 
+from . import reports
 from .process import Pid, status_fields
 from .unchanged import unchanged
 
@@ -131,6 +132,9 @@ def prompt(daemon):
 
 
 def memory(daemon):
+    """What engine and front have in memory, in KB; 0 where that would tell nothing."""
+    if reports.in_use():
+        return {"engine": 0, "front": 0}
     return {who: int(status_fields(pid)["VmRSS"].split()[0])
             for who, pid in (("engine", daemon.main.pid), ("front", daemon.front()))}
 
