@@ -24,8 +24,11 @@ def units(tmp_path, programs):
 
 
 def analyze(*args):
-    return subprocess.run(["systemd-analyze", *args], stdin=subprocess.DEVNULL, text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    """Root's leaves a file below /run/systemd: in a /run of its own."""
+    argv = ["systemd-analyze", *args]
+    if os.geteuid() == 0:
+        argv = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs tmpfs /run && exec "$@"', "-", *argv]
+    return subprocess.run(argv, stdin=subprocess.DEVNULL, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
 def test_verify_says_nothing(units):
