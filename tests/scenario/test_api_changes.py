@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """DeleteBackup, CancelJob, CloneBackup, DeleteClone: what they refuse, and that a refusal changes nothing."""
 import http.client
+import os
 import urllib.parse
 
 import pytest
@@ -203,6 +204,23 @@ def test_clone_s_token(three):
     assert three.engine.count("JOB", kind=msgs.CLONE) == 1
     # CreateBackup's tokens are others.
     assert three.create(token="t") != first["JobId"]
+
+
+def test_clone_s_token_differs_by_caller(make_world):
+    """Another than root who may clone: the daemon's own user."""
+    if os.getuid() != 0:
+        pytest.skip("needs root to call as somebody else")
+    world = make_world()
+    world.settings["daemon_uid"] = world.uid
+    world.add("pc-a")
+    world.start()
+    number = world.make()
+    mine = world.api.ok("CloneBackup", BackupId=number, CloneName="c", ClientToken="t")
+    status, body = world.api.call_as(world.uid, world.gid, "CloneBackup", BackupId=number, CloneName="d",
+                                     ClientToken="t")
+    assert status == 200 and body["JobId"] != mine["JobId"], body
+    world.wait_jobs()
+    assert {c["CloneName"] for c in world.api.ok("DescribeClones")["Items"]["Clone"]} == {"c", "d"}
 
 
 def test_clone_of_what_cannot_be_cloned(three):

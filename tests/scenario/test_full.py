@@ -94,6 +94,31 @@ def test_full_disk(small):
     assert len(world.places["pc-a"].made) == len(world.acked)
 
 
+def test_a_delete_is_answered_after_its_commit(small):
+    """What a full disk refuses is there, what was answered is not, whoever looks later."""
+    world = small
+    engine = world.start()
+    numbers = [world.make() for _ in range(12)]
+    engine.hold("JOB")
+    drop_reserve(world)
+    filler = fill(world)
+    use_up(world)
+    refused = []
+    for number in numbers:
+        status, answer = world.api.call("DeleteBackup", DBClusterId="pc-a", BackupId=number)
+        if status != 200:
+            assert (status, answer["Code"]) == (503, "ServiceUnavailable"), answer
+            refused.append(number)
+    assert refused
+    world.kill()
+    os.unlink(filler)
+    world.start(hold=["JOB"])
+    listed = {item["BackupId"] for item in world.api.backups("pc-a")}
+    assert listed & set(numbers) == set(refused)
+    # And every create that was answered has its record.
+    assert set(world.acked) - set(numbers) <= listed
+
+
 def test_an_end_may_use_the_last_of_the_map(make_world):
     many = 100_000
     world = make_world(manual_retained=many, manual_per_day=many, creates_per_day=many, map_size=4 << 20)

@@ -227,6 +227,19 @@ def test_missing_snapshot_is_lost_and_found_again(world):
     assert_stable(world)
 
 
+def test_another_snapshot_in_its_place_is_not_it(world):
+    world.start()
+    number = world.make()
+    thing = place_of(world).things[number]
+    place_of(world).things[number] = Thing(msgs.BACKUP, int(number), b"y" * 16, thing.facts)
+    engine = world.restart()
+    world.wait_state(number, "LOST")
+    assert engine.logged("quarantine").backup == int(number)
+    place_of(world).things[number] = thing
+    world.restart()
+    world.wait_state(number, "AVAILABLE")
+
+
 @pytest.mark.parametrize("state", [msgs.OFFLINE, msgs.PLACE_BUSY, msgs.REFUSED])
 def test_cannot_look_is_never_is_gone(world, state):
     world.start()

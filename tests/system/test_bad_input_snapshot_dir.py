@@ -3,6 +3,7 @@
 
 The walk to it and its marker, form by form, are in tests/unit/test_place.c.
 """
+import json
 import os
 
 import pytest
@@ -212,6 +213,25 @@ def test_marker_of_another_install(make_files, btrfs):
     first.start()
     assert first.api.state("main", item["BackupId"]) == "AVAILABLE"
     back(first, btrfs)
+
+
+def test_marker_of_another_file_system(make_files, btrfs):
+    """As if another disk, with a copy of the place on it, were mounted there."""
+    daemon = make_files(snapshot_dir=btrfs.path("snapshots"))
+    daemon.api.create_and_wait("main")
+    daemon.stop()
+    marker = btrfs.path("snapshots", "marker.json")
+    with open(marker, encoding="ascii") as file:
+        text = file.read()
+    uuid = json.loads(text)["fs_uuid"]
+    with open(marker, "w", encoding="ascii") as file:
+        file.write(text.replace(uuid, "0" * 8 + uuid[8:]))
+    daemon.start()
+    with unchanged(daemon, btrfs):
+        says(daemon.api.call("CreateBackup", DBClusterId="main"), OFFLINE, "lies on another file system", "")
+    with open(marker, "w", encoding="ascii") as file:
+        file.write(text)
+    back(daemon, btrfs)
 
 
 def test_marker_of_another_cluster(make_files, btrfs):

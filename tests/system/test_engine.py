@@ -616,6 +616,54 @@ def test_errors_of_the_disk_leave_nothing(engine, front, btrfs):
             raise AssertionError("no end")
 
 
+def test_what_an_attempt_finds_is_synced_before_it_is_told(engine, front):
+    """Each of its syncs is needed: with any of them failing the outcome is not DONE."""
+    def needs(syncs, again):
+        for n in range(1, syncs + 2):
+            with Inject(engine.main.pid, "fsync", f"error=EIO:when={n}"):
+                assert (again(n).outcome == msgs.DONE) == (n > syncs), n
+
+    front.create("c1", 1)
+    needs(1, lambda n: front.create("c1", 1, attempt=n + 1))
+    order = {"backup": 1, "clone": "copy", "nonce": nonce_of(50), "source": nonce_of(1)}
+    assert front.run(msgs.CLONE, "c1", 2, **order).outcome == msgs.DONE
+    needs(2, lambda n: front.run(msgs.CLONE, "c1", 2, attempt=n + 1, **order))
+
+    def whole_but_for_its_name(n):
+        """Killed at its rename, then the attempt that finds it."""
+        with Inject(engine.main.pid, "renameat2", "signal=KILL"):
+            assert front.create("c1", 10 + n).outcome == msgs.UNKNOWN
+        return lambda again: front.create("c1", 10 + n, attempt=1 + again)
+    for n, done in ((1, False), (2, False), (3, True)):
+        again = whole_but_for_its_name(n)
+        with Inject(engine.main.pid, "fsync", f"error=EIO:when={n}"):
+            assert (again(1).outcome == msgs.DONE) == done, n
+        assert again(2).outcome == msgs.DONE
+
+
+def test_errors_of_the_disk_leave_nothing_of_a_clone(engine, front, btrfs):
+    front.create("c1", 1)
+    clones = os.path.join(engine.snapshot_dir("c1"), "clones")
+    failed = 0
+    for call in ("fsync", "renameat", "renameat2"):
+        for n in range(1, 20):
+            job = 100 + failed
+            order = {"backup": 1, "clone": f"copy{job}", "nonce": nonce_of(job), "source": nonce_of(1)}
+            with Inject(engine.main.pid, call, f"error=EIO:when={n}"):
+                result = front.run(msgs.CLONE, "c1", job, **order)
+            if result.outcome == msgs.FAILED:
+                failed += 1
+                assert os.listdir(clones) == [] and len(subvolumes(btrfs)) == 2, (call, n)
+                continue
+            gone = front.run(msgs.DELETE_CLONE, "c1", 500, clone=order["clone"], nonce=order["nonce"])
+            assert gone.outcome == msgs.DONE and os.listdir(clones) == []
+            if result.outcome == msgs.DONE:
+                break
+        else:
+            raise AssertionError(f"no end of {call}")
+    assert failed >= 4
+
+
 # Places
 
 def test_strangers_are_told_and_never_touched(engine, front):

@@ -5,12 +5,13 @@ DBSNAP_CUTS: how many (12) beside those right at a promise; DBSNAP_SEED: where t
 """
 import os
 import random
+import signal
 
 import pytest
 
 from harness import cut, invariants, postgres
 from harness.load import Acked
-from harness.process import eventually
+from harness.process import Pid, eventually
 from harness.steps import Strike
 
 CUTS = int(os.environ.get("DBSNAP_CUTS", "12"))
@@ -104,6 +105,34 @@ class History:
         self.delete(four)
         self.wait_gone(four)
         self.create(ids)
+
+
+def test_power_cut_within_a_delete(daemon_on, disk):
+    """Right after each thing that it removes, when somebody else's fsync has just written that down."""
+    daemon = daemon_on
+    disk.server.start()
+    daemon.start()
+    for n in range(1, 12):
+        number = daemon.api.create_and_wait("main")["BackupId"]
+        daemon.wait_idle()
+        with Strike(daemon, "unlinkat", n, "STOP") as strike:
+            daemon.api.ok("DeleteBackup", DBClusterId="main", BackupId=number)
+            struck = strike.wait(lambda: daemon.api.backup("main", number) is None and
+                                 invariants.is_at_rest(invariants.dump(daemon)))
+            if struck:
+                disk.sync_a_file()
+                disk.mark(f"removed {n}")
+                strike.detach()
+                Pid(strike.struck()).signal(signal.SIGCONT)
+        if not struck:
+            break
+    daemon.kill()
+    disk.server.kill()
+    disk.end()
+    assert len(disk.marks) >= 3
+    for position, _ in disk.marks:
+        disk.cut(position)  # and mounts it
+        disk.umount()
 
 
 def known_of(history, marks):

@@ -117,6 +117,17 @@ def test_nothing_outlives_a_kill(daemon, btrfs, pg, known, victim):
     invariants.check_recovery(daemon)
 
 
+def test_helper_that_stands_still_ends_with_its_worker(daemon, btrfs, pg, known):
+    standing = Standing(daemon, known)
+    helper, = held(daemon.helpers())
+    helper.signal(signal.SIGSTOP)
+    eventually(lambda: status_fields(helper.pid)["State"].startswith("T"))
+    standing.worker.kill()
+    helper.wait_end(5)
+    daemon.api.wait_final("main", standing.number)
+    invariants.check(daemon, btrfs, known=known, servers=[pg])
+
+
 def test_helper_that_waits_for_a_hung_server_ends_with_its_worker(daemon, btrfs, pg, known):
     daemon.wait_idle()
     pg.hang()
@@ -129,6 +140,60 @@ def test_helper_that_waits_for_a_hung_server_ends_with_its_worker(daemon, btrfs,
     pg.unhang()
     daemon.start()
     invariants.check(daemon, btrfs, known=known, servers=[pg])
+
+
+def standing_walker(daemon):
+    """(worker, walker) of a clone whose walker stands still with its first change made."""
+    source = daemon.api.create_and_wait("main")["BackupId"]
+    daemon.wait_idle()
+    with Strike(daemon, "unlinkat", 1, "STOP") as strike:
+        daemon.api.ok("CloneBackup", DBClusterId="main", BackupId=source, CloneName="c")
+        assert strike.wait(lambda: False)
+        walker = Pid(strike.struck())
+    worker = Pid(int(status_fields(walker.pid)["PPid"]))
+    assert worker.pid in daemon.workers() and status_fields(walker.pid)["State"].startswith("T")
+    return worker, walker
+
+
+def test_walker_ends_with_its_worker(daemon, btrfs, pg):
+    worker, walker = standing_walker(daemon)
+    worker.kill()
+    walker.wait_end(5)
+    eventually(lambda: daemon.api.clone("main", "c")["State"] == "Available", 30)
+    invariants.check(daemon, btrfs, servers=[pg])
+
+
+def test_walker_that_outlives_its_worker_keeps_the_cluster_waiting(daemon, btrfs, pg):
+    """One in state D: it may yet change the clone, so the clone is not made anew beside it."""
+    worker, walker = standing_walker(daemon)
+    guard = subprocess.Popen(["sh", "-c", 'sleep 15; fsfreeze --unfreeze "$0"', btrfs.mnt],
+                             stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    subprocess.run(["fsfreeze", "--freeze", btrfs.mnt], check=True)
+    try:
+        walker.signal(signal.SIGCONT)
+        eventually(lambda: status_fields(walker.pid)["State"].startswith("D"), 10, "the walker waits for the disk")
+        worker.kill()
+        worker.wait_end(5)
+        # The probe that settles it waits for the disk too, unless the walker keeps it from beginning.
+        eventually(lambda: "still holds its snapshots" in daemon.log_text(), 10, "the cluster waits")
+        assert walker.alive()
+    finally:
+        os.killpg(guard.pid, signal.SIGKILL)
+        guard.wait()
+        subprocess.run(["fsfreeze", "--unfreeze", btrfs.mnt], check=True)
+    walker.wait_end(10)
+    eventually(lambda: daemon.api.clone("main", "c")["State"] == "Available", 30)
+    invariants.check(daemon, btrfs, servers=[pg])
+
+
+def test_front_that_stands_still_ends_with_its_engine(daemon):
+    daemon.wait_idle()
+    front = Pid(daemon.front())
+    front.signal(signal.SIGSTOP)
+    eventually(lambda: status_fields(front.pid)["State"].startswith("T"))
+    daemon.main.kill()
+    daemon.reap(10)
+    front.wait_end(5)
 
 
 def test_worker_that_outlives_its_engine_keeps_the_cluster_waiting(daemon, btrfs, pg, known):

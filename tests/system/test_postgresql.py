@@ -294,6 +294,19 @@ def test_clone_never_follows_links(pg, shelf, folder):
         shelf.clone(cut, "d")
 
 
+@pytest.mark.parametrize("name", ["base/1/77777", "global/77777", "pg_tblspc/77777", "pg_wal", "pg_xact/0077"])
+def test_clone_with_a_link_where_data_should_be(pg, shelf, folder, name):
+    """In whatever way it came into the image: what it leads to is not in the clone, nor written by it."""
+    cut, _ = shelf.cut(pg)
+    run("btrfs", "property", "set", os.path.join(cut, "data"), "ro", "false")
+    path = os.path.join(cut, "data", name)
+    if os.path.isdir(path):
+        shutil.move(path, os.path.join(folder, "moved"))
+    os.symlink(os.path.join(folder, "moved"), path)
+    with pytest.raises(Refused, match=f"symbolic link where PostgreSQL keeps data: {name}"):
+        shelf.clone(cut, "c")
+
+
 def test_standby_as_source(btrfs, pg, pgbench, shelf, start_clone):
     standby = Server(btrfs.subvolume("standby", USER), pg.folder, sockets=pg.sockets + "b")
     tool("pg_basebackup", "-h", pg.sockets, "-U", USER, "-D", standby.data_dir, "-R", "-c", "fast")

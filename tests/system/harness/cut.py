@@ -88,6 +88,15 @@ class CutDisk(Disk):
         with open(os.path.join(self.fuse, "mark"), "wb", buffering=0) as file:
             file.write(text.encode())
 
+    def sync_a_file(self):
+        """As anybody may at any time: on btrfs the log that it writes holds more than the file."""
+        with open(self.path("synced"), "w", encoding="ascii") as file:
+            file.write("x")
+            os.fsync(file.fileno())
+        folder = os.open(self.mnt, os.O_RDONLY)
+        os.fsync(folder)
+        os.close(folder)
+
     def umount(self):
         """Waits for the last process of a killed daemon: one forked in its last moment is in nobody's list."""
         eventually(lambda: subprocess.run(["umount", self.mnt], capture_output=True).returncode == 0,
