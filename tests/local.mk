@@ -13,7 +13,7 @@ EXTRA_DIST += tests/distcheck tests/run-pytest tests/sanitizer_plugin.py tests/s
 # Folders of pytest files, taken whole: a new file in one needs no line here.
 dist_check_SCRIPTS = tests/check-scenario tests/check-system
 TESTS += tests/check-scenario tests/check-system
-EXTRA_DIST += tests/scenario tests/system tests/wire
+EXTRA_DIST += tests/scenario tests/system tests/wire tests/mutate tests/mutants
 
 # The engine's PostgreSQL and btrfs parts as a program, for tests/system.
 check_PROGRAMS += tests/pg_driver
