@@ -2,7 +2,7 @@
 """SIGKILLs at random moments, several before anybody looks, on btrfs, XFS and ext4 at once.
 
 DBSNAP_KILLS: how many (36); DBSNAP_SEED: the order of events, as far as a test can give it, printed with
-each failure. A longer one: DBSNAP_KILLS=300 DBSNAP_SEED=7 tests/run-pytest system -k storm
+each failure. A longer one: DBSNAP_KILLS=300 DBSNAP_SEED=7 tests/run-pytest system -k storm_of
 """
 import contextlib
 import os
