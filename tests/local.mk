@@ -136,11 +136,36 @@ tests_unit_test_pg_clone_config_SOURCES = tests/unit/test_pg_clone_config.c
 tests_unit_test_pg_clone_config_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_pg_clone_config_LDADD = libengine.a libcommon.a $(BTRFSUTIL_LIBS) $(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/unit/test_pg_clone_map
+TESTS += tests/unit/test_pg_clone_map
+tests_unit_test_pg_clone_map_SOURCES = tests/unit/test_pg_clone_map.c
+tests_unit_test_pg_clone_map_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_pg_clone_map_LDADD = libengine.a libcommon.a $(BTRFSUTIL_LIBS) $(CMOCKA_LIBS)
+
 check_PROGRAMS += tests/unit/test_pg_control
 TESTS += tests/unit/test_pg_control
 tests_unit_test_pg_control_SOURCES = tests/unit/test_pg_control.c
 tests_unit_test_pg_control_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_pg_control_LDADD = libengine.a libcommon.a $(BTRFSUTIL_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test_pg_label
+TESTS += tests/unit/test_pg_label
+tests_unit_test_pg_label_SOURCES = tests/unit/test_pg_label.c
+tests_unit_test_pg_label_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_pg_label_LDADD = libengine.a libcommon.a $(BTRFSUTIL_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test_pg_wal
+TESTS += tests/unit/test_pg_wal
+tests_unit_test_pg_wal_SOURCES = tests/unit/test_pg_wal.c
+tests_unit_test_pg_wal_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_pg_wal_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=file_copy_bytes
+tests_unit_test_pg_wal_LDADD = libengine.a libcommon.a $(BTRFSUTIL_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test_pg_walk
+TESTS += tests/unit/test_pg_walk
+tests_unit_test_pg_walk_SOURCES = tests/unit/test_pg_walk.c
+tests_unit_test_pg_walk_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_pg_walk_LDADD = libengine.a libcommon.a $(BTRFSUTIL_LIBS) $(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/unit/test_place
 TESTS += tests/unit/test_place

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The PostgreSQL and btrfs parts of the engine as a program, without engine,
+ * The PostgreSQL and backend parts of the engine as a program, without engine,
  * place and manifest around them, so that a test reaches each verb by itself:
  *   pg_driver check DATA_DIR USER LIBEXEC CONNINFO
  *   pg_driver cut DATA_DIR USER LIBEXEC CONNINFO FOLDER [held]
@@ -15,6 +15,7 @@
 #include "common/err.h"
 #include "common/scope.h"
 #include "daemon/engine/db.h"
+#include "daemon/engine/manifest.h"
 #include "daemon/engine/walker.h"
 
 #include <errno.h>
@@ -149,21 +150,31 @@ static int examine(char **args, bool to_cut)
 	return error < 0 ? fail(&why) : 0;
 }
 
+/* The one that the environment names; auto: the first. */
+static const struct snap_ops *backend(void)
+{
+	configure();
+	return snap_candidate(cluster.backend, 0);
+}
+
 static int clone(char **args)
 {
+	static struct manifest manifest;
 	scope_close int image = open_folder(args[0]), parent = open_folder(args[2]), made = -1;
 	scope_close int backup = openat(image, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct snap_identity identity;
 	struct db_clone answer;
 	struct reason why = {0};
 	char path[MSG_PATH_SIZE];
-	int error = snap_btrfs.clone(&job, backup, parent, args[3], &identity, &why);
+	int error = backend()->clone(&job, backup, parent, args[3], &identity, &why);
 
 	if (error < 0)
 		return fail(&why);
 	snprintf(path, sizeof(path), "%s/%s", args[2], args[3]);
 	made = open_folder(path);
-	error = db_postgresql.make_clone(&job, NULL, made, path, &answer, &why);
+	if (faccessat(image, "backup_label", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		snprintf(manifest.facts.procedure, sizeof(manifest.facts.procedure), "B");
+	error = db_postgresql.make_clone(&job, &manifest, made, path, &answer, &why);
 	if (error < 0)
 		return fail(&why);
 	printf("socket_dir: %s\nport: %" PRIu32 "\n", answer.socket_dir, answer.port);
@@ -174,10 +185,10 @@ static int destroy(char **args)
 {
 	scope_close int parent = open_folder(args[0]);
 	struct reason why = {0};
-	int error = snap_btrfs.destroy(&job, parent, args[1], &why);
+	int error = backend()->destroy(&job, parent, args[1], &why);
 
 	if (error == 0)
-		error = snap_btrfs.sync(parent, &why);
+		error = backend()->sync(parent, &why);
 	return error < 0 ? fail(&why) : 0;
 }
 

@@ -6,8 +6,13 @@
 #include "daemon/engine/db.h"
 
 #include "common/err.h"
+#include "daemon/engine/tree.h"
+#include "daemon/engine/walker.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static int open_none(struct worker_job *job, struct layout *layout, struct db **ret_db, struct reason *why)
 {
@@ -67,16 +72,58 @@ static void close_none(struct db *db)
 	(void)db;
 }
 
+/* Its owner may give himself the right to change a read-only folder, and takes it back. 0 or an errno. */
+static int unlink_in(const struct tree_entry *entry, mode_t folder_mode)
+{
+	int error = unlinkat(entry->dir_fd, entry->name, 0) < 0 ? errno : 0;
+
+	if (error != EACCES || fchmod(entry->dir_fd, folder_mode | S_IRWXU) < 0)
+		return error;
+	error = unlinkat(entry->dir_fd, entry->name, 0) < 0 ? errno : 0;
+	if (fchmod(entry->dir_fd, folder_mode) < 0 && error == 0)
+		error = errno;
+	return error;
+}
+
+/* The folder keeps its times as well: the copy's are the source's. */
+static int unlink_from(const struct tree_entry *entry)
+{
+	struct stat folder;
+	int error = fstat(entry->dir_fd, &folder) < 0 ? errno : unlink_in(entry, folder.st_mode & 07777);
+
+	if (error == 0 && futimens(entry->dir_fd, (struct timespec[]){folder.st_atim, folder.st_mtim}) < 0)
+		error = errno;
+	return error;
+}
+
+/* A link left could lead who writes into the clone to the source, or out of both. */
+static int remove_link(void *arg, const struct tree_entry *entry, struct reason *why)
+{
+	int error = S_ISLNK(entry->st.st_mode) ? unlink_from(entry) : 0;
+
+	(void)arg;
+	return error == 0 || error == ENOENT ? 0 : reason_set_errno(why, error, "cannot remove the link %s from the clone",
+								    entry->path);
+}
+
+static int remove_links(const void *arg, const int *fds, void *answer, struct reason *why)
+{
+	(void)arg;
+	(void)answer;
+	return tree_walk(fds[0], remove_link, NULL, why);
+}
+
 static int make_clone(struct worker_job *job, const struct manifest *manifest, int clone_fd, const char *path,
 		      struct db_clone *ret_clone, struct reason *why)
 {
-	(void)job;
+	char nothing;
+	int error = walker_run(job, remove_links, NULL, &clone_fd, 1, &nothing, 0, why);
+
 	(void)manifest;
-	(void)clone_fd;
 	(void)path;
-	(void)why;
-	*ret_clone = (struct db_clone){0};
-	return 0;
+	if (error == 0)
+		*ret_clone = (struct db_clone){0};
+	return error;
 }
 
 const struct db_ops db_none = {

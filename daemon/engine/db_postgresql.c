@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * PostgreSQL around an atomic cut. Running: flush the WAL, cut, recover the
- * image as after a crash (no backup API: an atomic image needs none). Stopped:
- * cut, and prove that nobody began to write. Everything unsafe is refused here.
+ * PostgreSQL around a cut. Atomic, running: flush the WAL, cut, recover the
+ * image as after a crash (no backup API: an atomic image needs none). Walked, running: the
+ * server's own backup around it (pg_backup). Stopped: cut, and prove that nobody began to
+ * write. What is unsafe is refused here and in pg_admit.
  */
 #include "daemon/engine/db_postgresql.h"
 
@@ -46,27 +47,6 @@ static int refuse_control(const struct pg_tree *tree, const char *where, struct 
 	return 0;
 }
 
-static int refuse_links(const struct worker_job *job, const struct pg_tree *tree, struct reason *why)
-{
-	static const char wait_for_it[] = "several subvolumes or file systems are not built yet: move it back into the "
-					  "data directory";
-
-	if (tree->wal == PG_THING_LINK)
-		return reason_set(why, ERR_LAYOUT, wait_for_it,
-				  "pg_wal is a link to %s: its WAL would not be in the snapshot", tree->wal_target);
-	if (tree->wal != PG_THING_FOLDER)
-		return reason_set(why, ERR_LAYOUT, NULL, "%s/pg_wal is no folder", job->cluster->data_dir);
-	if (tree->tablespace[0])
-		return reason_set(why, ERR_LAYOUT, "move its tables back (ALTER TABLE ... SET TABLESPACE pg_default) and "
-				  "drop it; tablespaces are not built yet",
-				  "there is a tablespace, which a snapshot would leave out: pg_tblspc/%s",
-				  tree->tablespace);
-	if (tree->link[0])
-		return reason_set(why, ERR_LAYOUT, "replace the link by what it leads to",
-				  "part of the database is a link out of it: %s", tree->link);
-	return 0;
-}
-
 static int look_at_source(struct db_postgresql *pg, struct reason *why)
 {
 	struct worker_job *job = pg->job;
@@ -74,31 +54,29 @@ static int look_at_source(struct db_postgresql *pg, struct reason *why)
 
 	if (error == 0)
 		error = refuse_control(&pg->tree, job->cluster->data_dir, &pg->control, why);
-	return error < 0 ? error : refuse_links(job, &pg->tree, why);
+	if (error == 0)
+		pg_walk_init(pg->tree.major, pg->control.catalog_version, false, &pg->walk);
+	return error;
 }
 
-static void add_wal_part(const struct worker_job *job, struct layout *layout)
+static void add_wal_part(const struct worker_job *job, const struct pg_tree *tree, struct layout *layout)
 {
+	bool linked = tree->wal == PG_THING_LINK;
 	char path[MSG_PATH_SIZE + 8];
 	struct layout_part *part;
 
+	/* Where a link leads is told as it says; only the walker goes there. */
 	snprintf(path, sizeof(path), "%s/pg_wal", job->cluster->data_dir);
-	part = layout_add_part(layout, "wal", path);
-	if (!part)
+	part = layout_add_part(layout, "wal", linked ? tree->wal_target : path);
+	if (!part || linked)
 		return;
-	/* A folder of the subvolume: refuse_links() and the backend have seen to that. */
+	/* A folder of the subvolume: pg_admit() and the backend see to that. */
 	memcpy(part->device, layout->parts[0].device, sizeof(part->device));
 	memcpy(part->file_system, layout->parts[0].file_system, sizeof(part->file_system));
 	memcpy(part->fs_uuid, layout->parts[0].fs_uuid, sizeof(part->fs_uuid));
 	memcpy(part->subvolume, layout->parts[0].subvolume, sizeof(part->subvolume));
 	memcpy(part->subvolume_uuid, layout->parts[0].subvolume_uuid, sizeof(part->subvolume_uuid));
 	part->inside = true;
-}
-
-static void set_procedure(struct layout *layout, const char *procedure, const char *promise)
-{
-	snprintf(layout->procedure, sizeof(layout->procedure), "%s", procedure);
-	snprintf(layout->promise, sizeof(layout->promise), "%s", promise);
 }
 
 /* quiesce: none. The image is that of a power cut; what the server had not flushed is not in it. */
@@ -121,7 +99,7 @@ static int open_mode(struct db_postgresql *pg, struct layout *layout, struct rea
 		return running;
 	pg->mode = running ? PG_MODE_RUNNING : PG_MODE_STOPPED;
 	if (running)
-		return 0;
+		return pg_look_at_spaces(pg, layout, why);
 	layout_add_line(layout->warnings, sizeof(layout->warnings), "no server runs on the data directory (%s)",
 			pg_control_state_name(pg->control.state));
 	return 0;
@@ -139,7 +117,7 @@ static int open_postgresql(struct worker_job *job, struct layout *layout, struct
 	pg->server = SERVER_NONE;
 	error = look_at_source(pg, why);
 	if (error == 0) {
-		add_wal_part(job, layout);
+		add_wal_part(job, &pg->tree, layout);
 		error = open_mode(pg, layout, why);
 	}
 	if (error == 0 && pg->tree.backup_label)
@@ -154,34 +132,16 @@ static int open_postgresql(struct worker_job *job, struct layout *layout, struct
 	return error;
 }
 
-static int admit(struct db *db, const struct snap_ops *snap, struct layout *layout, struct reason *why)
-{
-	struct db_postgresql *pg = own(db);
-
-	if (!snap->atomic)
-		return reason_set(why, ERR_LAYOUT, "move the data directory into a subvolume of a btrfs file system",
-				  "a PostgreSQL database is cut by atomic backends only in this release");
-	if (pg->mode == PG_MODE_RUNNING)
-		set_procedure(layout, "A", "atomic");
-	else if (pg->mode == PG_MODE_STOPPED)
-		set_procedure(layout, "G", "stopped");
-	else
-		set_procedure(layout, "crash", "crash");
-	return 0;
-}
-
-static void walk(struct db *db, struct db_walk *ret_walk)
-{
-	(void)db;
-	*ret_walk = (struct db_walk){0};
-}
-
 static int before(struct db *db, struct db_position *ret_position, struct reason *why)
 {
 	struct db_postgresql *pg = own(db);
 	struct db_position position = {0};
-	int error = pg->mode == PG_MODE_RUNNING ? pg_flush(pg, why) : 0;
+	int error = 0;
 
+	if (pg_is_recovered(pg))
+		error = pg_backup_begin(pg, why);
+	else if (pg->mode == PG_MODE_RUNNING)
+		error = pg_flush(pg, why);
 	if (error < 0)
 		return error;
 	if (pg->floor)
@@ -210,14 +170,18 @@ static int check_still_stopped(struct db_postgresql *pg, struct reason *why)
 static int after(struct db *db, int backup_fd, struct db_position *position, struct reason *why)
 {
 	struct db_postgresql *pg = own(db);
+	int error = 0;
 
-	(void)backup_fd;
-	(void)position;
 	if (pg->mode == PG_MODE_STOPPED)
 		return check_still_stopped(pg, why);
+	if (pg_is_recovered(pg) && server_is_alive(&pg->server)) {
+		error = pg_backup_end(pg, backup_fd, why);
+		if (error == 0)
+			ask_format_lsn(pg->floor, position->floor);
+	}
 	if (pg->mode == PG_MODE_RUNNING && !server_is_alive(&pg->server))
 		return reason_set_retry(why, ERR_STATE, NULL, "the server was restarted during the backup");
-	return 0;
+	return error;
 }
 
 static int refuse_image(const struct db_postgresql *pg, const struct pg_tree *image,
@@ -228,7 +192,7 @@ static int refuse_image(const struct db_postgresql *pg, const struct pg_tree *im
 					"the snapshot is of another database: its system identifier is %" PRIu64
 					", not %" PRIu64,
 					control->system_identifier, pg->control.system_identifier);
-	if (image->backup_label)
+	if (image->backup_label && !pg_is_recovered(pg))
 		return reason_set_retry(why, ERR_STATE, "let the restore or the exclusive backup finish",
 					"there is a backup_label in the snapshot");
 	if (!image->redo_segment)
@@ -237,7 +201,7 @@ static int refuse_image(const struct db_postgresql *pg, const struct pg_tree *im
 					"the WAL that recovery would begin with is not in the snapshot");
 	if (pg->mode == PG_MODE_RUNNING && !pg->facts.in_recovery && !image->floor_segment)
 		return reason_set_retry(why, ERR_STATE, NULL, "the WAL flushed before the cut is not in the snapshot");
-	return refuse_links(pg->job, image, why);
+	return pg_refuse_links(pg->job, image, why);
 }
 
 static int check_image(struct db *db, int image_fd, struct db_position *position, struct reason *why)
@@ -252,6 +216,8 @@ static int check_image(struct db *db, int image_fd, struct db_position *position
 		error = refuse_control(&image, "the snapshot", &control, why);
 	if (error == 0)
 		error = refuse_image(pg, &image, &control, why);
+	if (error == 0 && pg_is_recovered(pg))
+		error = pg_backup_check(pg, image_fd, &image, &control, why);
 	if (error < 0)
 		return error;
 	ask_format_lsn(pg->floor ? pg->floor : control.checkpoint, lsn);
@@ -267,8 +233,8 @@ static int save_config(struct db *db, int config_fd, struct reason *why)
 const struct db_ops db_postgresql = {
 	.name = "postgresql",
 	.open = open_postgresql,
-	.admit = admit,
-	.walk = walk,
+	.admit = pg_admit,
+	.walk = pg_describe_walk,
 	.before = before,
 	.after = after,
 	.check_image = check_image,

@@ -6,13 +6,32 @@
 #include "daemon/engine/db.h"
 #include "daemon/engine/pg_control.h"
 #include "daemon/engine/pg_inspect.h"
+#include "daemon/engine/pg_wal.h"
+#include "daemon/engine/pg_walk.h"
 #include "daemon/engine/server.h"
 #include "daemon/engine/session.h"
+#include "daemon/engine/volume.h"
 
 enum pg_mode {
 	PG_MODE_RUNNING, /* a session with the server */
 	PG_MODE_STOPPED, /* proved that none runs */
 	PG_MODE_UNASKED  /* quiesce: none */
+};
+
+/* Where a tablespace lies, found by a walker. */
+struct pg_space {
+	int code;      /* 0; or why the folder cannot be opened */
+	bool has_own;  /* this server's folder is in it */
+	bool inside;   /* the data directory */
+	struct volume volume;
+};
+
+/* The server's own backup, from before() to the end. */
+struct pg_backup {
+	char name[32];     /* "dbsnap 7" */
+	bool slot;         /* holds the WAL back */
+	char no_slot[128]; /* or why there is none */
+	struct pg_wal wal;
 };
 
 struct db_postgresql {
@@ -23,10 +42,43 @@ struct db_postgresql {
 	struct server server;
 	struct ask_facts facts;
 	struct ask_tablespaces tablespaces; /* as the server named them first */
+	struct pg_space spaces[ASK_TABLESPACES_MAX]; /* the same */
 	struct pg_tree tree;       /* the source, as opened */
 	struct pg_control control; /* of the same moment */
 	uint64_t floor;            /* LSN that the cut is at or over; 0 if not running */
+	bool walks;                /* admitted to a backend that walks */
+	struct pg_walk walk;       /* then: what it takes */
+	struct snap_tablespace walked[ASK_TABLESPACES_MAX]; /* and the tablespaces' */
+	struct pg_backup backup;   /* of a running server that is walked */
 };
+
+/* Procedure B: the server's own backup around a walk. */
+static inline bool pg_is_recovered(const struct db_postgresql *pg)
+{
+	return pg->walks && pg->mode == PG_MODE_RUNNING;
+}
+
+/* What the remedies say of a symbolic link or a tablespace that an atomic cut would leave out. */
+int pg_refuse_links(const struct worker_job *job, const struct pg_tree *tree, struct reason *why);
+
+/* See db_ops.admit and db_ops.walk. */
+int pg_admit(struct db *db, const struct snap_ops *snap, struct layout *layout, struct reason *why);
+void pg_describe_walk(struct db *db, struct db_walk *ret_walk);
+
+/* Looks where the server's tablespaces lie, for pg_admit(), and adds them to layout's parts. */
+int pg_look_at_spaces(struct db_postgresql *pg, struct layout *layout, struct reason *why);
+
+/* Asks the session. 0: done; or a code with why, also of what the server refused. */
+int pg_ask(struct db_postgresql *pg, const struct ask_question *question, int timeout_ms, struct ask_answer *ret_answer,
+	   struct reason *why);
+
+/* Procedure B before the walk: the slot, the checkpoint, the server's own backup. */
+int pg_backup_begin(struct db_postgresql *pg, struct reason *why);
+/* And after it: ends that, adds the WAL, the label and the map to the image below backup_fd, sets pg->floor. */
+int pg_backup_end(struct db_postgresql *pg, int backup_fd, struct reason *why);
+/* Is all that in the image, and does pg_control belong to it? */
+int pg_backup_check(struct db_postgresql *pg, int image_fd, const struct pg_tree *image,
+		    const struct pg_control *control, struct reason *why);
 
 /*
  * Reaches the server behind conninfo, proves that it is data_dir's own and that its settings allow a cut;

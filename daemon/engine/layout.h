@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { LAYOUT_PARTS_MAX = 64 };
+enum { LAYOUT_PARTS_MAX = 68 }; /* data, wal, snapshots and 64 tablespaces */
 
 struct layout_part {
 	char role[32]; /* data, wal, tablespace <oid>, snapshots */

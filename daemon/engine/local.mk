@@ -22,12 +22,19 @@ libengine_a_SOURCES = \
 	daemon/engine/note.c daemon/engine/note.h \
 	daemon/engine/notes.c daemon/engine/notes.h \
 	daemon/engine/notify.c daemon/engine/notify.h \
+	daemon/engine/pg_admit.c \
+	daemon/engine/pg_backup.c \
 	daemon/engine/pg_clone.c daemon/engine/pg_clone.h \
 	daemon/engine/pg_clone_config.c \
+	daemon/engine/pg_clone_map.c \
 	daemon/engine/pg_config.c \
 	daemon/engine/pg_connect.c \
 	daemon/engine/pg_control.c daemon/engine/pg_control.h \
 	daemon/engine/pg_inspect.c daemon/engine/pg_inspect.h \
+	daemon/engine/pg_label.c daemon/engine/pg_label.h \
+	daemon/engine/pg_spaces.c \
+	daemon/engine/pg_wal.c daemon/engine/pg_wal.h \
+	daemon/engine/pg_walk.c daemon/engine/pg_walk.h \
 	daemon/engine/place.c daemon/engine/place.h \
 	daemon/engine/place_files.c \
 	daemon/engine/place_look.c \

@@ -109,6 +109,8 @@ static int make(const void *arg, const int *fds, void *answer, struct reason *wh
 	if (error == 0)
 		error = empty_folders(root, why);
 	if (error == 0)
+		error = pg_clone_map(root, &clone, why);
+	if (error == 0)
 		error = pg_clone_configure(root, &clone, port, why);
 	if (error == 0 && fchmod(root, 0700) < 0)
 		error = reason_set_errno(why, errno, "cannot set the clone's mode");
@@ -118,11 +120,10 @@ static int make(const void *arg, const int *fds, void *answer, struct reason *wh
 int pg_make_clone(struct worker_job *job, const struct manifest *manifest, int clone_fd, const char *path,
 		  struct db_clone *ret_clone, struct reason *why)
 {
-	struct pg_clone clone = {.path = path};
+	struct pg_clone clone = {.path = path, .recovered = strcmp(manifest->facts.procedure, "B") == 0};
 	uint32_t port = 0;
 	int error;
 
-	(void)manifest;
 	/* It stands in a configuration file, in quotes: what no sane path has is not worth the risk. */
 	for (const char *c = path; *c; c++) {
 		if ((unsigned char)*c < 0x20 || *c == 0x7f)

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The settings of a clone. Runs in the walker. */
+/* What a clone's own files say. Runs in the walker. */
 #ifndef DBSNAP_ENGINE_PG_CLONE_H
 #define DBSNAP_ENGINE_PG_CLONE_H
 
 #include "daemon/engine/job.h"
 #include "daemon/engine/pg_control.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct pg_clone {
 	const char *path; /* as the clone will be known. Borrowed */
+	bool recovered;   /* of a backup that was walked while its server ran: starts from its label */
 	uint32_t major;   /* release: 13 to 17 */
 	struct pg_control control;
 };
@@ -20,5 +22,12 @@ struct pg_clone {
  * elsewhere. 0 with the port that the clone will use, or a code with why.
  */
 int pg_clone_configure(int root_fd, const struct pg_clone *clone, uint32_t *ret_port, struct reason *why);
+
+/*
+ * Settles what recovery starts from. Of a recovered clone: backup_label has to be there, and each line of
+ * tablespace_map then names the clone's own folder tblspc/<oid>, which has to be there too. Of any other: no label may
+ * be there, and a map is removed. 0 or a code with why.
+ */
+int pg_clone_map(int root_fd, const struct pg_clone *clone, struct reason *why);
 
 #endif

@@ -83,13 +83,13 @@ static int refuse_silent(const struct db_postgresql *pg, struct reason *why)
 				"the server did not answer within %d s: %s", CONNECT_MS / 1000, who);
 }
 
-static int ask(struct db_postgresql *pg, const struct ask_question *question, int timeout_ms,
-	       struct ask_answer *answer, struct reason *why)
+int pg_ask(struct db_postgresql *pg, const struct ask_question *question, int timeout_ms,
+	   struct ask_answer *ret_answer, struct reason *why)
 {
-	int error = session_ask(pg->session, question, timeout_ms, answer, why);
+	int error = session_ask(pg->session, question, timeout_ms, ret_answer, why);
 
-	if (error == 0 && answer->outcome != ASK_DONE)
-		return refuse_answer(pg, answer, why);
+	if (error == 0 && ret_answer->outcome != ASK_DONE)
+		return refuse_answer(pg, ret_answer, why);
 	return error;
 }
 
@@ -140,22 +140,15 @@ static int refuse_facts(const struct db_postgresql *pg, struct reason *why)
 	if (!facts->fsync)
 		return reason_set(why, ERR_LAYOUT, "set fsync = on and reload the server",
 				  "fsync is off: a cut of this server may not start");
-	if (pg->tablespaces.count > 0)
-		return reason_set(why, ERR_LAYOUT, "move its tables back (ALTER TABLE ... SET TABLESPACE pg_default) and "
-				  "drop it; tablespaces are not built yet",
-				  "there is a tablespace, which a snapshot would leave out: %s", pg->tablespaces.items[0].location);
 	return 0;
 }
 
 static void describe(const struct db_postgresql *pg, struct layout *layout)
 {
 	snprintf(layout->server, sizeof(layout->server), "PostgreSQL %.40s", pg->facts.version_text);
-	if (!pg->facts.full_page_writes) {
+	if (!pg->facts.full_page_writes)
 		layout_add_line(layout->warnings, sizeof(layout->warnings),
 				"full_page_writes is off: turn it on unless the disk never tears a page");
-		layout_add_line(layout->weakened, sizeof(layout->weakened),
-				"full_page_writes was off: a page torn at the cut would not be repaired");
-	}
 	if (pg->facts.in_recovery)
 		layout_add_line(layout->warnings, sizeof(layout->warnings),
 				"the server is a standby: the backup has what it had replayed");
@@ -167,8 +160,9 @@ static int learn(struct db_postgresql *pg, struct layout *layout, struct reason 
 	struct ask_answer answer;
 	int error = server_hold(pg->job, session_socket(pg->session), &pg->server, why);
 
+	session_let_socket_go(pg->session);
 	if (error == 0)
-		error = ask(pg, &question, FACTS_MS, &answer, why);
+		error = pg_ask(pg, &question, FACTS_MS, &answer, why);
 	if (error < 0)
 		return error;
 	pg->facts = answer.facts;
@@ -198,7 +192,7 @@ int pg_flush(struct db_postgresql *pg, struct reason *why)
 {
 	struct ask_question question = {.type = ASK_FLUSH, .backup = pg->job->order.backup};
 	struct ask_answer answer;
-	int error = ask(pg, &question, FLUSH_MS, &answer, why);
+	int error = pg_ask(pg, &question, FLUSH_MS, &answer, why);
 
 	if (error == 0)
 		pg->floor = answer.lsn;

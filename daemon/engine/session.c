@@ -101,8 +101,7 @@ struct session *session_end(struct session *session)
 		reap(session);
 		if (session->link >= 0)
 			close(session->link);
-		if (session->socket >= 0)
-			close(session->socket);
+		session_let_socket_go(session);
 		free(session);
 	}
 	return NULL;
@@ -111,6 +110,13 @@ struct session *session_end(struct session *session)
 int session_socket(const struct session *session)
 {
 	return session->socket;
+}
+
+void session_let_socket_go(struct session *session)
+{
+	if (session->socket >= 0)
+		close(session->socket);
+	session->socket = -1;
 }
 
 /* The end of file may come just before the exit: its status is waited for, but not for ever. */
@@ -169,8 +175,7 @@ static int receive(struct session *session, struct ask_answer *ret_answer, struc
 		return reason_set_retry(why, ERR_UNKNOWN, NULL, "the database helper spoke nonsense");
 	}
 	if (passed >= 0) {
-		if (session->socket >= 0)
-			close(session->socket);
+		session_let_socket_go(session);
 		session->socket = passed;
 	}
 	return ret_answer->type != ASK_SOCKET;

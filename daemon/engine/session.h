@@ -23,6 +23,8 @@ int session_ask(struct session *session, const struct ask_question *question, in
 
 /* The last socket to a server that the helper handed on; -1 before. Borrowed. */
 int session_socket(const struct session *session);
+/* Closes our copy of it: as long as it is open the server does not see that the helper has died. */
+void session_let_socket_go(struct session *session);
 
 /* Kills and reaps the helper, whatever it does; frees. NULL is fine. Always NULL. */
 struct session *session_end(struct session *session);

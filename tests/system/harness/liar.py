@@ -124,6 +124,8 @@ class Liar:
         return f"host={self.folder} user=postgres dbname=postgres"
 
     def close(self):
+        if self.process.returncode is not None:
+            return
         os.killpg(self.process.pid, 9)
         self.process.wait()
         self.process.stdout.close()

@@ -1,0 +1,378 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Procedure B: the server's own backup around a walk, against real servers under load."""
+import os
+import re
+import shutil
+import signal
+
+import pytest
+
+from harness.disk import run
+from harness.driver import Driver, Refused
+from harness.load import Acked, Pgbench, check_sums
+from harness.postgres import USER
+from harness.process import Pid, children, eventually, program
+
+
+
+@pytest.fixture(params=["reflink", "copy"])
+def backend(request):
+    return request.param
+
+
+@pytest.fixture
+def disk(make_disk, backend):
+    return make_disk("xfs" if backend == "reflink" else "ext4")
+
+
+@pytest.fixture
+def driver(programs, backend):
+    return Driver(programs, backend=backend)
+
+
+@pytest.fixture
+def server(disk, make_server):
+    return make_server(disk.subvolume("pg", USER))
+
+
+class Shelf:
+    """Folders on a disk for cuts and clones."""
+
+    def __init__(self, disk, driver):
+        self.disk = disk
+        self.driver = driver
+        self.count = 0
+        os.mkdir(disk.path("clones"), 0o711)
+
+    def folder(self):
+        self.count += 1
+        path = self.disk.path(f"cut{self.count}")
+        os.mkdir(path, 0o700)
+        return path
+
+    def clone(self, folder, name="c"):
+        self.driver.clone(os.path.join(folder, "data"), self.disk.path("clones"), name)
+        return self.disk.path("clones", name)
+
+
+@pytest.fixture
+def shelf(disk, driver):
+    return Shelf(disk, driver)
+
+
+def lsn(text):
+    high, low = (int(half, 16) for half in text.split("/"))
+    return high << 32 | low
+
+
+def wait_no_slot(server):
+    """The server drops it when it has seen the session's end."""
+    eventually(lambda: server.value("SELECT count(*) FROM pg_replication_slots") == 0, what="the slot's end")
+
+
+def space(server, path, name):
+    """A tablespace with a table of its own in it; its oid."""
+    os.mkdir(path)
+    shutil.chown(path, USER)
+    server.sql(f"CREATE TABLESPACE {name} LOCATION '{path}'")
+    server.sql(f"CREATE TABLE in_{name} TABLESPACE {name} AS SELECT generate_series(1, 1000) AS i")
+    return server.value("SELECT oid FROM pg_tablespace WHERE spcname = %s", name)
+
+
+def links(path):
+    found = []
+    for folder, folders, files in os.walk(path):
+        found += [n for n in folders + files if os.path.islink(os.path.join(folder, n))]
+    return found
+
+
+def check_clone(start_clone, path, ids, must, recovered=True):
+    clone = start_clone(path)
+    # The server renames it once it has begun from it.
+    assert os.path.exists(os.path.join(path, "backup_label.old")) == recovered
+    assert not ids.missing(clone, must)
+    check_sums(clone)
+    clone.amcheck()
+    return clone
+
+
+def advance(server, count):
+    """Fills and ends so many segments of WAL, and lets the server use old ones again."""
+    for _ in range(count):
+        server.sql("SELECT pg_switch_wal()")
+        server.sql("SELECT pg_logical_emit_message(true, 'x', 'x')")
+    server.sql("CHECKPOINT")
+
+
+def test_under_load(server, shelf, driver, start_clone):
+    """A checkpoint and some segments fall into the walk; what was acknowledged before it is there."""
+    folder = shelf.folder()
+    with Pgbench(server), Acked(server) as ids:
+        ids.wait_more(100)
+        must = ids.acked()
+        held = driver.held_cut(server.data_dir, server.conninfo, folder)
+        ids.wait_more(100)
+        during = ids.acked()
+        held.cut()
+        advance(server, 3)
+        ids.wait_more(100)
+        answer = held.end()
+        after = server.value("SELECT pg_current_wal_insert_lsn()")
+    assert (answer["procedure"], answer["promise"]) == ("B", "recovered")
+    assert answer["floor"] == re.match(r"LSN (\S+), timeline 1$", answer["position"])[1]
+    assert lsn(answer["floor"]) <= lsn(after)
+    image = os.path.join(folder, "data")
+    with open(os.path.join(image, "backup_label"), encoding="ascii") as file:
+        assert "LABEL: dbsnap 7\n" in file.read()
+    assert not os.path.exists(os.path.join(image, "postmaster.pid"))
+    assert not os.path.exists(os.path.join(image, "tablespace_map"))
+    for name in ("backup_label", "pg_wal", "global/pg_control"):
+        st = os.stat(os.path.join(image, name))
+        assert st.st_uid == os.stat(server.data_dir).st_uid and st.st_mode & 0o077 == 0
+    wait_no_slot(server)
+    clone = check_clone(start_clone, shelf.clone(folder), ids, must | during)
+    assert lsn(clone.value("SELECT pg_current_wal_lsn()")) >= lsn(answer["floor"])
+    clone.stop()
+    clone.checksums()
+
+
+def test_tablespaces(server, shelf, driver, start_clone, disk):
+    """They come along, without links; a clone's are its own."""
+    oid = space(server, disk.path("a space"), "one")
+    other = space(server, disk.path("b"), "two")
+    os.mkdir(disk.path("b", "not ours"))
+    folder = shelf.folder()
+    driver.cut(server.data_dir, server.conninfo, folder)
+    assert set(os.listdir(os.path.join(folder, "tblspc"))) == {str(oid), str(other)}
+    assert len(os.listdir(os.path.join(folder, "tblspc", str(other)))) == 1
+    with open(os.path.join(folder, "data", "tablespace_map"), encoding="ascii") as file:
+        assert set(file) == {f"{oid} {disk.path('a space')}\n", f"{other} {disk.path('b')}\n"}
+    assert links(folder) == []
+    path = shelf.clone(folder)
+    assert links(path) == []
+    clone = start_clone(path)
+    locations = clone.sql("SELECT pg_tablespace_location(oid) FROM pg_tablespace WHERE oid IN (%s, %s) ORDER BY oid",
+                          oid, other)
+    assert locations == [(f"{path}/tblspc/{oid}",), (f"{path}/tblspc/{other}",)]
+    clone.sql("UPDATE in_one SET i = 0")
+    clone.sql("CHECKPOINT")
+    assert clone.value("SELECT sum(i) FROM in_two") == 500500
+    clone.stop()
+    clone.checksums()
+    server.stop()
+    server.start()
+    assert server.value("SELECT sum(i) FROM in_one") == 500500
+
+
+@pytest.mark.parametrize("backend", ["copy"], indirect=True)
+def test_tablespaces_that_change(server, shelf, driver, disk):
+    space(server, disk.path("one"), "one")
+    for change in (lambda: space(server, disk.path("two"), "two"),
+                   lambda: server.sql("DROP TABLE in_two") or server.sql("DROP TABLESPACE two")):
+        held = driver.held_cut(server.data_dir, server.conninfo, shelf.folder())
+        held.cut()
+        change()
+        with pytest.raises(Refused, match="tablespace was made, moved or dropped") as refused:
+            held.end()
+        assert refused.value.retry
+    wait_no_slot(server)
+
+
+def test_wal_elsewhere(server, shelf, driver, start_clone, disk):
+    """pg_wal a link: the image has a folder, and the clone never comes near the source's."""
+    server.stop()
+    run("mv", server.data_dir + "/pg_wal", disk.path("wal"))
+    os.symlink(disk.path("wal"), server.data_dir + "/pg_wal")
+    server.start()
+    with Acked(server) as ids:
+        must = ids.acked()
+        folder = shelf.folder()
+        driver.cut(server.data_dir, server.conninfo, folder)
+    wal = os.path.join(folder, "data", "pg_wal")
+    assert os.path.isdir(wal) and not os.path.islink(wal)
+    before = set(os.listdir(disk.path("wal")))
+    clone = start_clone(shelf.clone(folder))
+    assert not ids.missing(clone, must)
+    advance(clone, 3)
+    clone.stop()
+    assert set(os.listdir(disk.path("wal"))) == before
+    server.stop()
+    with pytest.raises(Refused, match="no server runs, and pg_wal is a link") as refused:
+        driver.check(server.data_dir, server.conninfo)
+    assert "start the server" in refused.value.remedy
+
+
+@pytest.mark.parametrize("backend", ["reflink"], indirect=True)
+def test_wal_faster_than_the_walk(server, shelf, driver, start_clone):
+    """With a slot all of it is there; without one the backup is refused, and told why."""
+    folder = shelf.folder()
+    held = driver.held_cut(server.data_dir, server.conninfo, folder)
+    held.cut()
+    advance(server, 15)
+    held.end()
+    start_clone(shelf.clone(folder)).stop()
+    server.stop()
+    server.configure("max_replication_slots = 0\nmax_wal_senders = 0\n")
+    server.start()
+    driver.cut(server.data_dir, server.conninfo, shelf.folder())
+    held = driver.held_cut(server.data_dir, server.conninfo, shelf.folder())
+    held.cut()
+    advance(server, 15)
+    with pytest.raises(Refused, match="WAL that the backup needs: 0000.*no slot held it: ") as refused:
+        held.end()
+    assert refused.value.retry and "max_replication_slots" in refused.value.remedy
+
+
+@pytest.mark.parametrize("backend", ["copy"], indirect=True)
+def test_restart_and_lost_session(server, shelf, driver):
+    held = driver.held_cut(server.data_dir, server.conninfo, shelf.folder())
+    held.cut()
+    server.kill()
+    server.start()
+    with pytest.raises(Refused, match="restarted during the backup") as refused:
+        held.end()
+    assert refused.value.retry
+    held = driver.held_cut(server.data_dir, server.conninfo, shelf.folder())
+    held.cut()
+    server.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'dbsnap'")
+    with pytest.raises(Refused) as refused:
+        held.end()
+    assert refused.value.retry and "connection to the server was lost" in refused.value.cause
+    wait_no_slot(server)
+
+
+@pytest.mark.parametrize("backend", ["reflink"], indirect=True)
+def test_helper_killed(server, shelf, driver):
+    """The server ends the backup and drops the slot by itself."""
+    held = driver.held_cut(server.data_dir, server.conninfo, shelf.folder())
+    held.cut()
+    helper, = [pid for pid in children(held.process.pid) if program(pid) == "dbsnapd-helper-postgresql"]
+    assert server.value("SELECT count(*) FROM pg_replication_slots") == 1
+    os.kill(helper, signal.SIGKILL)
+    wait_no_slot(server)
+    with pytest.raises(Refused, match="helper died") as refused:
+        held.end()
+    assert refused.value.retry
+    driver.cut(server.data_dir, server.conninfo, shelf.folder())
+
+
+@pytest.mark.parametrize("backend", ["reflink"], indirect=True)
+def test_stopped_server(server, shelf, driver, start_clone):
+    """G on a backend that walks: the WAL is part of the image, and nobody may begin to write."""
+    with Pgbench(server), Acked(server) as ids:
+        ids.wait_more(100)
+    server.kill()
+    folder = shelf.folder()
+    answer = driver.cut(server.data_dir, server.conninfo, folder)
+    assert (answer["procedure"], answer["promise"]) == ("G", "stopped")
+    assert not os.path.exists(os.path.join(folder, "data", "postmaster.pid"))
+    check_clone(start_clone, shelf.clone(folder), ids, ids.acked(), recovered=False).stop()
+    held = driver.held_cut(server.data_dir, server.conninfo, shelf.folder())
+    held.cut()
+    server.start()
+    with pytest.raises(Refused) as refused:
+        held.end()
+    assert refused.value.retry and f"process {server.main.pid} " in refused.value.cause
+    space(server, shelf.disk.path("space"), "one")
+    server.stop()
+    with pytest.raises(Refused, match="no server runs, and there is a tablespace") as refused:
+        driver.check(server.data_dir, server.conninfo)
+    assert "start the server" in refused.value.remedy
+
+
+LIES = [
+    ((" pg_catalog.pg_backup_stop", 1, "START WAL LOCATION: ..", "START WAL LOCATION: 7/", 1), "its label begins elsewhere"),
+    ((" pg_catalog.pg_backup_stop", 1, "file ........", "file 00000009", 1), "its label names another WAL segment"),
+    ((" pg_catalog.pg_backup_stop", 1, "LABEL: dbsnap 7", "LABEL: dbsnap 8", 1), "its label has another name"),
+    ((" pg_catalog.pg_backup_stop", 1, "TIMELINE: 1", "TIMELINE: 2", 1), "its label names another WAL segment"),
+    ((" pg_catalog.pg_backup_stop", 1, "primary", "standby", 1), "became a standby"),
+    ((" pg_catalog.pg_backup_stop", 1, "(?s)^.+", "", 1), "its label is none"),
+    ((" pg_catalog.pg_backup_stop", 2, "^.*", "16385 /etc\n", 1), "its map names another tablespace"),
+    ((" pg_catalog.pg_backup_stop", 0, "^.+", "0/1", 1), "it ends before its beginning"),
+    ((" pg_catalog.pg_backup_stop", 0, "^0/", "7/", 1), "WAL that the backup needs"),
+    ((" pg_catalog.pg_backup_stop", 1, "START", "x", 10 << 20), "at most 64 KiB"),
+    ((" pg_catalog.pg_backup_start", 0, "^0/", "7/", 1), "its label begins elsewhere"),
+]
+
+
+@pytest.mark.parametrize("backend", ["copy"], indirect=True)
+class TestRefusals:
+    """What does not depend on how the bytes get over."""
+
+    def refusal(self, driver, server, conninfo=None):
+        with pytest.raises(Refused) as refused:
+            driver.check(server.data_dir, conninfo or server.conninfo)
+        assert refused.value.remedy
+        return refused.value
+
+    def test_wal_level(self, server, driver):
+        server.stop()
+        server.configure("wal_level = minimal\nmax_wal_senders = 0\n")
+        server.start()
+        refused = self.refusal(driver, server)
+        assert "wal_level is minimal" in refused.cause and "wal_level = replica" in refused.remedy
+
+    def test_rights_are_named_and_suffice(self, server, driver, shelf):
+        """The remedy's own statements, pasted, make it work."""
+        server.sql("CREATE ROLE dbsnap LOGIN; GRANT pg_read_all_settings TO dbsnap")
+        conninfo = server.conninfo.replace("user=postgres", "user=dbsnap")
+        refused = self.refusal(driver, server, conninfo)
+        assert refused.code == "ERR_DATABASE" and "may not begin a backup" in refused.cause
+        statements = refused.remedy.split("dbsnap): ")[1]
+        assert len(statements.split(";")) == 3
+        for missing in statements.split(";")[:0:-1]:
+            server.sql(missing)
+        assert statements.split(";")[0] in self.refusal(driver, server, conninfo).remedy
+        server.sql(statements.split(";")[0])
+        driver.cut(server.data_dir, conninfo, shelf.folder())
+
+    def test_what_is_where(self, server, driver, shelf, disk):
+        """Links among the data, one that is found at once and one that only the walk comes to; tablespaces."""
+        os.symlink(disk.path("x"), server.data_dir + "/base/77777")
+        assert "a link out of it: base/77777" in self.refusal(driver, server).cause
+        os.unlink(server.data_dir + "/base/77777")
+        os.symlink(disk.path("x"), server.data_dir + "/base/1/77777")
+        with pytest.raises(Refused, match="a link out of it: base/1/77777"):
+            driver.cut(server.data_dir, server.conninfo, shelf.folder())
+        os.unlink(server.data_dir + "/base/1/77777")
+        server.sql("ALTER SYSTEM SET allow_in_place_tablespaces = on")
+        # B forces them on: nothing is weaker by it.
+        server.sql("ALTER SYSTEM SET full_page_writes = off")
+        server.sql("SELECT pg_reload_conf()")
+        eventually(lambda: server.value("SHOW allow_in_place_tablespaces") == "on")
+        assert driver.check(server.data_dir, server.conninfo)["weakened"] == ""
+        server.sql("CREATE TABLESPACE one LOCATION ''")
+        assert "lies inside the data directory" in self.refusal(driver, server).cause
+        server.sql("DROP TABLESPACE one")
+        space(server, server.data_dir + "/inside", "one")
+        assert "lies inside the data directory" in self.refusal(driver, server).cause
+
+    def test_tablespace_on_another_disk(self, server, driver, make_disk, shelf, start_clone):
+        """Blocks are shared on one file system only; bytes go anywhere."""
+        xfs = make_disk("xfs", "512M")
+        oid = space(server, xfs.path("space"), "one")
+        folder = shelf.folder()
+        driver.cut(server.data_dir, server.conninfo, folder)
+        clone = start_clone(shelf.clone(folder))
+        assert clone.value("SELECT sum(i) FROM in_one") == 500500
+        assert os.path.isdir(os.path.join(folder, "tblspc", str(oid)))
+        clone.stop()
+
+    def test_lies(self, server, driver, shelf, make_liar):
+        """Another cluster's answers, another timeline's, ten megabytes: refused, and no label is left."""
+        for lie, cause in LIES:
+            liar = make_liar(server, [lie])
+            folder = shelf.folder()
+            with pytest.raises(Refused) as refused:
+                driver.cut(server.data_dir, liar.conninfo, folder)
+            assert cause in refused.value.cause, lie
+            assert not os.path.exists(os.path.join(folder, "data", "backup_label"))
+            liar.close()
+
+
+@pytest.mark.parametrize("backend", ["reflink"], indirect=True)
+def test_reflink_wants_tablespaces_beside_the_data(server, driver, make_disk):
+    space(server, make_disk("ext4", "256M").path("space"), "one")
+    with pytest.raises(Refused, match="on another file system than data_dir") as refused:
+        driver.check(server.data_dir, server.conninfo)
+    assert "backend: copy" in refused.value.remedy
