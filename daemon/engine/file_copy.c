@@ -25,8 +25,8 @@ enum {
 	RANGE_MOST = 16 << 20,
 	RANGE_FAST_US = 10 * 1000,
 	RANGE_SLOW_US = 40 * 1000,
-	/* How often a file may shrink while it is cloned before it is taken for an attack. */
-	SHRINKS_MAX = 1000,
+	/* How often a file may shrink while it is cloned in ranges. */
+	SHRINKS_MAX = 100,
 	PIECE = 4 << 20,
 	BUFFER_SIZE = 1 << 16,
 	/* Of all names and of one value: usually enough, and what the kernel gives at most. */
@@ -74,17 +74,6 @@ static int clone_range(const struct copy *copy, off_t at, off_t length)
 	return ioctl(copy->to, FICLONERANGE, &range);
 }
 
-/* Where the range with the next data begins, from at on; the size when there are none. */
-static off_t skip_hole(const struct copy *copy, off_t at)
-{
-	off_t data = lseek(copy->from, at, SEEK_DATA);
-
-	if (data < 0)
-		return errno == ENXIO ? copy->size : at;
-	data &= ~(off_t)(RANGE_LEAST - 1);
-	return data > at ? data : at;
-}
-
 /* 0, or -1 with errno. Has the source become shorter, so has the copy. */
 static int follow_size(struct copy *copy, off_t *ret_now)
 {
@@ -96,6 +85,19 @@ static int follow_size(struct copy *copy, off_t *ret_now)
 		copy->size = st.st_size;
 	*ret_now = st.st_size;
 	return 0;
+}
+
+/* Where the range with the next data begins, from at on; the size when there are none. */
+static off_t skip_hole(struct copy *copy, off_t at)
+{
+	off_t data = lseek(copy->from, at, SEEK_DATA), now;
+
+	if (data >= 0) {
+		data &= ~(off_t)(RANGE_LEAST - 1);
+		return data > at ? data : at;
+	}
+	/* A hole at the end, or no end there any more. */
+	return errno == ENXIO && follow_size(copy, &now) == 0 ? copy->size : at;
 }
 
 /*
@@ -155,12 +157,13 @@ static int clone_ranges(struct copy *copy)
 			range = adapt(range, clock_measure_us() - begin);
 			continue;
 		}
-		if (errno != EINVAL || !has_shrunk(copy, at + length))
+		if (errno != EINVAL)
 			return -1;
-		if (++shrinks > SHRINKS_MAX) {
-			errno = EBUSY;
-			return -1;
-		}
+		if (has_shrunk(copy, at + length) && ++shrinks <= SHRINKS_MAX)
+			continue;
+		/* It may have been shorter for a moment: only the kernel itself sees an end that stands still. */
+		copy->to_end = true;
+		return clone_range(copy, at, 0);
 	}
 	return 0;
 }

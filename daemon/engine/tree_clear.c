@@ -145,7 +145,10 @@ static int move_to(struct clear *clear, const struct level *top, const struct le
 
 static int clear_folder(struct clear *clear, const struct level *level);
 
-/* Empties an open folder and removes it; anew when somebody puts things into it meanwhile. */
+/*
+ * Empties an open folder and removes it; anew when somebody puts things into it meanwhile. 0; a code; or 1: the
+ * name has to be looked at again.
+ */
 static int empty_and_remove(struct clear *clear, const struct level *level)
 {
 	for (;;) {
@@ -158,12 +161,15 @@ static int empty_and_remove(struct clear *clear, const struct level *level)
 			clear->progress++;
 			return 0;
 		}
-		if (errno != ENOTEMPTY || clear->progress == before)
+		if (errno != ENOTEMPTY && errno != ENOTDIR)
 			return fail(clear, level->up, level->name);
+		/* Something else has taken its name. */
+		if (errno == ENOTDIR || clear->progress == before)
+			return 1;
 	}
 }
 
-/* 0; a code; or 1: what stands there is no folder any more. */
+/* 0; a code; or 1: what stands there is something else by now. */
 static int remove_folder(struct clear *clear, const struct level *level, const char *name)
 {
 	scope_close int fd = open_folder(level->fd, name);

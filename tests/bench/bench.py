@@ -29,6 +29,7 @@ from harness.load import Pgbench  # noqa: E402
 from harness.process import eventually  # noqa: E402
 from harness.scratch import Scratch  # noqa: E402
 from world import World  # noqa: E402
+import walks  # noqa: E402
 
 MANY = {"manual_per_day": 10**6, "manual_retained": 10**6, "creates_per_day": 10**6}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -57,8 +58,8 @@ class Bed:
         self.programs = self.scratch.copy_programs()
         self.open = []
 
-    def disk(self, size="4G"):
-        self.open.append(Disk(self.scratch.folder("disk"), "btrfs", size))
+    def disk(self, size="4G", kind="btrfs"):
+        self.open.append(Disk(self.scratch.folder("disk"), kind, size))
         return self.open[-1]
 
     def server(self, data_dir):
@@ -402,8 +403,21 @@ def peer_snapper(bed, data, ours):
         run("snapper", "--no-dbus", "-c", "dbsnapbench", "delete-config")
 
 
+def bench_tree(bed):
+    """Reflink and copy of a tree against cp -a and against the same files created empty."""
+    for row in walks.tree_rows(lambda kind: bed.disk(kind=kind), tool):
+        line(*row)
+
+
+def bench_extents(bed):
+    """A writer's wait while a fragmented file is cloned, whole and in ranges."""
+    for row in walks.extents_rows(lambda kind: bed.disk(kind=kind), tool):
+        line(*row)
+
+
 BENCHES = {"ack": bench_ack, "acks": bench_acks, "create": bench_create, "stall": bench_stall, "list": bench_list,
-           "idle": bench_idle, "peer": bench_peer}
+           "idle": bench_idle, "peer": bench_peer,
+           "tree": bench_tree, "extents": bench_extents}
 
 
 def main(names):
