@@ -27,6 +27,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* Headers older than the kernel lack it; its number is that of all but two machines. */
+#if !defined(SO_PASSRIGHTS) && !defined(__sparc__) && !defined(__hppa__)
+#define SO_PASSRIGHTS 83
+#endif
+
 enum { GROUPS_MAX = sizeof(((struct proc_identity *)0)->groups) / sizeof(gid_t) };
 
 static int resolve_groups(const char *user, struct proc_identity *identity)
@@ -348,4 +353,15 @@ int proc_socketpair(int ret_fds[2])
 	ret_fds[0] = fds[0];
 	ret_fds[1] = fds[1];
 	return 0;
+}
+
+void proc_refuse_descriptors(int fd)
+{
+#ifdef SO_PASSRIGHTS
+	static const int off;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof(off));
+#else
+	(void)fd;
+#endif
 }

@@ -68,5 +68,11 @@ int proc_exec(const char *path, char *const argv[], char *const env[], const int
 
 /* A SEQPACKET pair, close-on-exec. 0 or ERR_IO. */
 int proc_socketpair(int ret_fds[2]);
+/*
+ * Nobody may pass descriptors along to this Unix socket, or to what it will accept: the last
+ * descriptor of a socket that lingers, or of a file whose server hangs, blocks whoever reads what it
+ * came with. Since Linux 6.16; before, nothing keeps a peer from it.
+ */
+void proc_refuse_descriptors(int fd);
 
 #endif

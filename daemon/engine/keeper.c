@@ -85,6 +85,7 @@ int keeper_start(struct engine *engine)
 
 	if (proc_socketpair(fds) < 0)
 		return ERR_IO;
+	proc_refuse_descriptors(fds[0]);
 	keep[0] = fds[1];
 	keep[1] = engine->listen.fd;
 	pid = proc_fork(keep, 2);

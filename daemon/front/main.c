@@ -105,6 +105,7 @@ static int check_descriptors(const struct process *process)
 		return ERR_INVALID;
 	}
 	evutil_make_socket_nonblocking(LISTEN_FD);
+	proc_refuse_descriptors(LISTEN_FD);
 	return 0;
 }
 

@@ -5,13 +5,15 @@ import json
 import os
 import select
 import shutil
+import signal
 import socket
+import struct
 
 import pytest
 
 from system.harness import reports
 from system.harness.inject import Inject
-from system.harness.process import eventually
+from system.harness.process import eventually, refuses_descriptors
 import msgs
 
 FORM = "Content-Type: application/x-www-form-urlencoded\r\n"
@@ -361,6 +363,36 @@ def test_what_is_sent_ahead_waits_in_the_kernel(world):
     assert reports.in_use() or int(world.status()["VmRSS"].split()[0]) - before < 2048
     wire.sock.close()
     assert code(world, form(STATUS)) == GOOD
+
+
+def lingering():
+    """The last descriptor of a TCP connection whose close() takes a minute."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        ours = socket.create_connection(server.getsockname())
+        theirs, _ = server.accept()
+    ours.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        while ours.send(b"x" * 65536):
+            pass
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 60))
+    return ours, theirs
+
+
+def test_no_descriptor_comes_along(world):
+    """Whoever reads what one came with closes it, and waits for that as long as its sender likes."""
+    world.start()
+    wire = Wire(world)
+    if not refuses_descriptors(wire.sock):
+        pytest.skip("needs Linux 6.16")
+    ours, theirs = lingering()
+    world.front.signal(signal.SIGSTOP)
+    with pytest.raises(PermissionError):
+        socket.send_fds(wire.sock, [form(STATUS).encode()], [ours.fileno()])
+    world.front.signal(signal.SIGCONT)
+    theirs.close()
+    ours.close()
+    wire.sock.sendall(form(STATUS).encode())
+    assert wire.answer()[0] == 200
 
 
 def test_endless_chunk_size_is_cut_off(make_world):

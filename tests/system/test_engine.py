@@ -11,7 +11,7 @@ import pytest
 
 from harness.front import INSTALL, Fronts, nonce_of
 from harness.inject import Inject
-from harness.process import Pid, children, eventually, status_fields
+from harness.process import Pid, children, eventually, refuses_descriptors, status_fields
 from scenario import msgs
 
 
@@ -841,3 +841,12 @@ def test_workers_leave_nothing_behind(engine, front):
     front.delete("c1", 10, 1)
     front.probe("c1")
     assert (engine.main.pid, len(os.listdir(f"/proc/{engine.main.pid}/fd"))) == before
+
+
+def test_front_cannot_pass_a_descriptor(front):
+    """Closing one could block the engine for as long as a front that was taken over likes."""
+    if not refuses_descriptors(front.link):
+        pytest.skip("needs Linux 6.16")
+    with pytest.raises(PermissionError):
+        socket.send_fds(front.link, [msgs.encode("PONG", number=1)], [front.link.fileno()])
+    assert front.probe("c1", exclusive=True)[0].place == msgs.ONLINE

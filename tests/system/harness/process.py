@@ -3,6 +3,7 @@
 import os
 import select
 import signal
+import socket
 import threading
 import time
 
@@ -116,3 +117,11 @@ def open_files(pid):
         except FileNotFoundError:
             continue
     return links
+
+
+def refuses_descriptors(sock):
+    """Can this kernel keep a peer from sending descriptors (SO_PASSRIGHTS)?"""
+    try:
+        return sock.getsockopt(socket.SOL_SOCKET, 83) in (0, 1)
+    except OSError:
+        return False
