@@ -8,6 +8,7 @@ postgres  a PostgreSQL server of our own
 load      pgbench, and sessions that remember what was acknowledged
 client    HTTP over the Unix socket, as any user
 daemon    a dbsnapd of our own
+hostile   clients that mean harm, and what a daemon must look like after them
 reports   what a sanitizer found, in a log
 invariants  what must hold whenever nothing is in flight
 

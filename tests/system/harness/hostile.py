@@ -14,6 +14,8 @@ import socket
 import time
 import traceback
 
+import pytest
+
 from . import reports
 from .process import Pid, status_fields
 from .unchanged import unchanged
@@ -39,7 +41,8 @@ def acting_as(uid):
 def may_open(count):
     """So many descriptors more than usual, for this process."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    assert hard >= count + 200, f"needs a limit of {count + 200} descriptors, has {hard}"
+    if hard < count + 200:
+        pytest.skip(f"needs a limit of {count + 200} descriptors, has {hard}")
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, count + 200), hard))
 
 
