@@ -176,8 +176,10 @@ static int after(struct db *db, int backup_fd, struct db_position *position, str
 		return check_still_stopped(pg, why);
 	if (pg_is_recovered(pg) && server_is_alive(&pg->server)) {
 		error = pg_backup_end(pg, backup_fd, why);
-		if (error == 0)
+		if (error == 0) {
 			ask_format_lsn(pg->floor, position->floor);
+			position->added = pg_wal_bytes(&pg->backup.wal);
+		}
 	}
 	if (pg->mode == PG_MODE_RUNNING && !server_is_alive(&pg->server))
 		return reason_set_retry(why, ERR_STATE, NULL, "the server was restarted during the backup");

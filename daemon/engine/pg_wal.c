@@ -31,6 +31,11 @@ static uint64_t last_segment(const struct pg_wal *wal)
 	return (wal->stop - 1) / wal->segment_size;
 }
 
+uint64_t pg_wal_bytes(const struct pg_wal *wal)
+{
+	return (last_segment(wal) - first_segment(wal) + 1) * wal->segment_size;
+}
+
 static void name_segment(const struct pg_wal *wal, uint64_t number, char name[static PG_SEGMENT_NAME_SIZE])
 {
 	pg_control_segment(wal->timeline, number * wal->segment_size, wal->segment_size, name);

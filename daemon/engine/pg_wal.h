@@ -30,6 +30,9 @@ struct pg_wal {
  */
 int pg_wal_add(const struct pg_wal *wal, int data_fd, int image_fd, struct reason *why);
 
+/* What pg_wal_add() puts there, without the few bytes of the histories. */
+uint64_t pg_wal_bytes(const struct pg_wal *wal);
+
 /* Is all of it in the image, whole? 0; ERR_STATE, ERR_MISMATCH or a code. */
 int pg_wal_check(const struct pg_wal *wal, int image_fd, struct reason *why);
 

@@ -269,7 +269,7 @@ static void fill_facts(struct create *c)
 	facts->nonce = order->nonce;
 	facts->accepted_ms = order->accepted_ms;
 	facts->ended_ms = clock_wall_ms();
-	facts->size = c->layout.snap->atomic ? order->known_size : c->made.report.bytes;
+	facts->size = c->layout.snap->atomic ? order->known_size : c->made.report.bytes + c->position.added;
 	facts->size_known = !c->layout.snap->atomic;
 	facts->mode = order->mode;
 	facts->expires_ms = order->expires_ms;

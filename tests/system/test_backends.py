@@ -218,3 +218,15 @@ def test_full_in_the_middle_of_a_walk(make_disk, make_cluster, kind):
     again = daemon.api.create_and_wait("main")
     daemon.api.delete_and_wait("main", again["BackupId"])
     invariants.check(daemon, disk, failed={backup["BackupId"]})
+
+
+def test_size_of_a_database_counts_its_wal(make_disk, make_daemon, make_server):
+    disk = make_disk("ext4", "400M")
+    server = make_server(disk.subvolume("pg", "postgres"))
+    daemon = make_daemon(quota=QUOTA)
+    daemon.add_server("main", server, snapshot_dir=disk.path(".dbsnap", "main"), min_free="0%")
+    daemon.start()
+    backup = daemon.api.create_and_wait("main")
+    assert backup["Dbsnap"]["Backend"] == "copy" and backup["Dbsnap"]["Promise"] == "recovered"
+    used = int(run("du", "-s", "--block-size=1", backup["Dbsnap"]["Path"] + "/data").split()[0])
+    assert abs(int(backup["BackupSetSize"]) - used) < used / 50
