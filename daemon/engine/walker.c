@@ -6,6 +6,7 @@
  */
 #include "daemon/engine/walker.h"
 
+#include "common/clock.h"
 #include "common/err.h"
 #include "common/scope.h"
 #include "daemon/engine/tree.h"
@@ -17,11 +18,12 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { FDS_MAX = 2 * TREE_ROOTS_MAX, WAIT_MS_MAX = 24 * 3600 * 1000 };
+enum { FDS_MAX = 2 * TREE_ROOTS_MAX, WAIT_MS_MAX = 24 * 3600 * 1000, STOPPED_MS_MAX = 10000 };
 
 struct head {
 	int code;
@@ -79,24 +81,77 @@ static pid_t start(const struct worker_job *job, walker_fn *fn, const void *arg,
 	return pid;
 }
 
-/* Waits for bytes, the engine's word or the deadline. 0, ERR_TIMEOUT or ERR_CANCELLED. */
-static int wait_for(struct worker_job *job, int fd, struct reason *why)
+static int least(int a, int b)
 {
-	struct pollfd items[] = {{.fd = fd, .events = POLLIN}, {.fd = job->link, .events = POLLIN}};
-	int ready = poll(items, 2, job_time_left_ms(job, WAIT_MS_MAX));
-
-	if (ready == 0)
-		return reason_set_retry(why, ERR_TIMEOUT, NULL, "reading the data directory took too long");
-	return items[1].revents ? job_check_cancelled(job, why) : 0;
+	return a < b ? a : b;
 }
 
-static int read_all(struct worker_job *job, int fd, void *bytes, size_t size, struct reason *why)
+/* The worker's end of one walk. */
+struct walk {
+	struct worker_job *job;
+	pid_t pid;
+	int in;           /* its answer */
+	int signals;      /* SIGCHLD, which also tells that it was stopped or continued */
+	int64_t since_ms; /* it stands still since then; 0: it does not */
+	int64_t stood_ms; /* before that, in all */
+};
+
+static void look_at_stops(struct walk *walk)
+{
+	struct signalfd_siginfo ignored;
+	siginfo_t info = {0};
+
+	while (read(walk->signals, &ignored, sizeof(ignored)) > 0)
+		;
+	while (waitid(P_PID, (id_t)walk->pid, &info, WSTOPPED | WCONTINUED | WNOHANG) == 0 && info.si_pid == walk->pid) {
+		if (info.si_code == CLD_CONTINUED && walk->since_ms) {
+			walk->stood_ms += clock_running_ms() - walk->since_ms;
+			walk->since_ms = 0;
+		} else if (info.si_code != CLD_CONTINUED && !walk->since_ms) {
+			walk->since_ms = clock_running_ms();
+		}
+		info.si_pid = 0;
+	}
+}
+
+/* How long it may go on standing still. */
+static int patience_ms(const struct walk *walk)
+{
+	int64_t stood = walk->stood_ms + (walk->since_ms ? clock_running_ms() - walk->since_ms : 0);
+
+	return stood < STOPPED_MS_MAX ? (int)(STOPPED_MS_MAX - stood) : 0;
+}
+
+/*
+ * Waits for bytes, the engine's word or the deadline. 0, ERR_TIMEOUT or ERR_CANCELLED; ERR_UNKNOWN for a
+ * walker that stood still too long: whose it is may stop it, but not hold a place among the running jobs by it.
+ */
+static int wait_for(struct walk *walk, struct reason *why)
+{
+	struct pollfd items[] = {{.fd = walk->in, .events = POLLIN},
+				 {.fd = walk->job->link, .events = POLLIN},
+				 {.fd = walk->signals, .events = POLLIN}};
+	int most = walk->since_ms ? patience_ms(walk) : WAIT_MS_MAX;
+	int left = job_time_left_ms(walk->job, WAIT_MS_MAX);
+	int ready = poll(items, 3, least(left, most));
+
+	if (ready == 0 && left <= most)
+		return reason_set_retry(why, ERR_TIMEOUT, NULL, "reading the data directory took too long");
+	if (ready >= 0)
+		look_at_stops(walk);
+	if (patience_ms(walk) == 0)
+		return reason_set_retry(why, ERR_UNKNOWN, NULL,
+					"the process that reads the data directory was stopped by a signal");
+	return ready > 0 && items[1].revents ? job_check_cancelled(walk->job, why) : 0;
+}
+
+static int read_all(struct walk *walk, void *bytes, size_t size, struct reason *why)
 {
 	char *at = bytes;
 
 	while (size > 0) {
-		int error = wait_for(job, fd, why);
-		ssize_t got = error < 0 ? 0 : read(fd, at, size);
+		int error = wait_for(walk, why);
+		ssize_t got = error < 0 ? 0 : read(walk->in, at, size);
 
 		if (error < 0)
 			return error;
@@ -126,14 +181,14 @@ static int judge(struct head *head, struct reason *why)
 	return head->code;
 }
 
-static int listen_to(struct worker_job *job, int fd, void *answer, size_t answer_size, struct reason *why)
+static int listen_to(struct walk *walk, void *answer, size_t answer_size, struct reason *why)
 {
 	struct head head;
 	scope_free void *bytes = malloc(answer_size + 1);
-	int error = bytes ? read_all(job, fd, &head, sizeof(head), why) : reason_set(why, ERR_NOMEM, NULL, "out of memory");
+	int error = bytes ? read_all(walk, &head, sizeof(head), why) : reason_set(why, ERR_NOMEM, NULL, "out of memory");
 
 	if (error == 0)
-		error = read_all(job, fd, bytes, answer_size, why);
+		error = read_all(walk, bytes, answer_size, why);
 	if (error == 0)
 		error = judge(&head, why);
 	if (error == 0)
@@ -148,15 +203,29 @@ static void end(pid_t pid)
 		;
 }
 
-int walker_run(struct worker_job *job, walker_fn *fn, const void *arg, const int *fds, size_t count, void *answer,
+/* Blocked, SIGCHLD waits to be read; the walker gets it back unblocked. The descriptor, or an error. */
+static int open_signals(sigset_t *ret_before)
+{
+	sigset_t set;
+	int fd;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd < 0)
+		return err_from_errno(errno);
+	sigprocmask(SIG_BLOCK, &set, ret_before);
+	return fd;
+}
+
+static int run(struct walk *walk, walker_fn *fn, const void *arg, const int *fds, size_t count, void *answer,
 	       size_t answer_size, struct reason *why)
 {
 	scope_close int in = -1, out = -1;
 	scope_free void *scratch = calloc(1, answer_size + 1);
 	int ends[2], error;
-	pid_t pid;
 
-	if (count > FDS_MAX || !scratch)
+	if (!scratch)
 		return reason_set(why, ERR_NOMEM, NULL, "out of memory");
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return reason_set_errno(why, errno, "cannot make a pipe");
@@ -164,12 +233,31 @@ int walker_run(struct worker_job *job, walker_fn *fn, const void *arg, const int
 	out = ends[1];
 	if (fcntl(in, F_SETFL, O_NONBLOCK) < 0)
 		return reason_set_errno(why, errno, "cannot set up a pipe");
-	pid = start(job, fn, arg, fds, count, out, scratch, answer_size);
-	if (pid < 0)
+	walk->pid = start(walk->job, fn, arg, fds, count, out, scratch, answer_size);
+	if (walk->pid < 0)
 		return reason_set_errno(why, errno, "cannot start a process");
 	close(scope_take_fd(out));
-	error = listen_to(job, in, answer, answer_size, why);
-	end(pid);
+	walk->in = in;
+	error = listen_to(walk, answer, answer_size, why);
+	end(walk->pid);
+	return error;
+}
+
+int walker_run(struct worker_job *job, walker_fn *fn, const void *arg, const int *fds, size_t count, void *answer,
+	       size_t answer_size, struct reason *why)
+{
+	struct walk walk = {.job = job};
+	sigset_t before;
+	int error;
+
+	if (count > FDS_MAX)
+		return reason_set(why, ERR_TOO_LONG, NULL, "too many folders for one walk");
+	walk.signals = open_signals(&before);
+	if (walk.signals < 0)
+		return reason_set(why, walk.signals, NULL, "cannot watch a process: %s", err_text(walk.signals));
+	error = run(&walk, fn, arg, fds, count, answer, answer_size, why);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	close(walk.signals);
 	return error;
 }
 

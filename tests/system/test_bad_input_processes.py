@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """No user dbsnap, a second daemon, a client that goes away, programs that are missing."""
 import os
+import signal
 import socket
 import subprocess
 import threading
@@ -8,7 +9,9 @@ import threading
 import pytest
 
 from harness import invariants
-from harness.process import eventually
+from harness.process import Pid, eventually
+from harness.source import Source
+from harness.steps import Strike
 from harness.unchanged import as_before, code_of, names, processes, unchanged
 
 
@@ -171,3 +174,25 @@ def test_stranger(files, btrfs):
         answers = [files.api.call_as(65534, 65534, "CreateBackup", DBClusterId=c) for c in ("main", "none")]
         assert [code_of(a) for a in answers] == [(403, "Forbidden.RAM")] * 2
         assert answers[0][1]["Message"] == answers[1][1]["Message"]
+
+
+def test_walker_stopped_by_its_user(make_daemon, make_disk):
+    """For a moment nobody minds; but it cannot hold a place among the running jobs until jobs.timeout, an hour."""
+    disk = make_disk("xfs", "600M")
+    daemon = make_daemon(jobs={"max_running": 1})
+    source = Source(disk.subvolume("data"), 4711)
+    daemon.add_cluster("main", source.path, database={"type": "none"})
+    daemon.start()
+    failures = []
+    for go_on in (True, False):
+        with Strike(daemon, "openat", 40, "STOP") as strike:
+            number = daemon.api.create("main")
+            assert strike.wait(lambda: False)
+            walker = Pid(strike.struck())
+        if go_on:
+            walker.signal(signal.SIGCONT)
+        assert daemon.api.wait_final("main", number, 30)["Dbsnap"]["State"] == "AVAILABLE"
+        assert not walker.alive()
+        failures.append(invariants.check(daemon, disk)["job"][int(number)]["failures"])
+    assert failures == [0, 1]
+    assert "was stopped by a signal" in daemon.log_text()
