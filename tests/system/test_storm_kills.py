@@ -56,8 +56,12 @@ class Storm:
             clients.wait_answers(count)
 
     def check(self):
-        invariants.check(self.daemon, *self.disks.values(), known=self.known, sources=self.sources,
-                         worker_kills=self.killer.worker_kills)
+        try:
+            invariants.check(self.daemon, *self.disks.values(), known=self.known, sources=self.sources,
+                             worker_kills=self.killer.worker_kills)
+        except AssertionError:
+            print("\n".join(self.daemon.log_text().splitlines()[-150:]))
+            raise
 
     def strike(self, roles):
         """Some kills, one soon after another; then everybody is let finish, and what is left is looked at."""
@@ -113,7 +117,7 @@ def test_storm_of_kills(storm):
             found = storm.daemon.api.ok("CheckCluster", DBClusterId=name)
             assert found["Backend"] == backend, found
         for roles in bursts(killer.rng, shuffled(killer.rng, ROLES, KILLS)):
-            print(f"seed {SEED}, after {killer.said}: {roles}")
+            print(f"seed {SEED}, kills from {len(killer.said)} on: {roles}")
             storm.strike(roles)
         print(f"seed {SEED}: {killer.hits} of {KILLS} hit, {len(storm.known.created)} creates")
         assert killer.hits >= KILLS * 2 / 3, killer.said
