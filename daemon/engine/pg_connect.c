@@ -28,6 +28,10 @@ static const char grant_remedy[] =
 	"as a superuser of it: GRANT pg_read_all_settings TO the role of database.conninfo; and EXECUTE on "
 	"pg_control_system() if that was revoked";
 
+static const char backup_remedy[] =
+	"as a superuser, in the database and for the role of database.conninfo (here dbsnap): ALTER ROLE dbsnap "
+	"REPLICATION; and GRANT EXECUTE on the two functions that dbsnapd(8) names";
+
 int pg_refuse_served(const struct worker_job *job, struct reason *why)
 {
 	char who[128];
@@ -88,6 +92,8 @@ int pg_ask(struct db_postgresql *pg, const struct ask_question *question, int ti
 {
 	int error = session_ask(pg->session, question, timeout_ms, ret_answer, why);
 
+	if (error == 0 && ret_answer->outcome == ASK_FORBIDDEN && question->type >= ASK_START)
+		return reason_set(why, ERR_DATABASE, backup_remedy, "the server forbids it: %s", ret_answer->text);
 	if (error == 0 && ret_answer->outcome != ASK_DONE)
 		return refuse_answer(pg, ret_answer, why);
 	return error;

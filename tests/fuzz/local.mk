@@ -11,6 +11,7 @@ fuzz_targets = \
 	tests/fuzz/fuzz_json \
 	tests/fuzz/fuzz_msg \
 	tests/fuzz/fuzz_pg_control \
+	tests/fuzz/fuzz_pg_label \
 	tests/fuzz/fuzz_record \
 	tests/fuzz/fuzz_request \
 	tests/fuzz/fuzz_word
@@ -52,6 +53,10 @@ tests_fuzz_fuzz_msg_LDADD = libcommon.a
 tests_fuzz_fuzz_pg_control_SOURCES = tests/fuzz/fuzz_pg_control.c tests/fuzz/fuzz.h $(fuzz_main)
 tests_fuzz_fuzz_pg_control_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_pg_control_LDADD = libengine.a libcommon.a
+
+tests_fuzz_fuzz_pg_label_SOURCES = tests/fuzz/fuzz_pg_label.c tests/fuzz/fuzz.h $(fuzz_main)
+tests_fuzz_fuzz_pg_label_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_pg_label_LDADD = libengine.a libcommon.a
 
 tests_fuzz_fuzz_record_SOURCES = tests/fuzz/fuzz_record.c tests/fuzz/fuzz.h $(fuzz_main)
 tests_fuzz_fuzz_record_LDFLAGS = $(fuzz_ldflags)

@@ -12,6 +12,7 @@ from harness.driver import Driver, Refused
 from harness.load import Acked, Pgbench, check_sums
 from harness.postgres import USER
 from harness.process import Pid, children, eventually, program
+from harness.steps import Strike
 
 
 
@@ -178,6 +179,7 @@ def test_tablespaces_that_change(server, shelf, driver, disk):
     wait_no_slot(server)
 
 
+@pytest.mark.parametrize("backend", ["reflink"], indirect=True)
 def test_wal_elsewhere(server, shelf, driver, start_clone, disk):
     """pg_wal a link: the image has a folder, and the clone never comes near the source's."""
     server.stop()
@@ -280,18 +282,23 @@ def test_stopped_server(server, shelf, driver, start_clone):
     assert "start the server" in refused.value.remedy
 
 
+# What a statement has in it that calls the function; one that asks for the right to has it in quotes.
+START, STOP = " pg_catalog.pg_backup_start", " pg_catalog.pg_backup_stop"
+
 LIES = [
-    ((" pg_catalog.pg_backup_stop", 1, "START WAL LOCATION: ..", "START WAL LOCATION: 7/", 1), "its label begins elsewhere"),
-    ((" pg_catalog.pg_backup_stop", 1, "file ........", "file 00000009", 1), "its label names another WAL segment"),
-    ((" pg_catalog.pg_backup_stop", 1, "LABEL: dbsnap 7", "LABEL: dbsnap 8", 1), "its label has another name"),
-    ((" pg_catalog.pg_backup_stop", 1, "TIMELINE: 1", "TIMELINE: 2", 1), "its label names another WAL segment"),
-    ((" pg_catalog.pg_backup_stop", 1, "primary", "standby", 1), "became a standby"),
-    ((" pg_catalog.pg_backup_stop", 1, "(?s)^.+", "", 1), "its label is none"),
-    ((" pg_catalog.pg_backup_stop", 2, "^.*", "16385 /etc\n", 1), "its map names another tablespace"),
-    ((" pg_catalog.pg_backup_stop", 0, "^.+", "0/1", 1), "it ends before its beginning"),
-    ((" pg_catalog.pg_backup_stop", 0, "^0/", "7/", 1), "WAL that the backup needs"),
-    ((" pg_catalog.pg_backup_stop", 1, "START", "x", 10 << 20), "at most 64 KiB"),
-    ((" pg_catalog.pg_backup_start", 0, "^0/", "7/", 1), "its label begins elsewhere"),
+    ("its label begins elsewhere", (STOP, 1, "START WAL LOCATION: ..", "START WAL LOCATION: 7/", 1)),
+    ("its label names another WAL segment", (STOP, 1, "file ........", "file 00000009", 1)),
+    ("its label has another name", (STOP, 1, "LABEL: dbsnap 7", "LABEL: dbsnap 8", 1)),
+    ("its label names another WAL segment", (STOP, 1, "TIMELINE: 1", "TIMELINE: 2", 1)),
+    ("became a standby", (STOP, 1, "primary", "standby", 1)),
+    ("its label is none", (STOP, 1, "(?s)^.+", "", 1)),
+    ("its map names another tablespace", (STOP, 2, "^.*", "16385 /etc\n", 1)),
+    ("it ends before its beginning", (STOP, 0, "^.+", "0/1", 1)),
+    ("WAL that the backup needs", (STOP, 0, "^0/", "7/", 1)),
+    ("at most 64 KiB", (STOP, 1, "START", "x", 10 << 20)),
+    ("its label begins elsewhere", (START, 0, "^0/", "7/", 1)),
+    ("WAL that the backup needs: 00000002", (STOP, 1, "file ........", "file 00000002", 1),
+     (STOP, 1, "TIMELINE: 1", "TIMELINE: 2", 1)),
 ]
 
 
@@ -360,12 +367,12 @@ class TestRefusals:
 
     def test_lies(self, server, driver, shelf, make_liar):
         """Another cluster's answers, another timeline's, ten megabytes: refused, and no label is left."""
-        for lie, cause in LIES:
-            liar = make_liar(server, [lie])
+        for cause, *lies in LIES:
+            liar = make_liar(server, lies)
             folder = shelf.folder()
             with pytest.raises(Refused) as refused:
                 driver.cut(server.data_dir, liar.conninfo, folder)
-            assert cause in refused.value.cause, lie
+            assert cause in refused.value.cause, lies
             assert not os.path.exists(os.path.join(folder, "data", "backup_label"))
             liar.close()
 
@@ -376,3 +383,102 @@ def test_reflink_wants_tablespaces_beside_the_data(server, driver, make_disk):
     with pytest.raises(Refused, match="on another file system than data_dir") as refused:
         driver.check(server.data_dir, server.conninfo)
     assert "backend: copy" in refused.value.remedy
+
+
+@pytest.fixture
+def daemon(make_daemon, disk, server):
+    """A daemon with that server as its cluster `main`."""
+    daemon = make_daemon(quota={"manual_per_day": 1000, "manual_retained": 1000, "creates_per_day": 1000})
+    daemon.add_server("main", server, snapshot_dir=disk.path(".dbsnap", "main"), min_free="0%")
+    return daemon.start()
+
+
+def test_btrfs_that_cannot_snapshot_it(programs, btrfs, make_server, start_clone):
+    """A tablespace beside the subvolume: auto walks, and blocks are shared all the same."""
+    server = make_server(btrfs.subvolume("pg", USER))
+    space(server, btrfs.path("space"), "one")
+    assert Driver(programs, backend="auto").check(server.data_dir, server.conninfo)["procedure"] == "B"
+    driver = Driver(programs, backend="reflink")
+    shelf = Shelf(btrfs, driver)
+    folder = shelf.folder()
+    driver.cut(server.data_dir, server.conninfo, folder)
+    clone = start_clone(shelf.clone(folder))
+    assert clone.value("SELECT sum(i) FROM in_one") == 500500
+    clone.stop()
+
+
+def jobs(daemon):
+    return daemon.api.ok("DescribeJobs", DBClusterId="main")["Items"]["Job"]
+
+
+def test_whole_life(daemon, server, disk, backend, start_clone):
+    """Create, clone, delete through the daemon, with a tablespace."""
+    oid = space(server, disk.path("space"), "one")
+    with Acked(server) as ids:
+        ids.wait_more(100)
+        must = ids.acked()
+        backup = daemon.api.create_and_wait("main")
+    parts = {p["Role"]: p for p in daemon.api.ok("CheckCluster", DBClusterId="main")["Parts"]}
+    assert parts[f"tablespace {oid}"]["Path"] == disk.path("space")
+    facts = backup["Dbsnap"]
+    assert (facts["Backend"], facts["Procedure"], facts["Promise"]) == (backend, "B", "recovered")
+    assert re.match(r"LSN \S+, timeline 1$", facts["Position"])
+    assert sorted(os.listdir(facts["Path"])) == ["data", "intent", "manifest.json", "tblspc"]
+    wait_no_slot(server)
+    clone = daemon.api.clone_and_wait("main", backup["BackupId"], "c")
+    path = clone["ClonePath"]
+    assert links(path) == []
+    started = start_clone(path)
+    assert not ids.missing(started, must)
+    assert started.value("SELECT pg_tablespace_location(%s)", oid) == f"{path}/tblspc/{oid}"
+    started.sql("DROP TABLE in_one")
+    started.stop()
+    assert server.value("SELECT sum(i) FROM in_one") == 500500
+    daemon.api.ok("DeleteClone", DBClusterId="main", CloneName="c")
+    daemon.api.delete_and_wait("main", backup["BackupId"])
+    daemon.wait_idle()
+    assert sorted(os.listdir(disk.path(".dbsnap", "main"))) == ["clones", "marker.json"]
+    assert os.listdir(disk.path(".dbsnap", "main", "clones")) == []
+
+
+@pytest.mark.parametrize("backend", ["reflink"], indirect=True)
+def test_lost_label(daemon, start_clone):
+    """A backup without its label would start and be wrong: it is not cloned."""
+    backup = daemon.api.create_and_wait("main")
+    label = os.path.join(backup["Dbsnap"]["Path"], "data", "backup_label")
+    os.unlink(label)
+    daemon.api.ok("CloneBackup", DBClusterId="main", BackupId=backup["BackupId"], CloneName="c")
+    failed = eventually(lambda: [j for j in jobs(daemon) if j["State"] == "Failed"], what="the failed job")
+    assert "lost its backup_label" in failed[0]["Cause"], failed
+
+
+@pytest.mark.parametrize("backend", ["copy"], indirect=True)
+def test_helper_killed_amid_the_walk(daemon, server, disk):
+    """The server ends backup and slot at once; the attempt fails, and the next one is good."""
+    with Strike(daemon, "utimensat", 50, "STOP") as strike:
+        number = daemon.api.create("main")
+        assert strike.wait(lambda: False)
+        walker = Pid(strike.struck())
+        for pid in daemon.helpers():
+            os.kill(pid, signal.SIGKILL)
+        wait_no_slot(server)
+        strike.detach()
+        walker.signal(signal.SIGCONT)
+    item = daemon.api.wait_final("main", number)
+    assert item["Dbsnap"]["State"] == "AVAILABLE"
+    assert [j["Attempts"] for j in jobs(daemon)] == ["2"]
+    daemon.wait_idle()
+    assert set(os.listdir(disk.path(".dbsnap", "main"))) == {"marker.json", number}
+
+
+@pytest.mark.parametrize("backend", ["copy"], indirect=True)
+def test_nothing_stays_of_a_refused_one(daemon, server, disk, make_liar):
+    liar = make_liar(server, [(STOP, 1, "LABEL: dbsnap", "LABEL: other", 1)])
+    daemon.add_server("main", liar, snapshot_dir=disk.path(".dbsnap", "main"), min_free="0%")
+    daemon.reload()
+    item = daemon.api.wait_final("main", daemon.api.create("main"))
+    assert item["Dbsnap"]["State"] == "FAILED"
+    assert "its label has another name" in item["Dbsnap"]["Cause"]
+    daemon.wait_idle()
+    assert os.listdir(disk.path(".dbsnap", "main")) == ["marker.json"]
+    wait_no_slot(server)

@@ -111,6 +111,7 @@ class Liar:
 
     def __init__(self, server, folder, lies):
         self.folder = folder
+        self.data_dir = server.data_dir
         self.process = subprocess.Popen(
             [sys.executable, "-c", PROGRAM, os.path.join(folder, ".s.PGSQL.5432"), server.conninfo,
              json.dumps(lies)],
