@@ -153,25 +153,24 @@ static int check_not_registered(const char *clusters_dir, const char *data_dir)
 	return 0;
 }
 
-static int refuse_folder(const char *data_dir, const struct mount *mount)
+/* Not in the way: its files can share their blocks with a backup's. */
+static void advise_subvolume(const char *data_dir, const struct mount *mount)
 {
 	scope_free char *dir = text_shell(data_dir);
 	scope_free char *old_path = text_format("%s.old", data_dir);
 	scope_free char *old = text_shell(old_path);
 
-	text_complain(
-		"%s is a folder of the btrfs file system at %s, not a subvolume: nothing smaller can be cut",
-		data_dir, mount->point);
-	text_advise("make it one: stop the server, then");
+	text_advise("%s is a folder of the btrfs file system at %s, not a subvolume: backups are walked file by "
+		    "file, not made by one snapshot", data_dir, mount->point);
+	text_advise("to make it a subvolume: stop the server, then");
 	text_advise("  mv %s %s", dir, old);
 	text_advise("  btrfs subvolume create %s", dir);
 	text_advise("  chown --reference=%s %s && chmod --reference=%s %s", old, dir, old, dir);
 	text_advise("  cp -a --reflink=always %s/. %s/", old, dir);
-	text_advise("start the server, repeat 'dbsnap cluster add', and remove %s when all is well", old);
-	return STATUS_REFUSED;
+	text_advise("start the server, and remove %s when all is well", old);
 }
 
-/* data_dir is mounted by itself: a snapshot needs a place on the same file system that is seen elsewhere. */
+/* data_dir is mounted by itself: what is not a copy needs a place on the same file system that is seen elsewhere. */
 static int choose_snapshot_dir(struct proposal *proposal, const struct mount *mount)
 {
 	scope_free char *source = text_shell(mount->source);
@@ -186,10 +185,21 @@ static int choose_snapshot_dir(struct proposal *proposal, const struct mount *mo
 	text_complain(
 		"%s is a mount of its own: there is no place beside it on its file system for snapshots",
 		proposal->server->data_dir);
-	text_advise("mount the file system's top as well, from /etc/fstab too:");
-	text_advise("  mkdir -p /srv/btrfs-top && mount -o subvolid=5 %s /srv/btrfs-top", source);
-	text_advise("and repeat 'dbsnap cluster add'");
+	if (strcmp(mount->type, "btrfs") == 0) {
+		text_advise("mount the file system's top as well, from /etc/fstab too:");
+		text_advise("  mkdir -p /srv/btrfs-top && mount -o subvolid=5 %s /srv/btrfs-top", source);
+		text_advise("and repeat 'dbsnap cluster add'");
+	} else {
+		text_advise("move the data into a folder below the mount, or write a file with 'backend: copy' by hand, "
+			    "see dbsnapd.yaml(5)");
+	}
 	return STATUS_REFUSED;
+}
+
+/* Of those that cannot, backups are copies and lie elsewhere. */
+static bool may_share(const struct statfs *fs)
+{
+	return (unsigned long)fs->f_type == BTRFS_SUPER_MAGIC || (unsigned long)fs->f_type == XFS_SUPER_MAGIC;
 }
 
 static int check_layout(struct proposal *proposal)
@@ -203,17 +213,13 @@ static int check_layout(struct proposal *proposal)
 		text_complain("cannot look at %s: %s", data_dir, strerror(errno));
 		return STATUS_REFUSED;
 	}
-	if ((unsigned long)fs.f_type != BTRFS_SUPER_MAGIC) {
-		text_complain(
-			"%s lies on %s (mounted at %s): this release of dbsnap takes snapshots on btrfs only",
-			data_dir, mount.type, mount.point);
-		text_advise("move it to a subvolume of a btrfs file system: stop the server, btrfs subvolume "
-			    "create, cp -a");
-		return STATUS_REFUSED;
-	}
-	if (st.st_ino != SUBVOLUME_INODE)
-		return refuse_folder(data_dir, &mount);
-	if (strcmp(mount.point, data_dir) == 0)
+	if ((unsigned long)fs.f_type != BTRFS_SUPER_MAGIC)
+		text_advise("%s lies on %s: backups are walked file by file; 'dbsnap cluster check' says whether they "
+			    "share its blocks or are copies",
+			    data_dir, mount.type);
+	else if (st.st_ino != SUBVOLUME_INODE)
+		advise_subvolume(data_dir, &mount);
+	if (strcmp(mount.point, data_dir) == 0 && may_share(&fs))
 		return choose_snapshot_dir(proposal, &mount);
 	return 0;
 }

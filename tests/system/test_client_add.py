@@ -233,7 +233,7 @@ def test_a_folder_that_is_no_subvolume(host, btrfs):
     os.mkdir(path)
     host.server(path)
     done = host.add("--yes")
-    assert done.returncode == REFUSED and host.files() == []
+    assert done.returncode == DONE and host.files() == ["plain.yaml"]
     assert "not a subvolume" in done.stderr
     commands = [line.strip() for line in done.stderr.splitlines() if line.startswith("    ")]
     assert len(commands) == 4
@@ -242,7 +242,8 @@ def test_a_folder_that_is_no_subvolume(host, btrfs):
     for command in commands:
         run("sh", "-c", command)
     host.server(path)
-    assert host.add("--yes").returncode == DONE, "the remedy is one"
+    done = host.add("--yes", "--clusters-dir", os.path.join(host.folder, "again"))
+    assert done.returncode == DONE and done.stderr == "", "the advice is good"
 
 
 def test_another_file_system(host, make_disk):
@@ -250,8 +251,15 @@ def test_another_file_system(host, make_disk):
     os.mkdir(disk.path("pg"))
     host.server(disk.path("pg"))
     done = host.add("--yes")
+    assert done.returncode == DONE and host.files() == ["pg.yaml"]
+    assert "lies on ext4" in done.stderr and "cluster check" in done.stderr
+
+
+def test_an_xfs_of_its_own_has_no_place_beside(host, make_disk):
+    host.server(make_disk("xfs", "400M").mnt)
+    done = host.add("--yes")
     assert done.returncode == REFUSED and host.files() == []
-    assert "lies on ext4" in done.stderr and "btrfs only" in done.stderr
+    assert "mount of its own" in done.stderr and "backend: copy" in done.stderr
 
 
 def test_a_mount_of_its_own_needs_another(host, btrfs, folder):

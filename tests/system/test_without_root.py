@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """dbsnapd of an ordinary user: all of it his, nothing more than he may do anyway."""
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -146,8 +147,10 @@ def server(request, carol, pg_template):
     return make
 
 
-def test_cluster_add_and_a_postgresql(carol, make_own_daemon, make_disk, server):
-    disk = make_disk("btrfs")
+@pytest.mark.parametrize("kind, backend, promise", [
+    ("btrfs", "btrfs", "atomic"), ("xfs", "reflink", "recovered"), ("ext4", "copy", "recovered")])
+def test_cluster_add_and_a_postgresql(carol, make_own_daemon, make_disk, server, kind, backend, promise):
+    disk = make_disk(kind)
     carol.folder(disk.path("home"))
     pg = server(disk.subvolume("home/orders", carol.name))
     daemon = make_own_daemon(quota=PLENTY).start()
@@ -159,7 +162,8 @@ def test_cluster_add_and_a_postgresql(carol, make_own_daemon, make_disk, server)
     assert f"kill -HUP {daemon.main.pid}\n" in added.stdout
     daemon.reload()
     checked = daemon.client("cluster", "check", "orders")
-    assert checked.returncode == 0 and "atomic" in checked.stdout, checked
+    assert checked.returncode == 0 and re.search(f"^Promise +{promise}", checked.stdout, re.M), checked
+    assert re.search(f"^Backend +{backend}$", checked.stdout, re.M), checked
     with Acked(pg) as ids:
         ids.wait_more(50)
         must = ids.acked()
