@@ -17,9 +17,20 @@ stop_process() {
 
 stop_postgresql() {
 	[ -e "$1/postmaster.pid" ] || return 0
-	setpriv --reuid postgres --regid postgres --init-groups \
-		"$(find /usr/lib/postgresql -path '*/bin/pg_ctl' | sort -V | tail -n 1)" \
-		-D "$1" -w -s -m immediate stop
+	local as=() pg_ctl
+	[ "$(id -u)" != 0 ] || as=(setpriv --reuid postgres --regid postgres --init-groups)
+	pg_ctl=$(find /usr/lib/postgresql -path '*/bin/pg_ctl' 2>/dev/null | sort -V | tail -n 1)
+	"${as[@]}" "${pg_ctl:-pg_ctl}" -D "$1" -w -s -m immediate stop
+}
+
+# What rm would not enter, or not remove: the subvolumes of a btrfs that is not ours to unmount.
+clear_subvolumes() {
+	local path
+	[ "$(stat -f -c %T "$1" 2>/dev/null)" = btrfs ] || return 0
+	find "$1" -depth -type d -inum 256 | while read -r path; do
+		btrfs property set -ts "$path" ro false 2>/dev/null
+		rm -rf "$path"
+	done
 }
 
 unmount() {

@@ -97,3 +97,15 @@ def test_unknown_words_are_refused(bootstrap):
         done, notes = bootstrap("", *args)
         assert (done.returncode, notes) == (1, "")
         assert "usage:" in done.stderr
+
+
+def test_the_demo_asks_for_what_it_uses(root, bootstrap):
+    """Whoever mounts no disk needs no tools for disks."""
+    ordinary = {"user": "nobody", "group": "nogroup", "extra_groups": []}
+    done, notes = bootstrap("xfsprogs btrfs-progs", "demo", **ordinary)
+    assert done.returncode != 0 and "missing:" not in done.stdout and notes == ""
+    done, notes = bootstrap("postgresql xfsprogs", "demo", **ordinary)
+    assert done.returncode == 1 and notes == ""
+    assert done.stderr.endswith("apt-get install -y --no-install-recommends postgresql\n")
+    done, notes = bootstrap("postgresql xfsprogs", "demo")
+    assert done.returncode == 9 and "installing: postgresql xfsprogs" in done.stdout
