@@ -1,19 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The commands of README that restore a backup by hand, run as they stand there."""
+"""The commands of README that restore a backup by hand, and that run dbsnapd without root: as they stand there."""
 import os
 import re
 import subprocess
 
-from harness import invariants
+from harness import invariants, postgres
 from harness.postgres import USER, bindir
 
 README = os.path.join(os.environ["DBSNAP_SRCDIR"], "README.md")
 
 
-def commands():
+def commands(name):
     with open(README, encoding="utf-8") as file:
-        block = re.search(r"<!-- restore by hand: begin -->\n(.*?)<!-- restore by hand: end -->",
-                          file.read(), re.S).group(1)
+        block = re.search(rf"<!-- {name}: begin -->\n(.*?)<!-- {name}: end -->", file.read(), re.S).group(1)
     return re.sub("^    ", "", block, flags=re.M)
 
 
@@ -31,7 +30,7 @@ def test_restore_by_hand(srv, make_disk, make_server, make_daemon):
     # systemctl stands for this server; the backup's number is the only thing changed.
     systemctl = (f'systemctl() {{ runuser -u {USER} -- {bindir()}/pg_ctl -D /srv/pg/orders '
                  f'-w -s -l {server.log} "$1"; }}\n')
-    script = "set -eu\n" + systemctl + re.sub(r"/orders/17/", f"/orders/{backup}/", commands())
+    script = "set -eu\n" + systemctl + re.sub(r"/orders/17/", f"/orders/{backup}/", commands("restore by hand"))
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, cwd="/",
                           stdin=subprocess.DEVNULL)
     assert done.returncode == 0, done.stderr
@@ -41,3 +40,21 @@ def test_restore_by_hand(srv, make_disk, make_server, make_daemon):
     server.amcheck()
     daemon.api.create_and_wait("orders")
     invariants.check(daemon, disk)
+
+
+def test_without_root(carol, pg_template, programs):
+    server = postgres.Server(carol.folder(os.path.join(carol.home, "orders")),
+                             carol.folder(os.path.join(carol.home, "pg")), user=carol.name)
+    server.create(pg_template)
+    server.start()
+    try:
+        server.sql(f"CREATE ROLE {carol.name} SUPERUSER LOGIN")     # as if by his own initdb
+        # An installed dbsnapd knows where its parts lie; at the end it is stopped.
+        script = ("set -eu\n" f'dbsnapd() {{ exec {programs}/dbsnapd --libexec-dir {programs} "$@"; }}\n'
+                  "trap 'kill %1; wait' EXIT\n" + commands("without root"))
+        done = carol.run("bash", "-c", script, env={"PATH": f"{programs}:/usr/bin:/bin"})
+        with open(os.path.join(carol.home, "dbsnapd.log"), encoding="utf-8") as file:
+            assert done.returncode == 0, (done.stdout, done.stderr, file.read())
+    finally:
+        server.close()
+    assert "Backup 1 of orders is complete" in done.stdout
