@@ -139,10 +139,11 @@ def test_snapshot_dir_on_another_file_system(make_disk, make_daemon):
 
 
 def localstatedir():
-    """That of the build."""
+    """That of the build, whatever the make that runs this test tells its children."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
     return subprocess.run(["make", "-s", "--no-print-directory", "-C", os.environ["DBSNAP_BUILDDIR"], "-f", "Makefile",
                            "-f", "-", "tell"], input="tell:\n\t@echo $(localstatedir)\n", capture_output=True,
-                          text=True, check=True).stdout.strip()
+                          text=True, check=True, env=environment).stdout.strip()
 
 
 def test_default_place_of_copies(make_disk, make_daemon, request):
