@@ -14,6 +14,7 @@
 #include <inttypes.h>
 #include <linux/btrfs.h>
 #include <linux/btrfs_tree.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,16 +118,31 @@ static int refuse_floor(const struct volume *volume, const char *path, uint64_t 
 			  volume->name, path, have, format_mib(needed, need), keep);
 }
 
+/* A file system that was made for so many files, and has as many (ext4; others make inodes as they need them). */
+static bool has_no_inode(int fd, uint64_t *ret_total)
+{
+	struct statvfs st;
+
+	if (fstatvfs(fd, &st) < 0 || st.f_files == 0 || st.f_favail > 0)
+		return false;
+	*ret_total = st.f_files;
+	return true;
+}
+
 void space_explain(int fd, const char *path, uint64_t needed, struct reason *why)
 {
 	char cause[MSG_TEXT_SIZE / 3], have[32], need[32];
 	struct volume volume;
 	struct space space = {0};
+	uint64_t inodes;
 
 	if (space_read(fd, &space) < 0 || volume_of(fd, &volume) < 0)
 		return;
 	snprintf(cause, sizeof(cause), "%.*s", (int)sizeof(cause) - 1, why->cause);
-	if (needed > 0)
+	if (space.free_bytes > needed && has_no_inode(fd, &inodes))
+		reason_set(why, ERR_FULL, remedy, "%s: the %s file system of %.300s has none of its %" PRIu64 " inodes free",
+			   cause, volume.name, path, inodes);
+	else if (needed > 0)
 		reason_set(why, ERR_FULL, remedy, "%s: the %s file system of %.300s has %s free, %s are needed in all",
 			   cause, volume.name, path, format_mib(space.free_bytes, have), format_mib(needed, need));
 	else

@@ -231,6 +231,25 @@ def test_full_in_the_middle_of_a_walk(make_disk, make_cluster, kind):
     invariants.check(daemon, disk, failed={backup["BackupId"]})
 
 
+def test_no_inode_left(make_disk, make_cluster):
+    """ext4 is made for so many files; that bytes are free is no help then, and not what is told."""
+    disk = make_disk("ext4", "32M")
+    daemon = make_cluster(disk)
+    for n in range(20):
+        with open(disk.path("data", f"file-{n}"), "w", encoding="ascii") as file:
+            file.write("x")
+    number = daemon.api.create_and_wait("main")["BackupId"]
+    left = os.statvfs(disk.mnt).f_favail
+    os.mkdir(disk.path("ballast"))
+    for n in range(left - 12):
+        os.mknod(disk.path("ballast", str(n)))
+    failed = daemon.api.wait_final("main", daemon.api.create("main"))
+    assert failed["Dbsnap"]["State"] == "FAILED"
+    assert "No space left" in failed["Dbsnap"]["Cause"] and "ext4" in failed["Dbsnap"]["Cause"]
+    assert "inodes free" in failed["Dbsnap"]["Cause"], failed
+    assert sorted(os.listdir(disk.path(".dbsnap", "main"))) == [number, "marker.json"]
+
+
 def test_size_of_a_database_counts_its_wal(make_disk, make_daemon, make_server):
     disk = make_disk("ext4", "400M")
     server = make_server(disk.subvolume("pg", "postgres"))

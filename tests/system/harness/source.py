@@ -72,6 +72,8 @@ class Source:
     def note(self, token):
         """A create with this token is about to be asked for."""
         with self.lock:
+            if token in self.floors:
+                return
             path = os.path.join(self.path, "notes", f"{self.notes:06d}")
             with open(path, "w", encoding="ascii") as file:
                 file.write(f"note {self.notes}\n")
