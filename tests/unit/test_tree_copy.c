@@ -147,6 +147,72 @@ static void test_hard_links_within_and_across_roots(void **state)
 	close_root(roots[1]);
 }
 
+static struct {
+	int dir;
+	ino_t inode;
+	bool found;
+} reused;
+
+/* Both names of a copied file go, and of what is made next that becomes "new" which has its inode. */
+static enum tree_fate judge_and_reuse(const void *arg, size_t root, const char *path, const struct stat *st,
+				      struct reason *why)
+{
+	(void)arg;
+	(void)st;
+	(void)why;
+	if (root == 0 || strcmp(path, "new") != 0)
+		return TREE_TAKE;
+	unlinkat(reused.dir, "from/one", 0);
+	unlinkat(reused.dir, "from/two", 0);
+	for (int i = 0; i < 200 && !reused.found; i++) {
+		char name[32];
+		struct stat made;
+		int fd;
+
+		snprintf(name, sizeof(name), "from/made-%d", i);
+		fd = openat(reused.dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		assert_int_equal(write(fd, "new", 3), 3);
+		assert_int_equal(fstat(fd, &made), 0);
+		close(fd);
+		reused.found = made.st_ino == reused.inode;
+		if (reused.found) {
+			assert_int_equal(renameat(reused.dir, name, reused.dir, "from2/new"), 0);
+			assert_int_equal(linkat(reused.dir, "from2/new", reused.dir, "other", 0), 0);
+		}
+	}
+	return TREE_TAKE;
+}
+
+static void test_an_inode_used_again_is_another_file(void **state)
+{
+	struct folder *folder = *state;
+	struct tree_root roots[2];
+	struct tree_plan plan = {.way = FILE_COPY, .judge = judge_and_reuse};
+	struct tree_report report;
+	struct reason why = {0};
+	struct stat st;
+
+	roots[0] = open_root(folder);
+	mkdirat(folder->fd, "from2", 0700);
+	mkdirat(folder->fd, "to2", 0700);
+	roots[1].from = openat(folder->fd, "from2", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	roots[1].to = openat(folder->fd, "to2", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	folder_write(folder, "from2/new", "x");
+	folder_write(folder, "from/one", "old");
+	assert_int_equal(linkat(roots[0].from, "one", roots[0].from, "two", 0), 0);
+	assert_int_equal(fstatat(roots[0].from, "one", &st, 0), 0);
+	reused.dir = folder->fd;
+	reused.inode = st.st_ino;
+	assert_int_equal(tree_copy(roots, 2, &plan, &report, &why), 0);
+	assert_true(holds(roots[0].to, "two", "old"));
+	assert_true(holds(roots[1].to, "new", reused.found ? "new" : "x"));
+	close_root(roots[0]);
+	close_root(roots[1]);
+	/* A file system that does not use it again soon shows nothing. */
+	if (!reused.found)
+		skip();
+}
+
 struct last {
 	int tries;
 	int wanted; /* tries until a copy is whole */
@@ -376,6 +442,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		WITH_FOLDER(test_kinds_and_odd_names),
 		WITH_FOLDER(test_hard_links_within_and_across_roots),
+		WITH_FOLDER(test_an_inode_used_again_is_another_file),
 		WITH_FOLDER(test_fates),
 		WITH_FOLDER(test_the_last_file_may_change),
 		WITH_FOLDER(test_depth),
