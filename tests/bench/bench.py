@@ -415,8 +415,49 @@ def bench_extents(bed):
         line(*row)
 
 
+def dbsnap_takes(daemon):
+    """Milliseconds from the call to AVAILABLE, which is durable."""
+    begin = time.monotonic()
+    item = daemon.api.create_and_wait("main", timeout=600)
+    took = (time.monotonic() - begin) * 1000
+    daemon.api.delete_and_wait("main", item["BackupId"])
+    daemon.wait_idle()
+    return took
+
+
+def basebackup_takes(server, disk):
+    """The same by the server's own tool, which syncs what it wrote; its target lies on the same disk."""
+    target = disk.path("other", "basebackup")
+    begin = time.monotonic()
+    postgres.tool("pg_basebackup", "-h", server.sockets, "-U", postgres.USER, "-D", target, "-c", "fast", "-X", "stream")
+    took = (time.monotonic() - begin) * 1000
+    run("rm", "-rf", target)
+    run("sync", "-f", disk.mnt)
+    return took
+
+
+def bench_basebackup(bed):
+    """A PostgreSQL of 1 GB, idle, against pg_basebackup: by copy on ext4, by reflink on XFS."""
+    for kind, goal in (("ext4", "<= 1.0"), ("xfs", None)):
+        disk = bed.disk("6G", kind)
+        disk.subvolume("other", postgres.USER)
+        server = bed.server(disk.subvolume("pg", postgres.USER))
+        Pgbench(server, scale=65)
+        daemon = bed.daemon()
+        daemon.add_server("main", server, snapshot_dir=disk.path(".dbsnap"))
+        daemon.start()
+        ours, theirs = [], []
+        for _ in range(ROUNDS):
+            ours.append(dbsnap_takes(daemon))
+            theirs.append(basebackup_takes(server, disk))
+        print(f" {kind}, load {os.getloadavg()[0]:.1f}")
+        line("create to AVAILABLE", median(ours), "ms")
+        line("pg_basebackup -c fast -X stream", median(theirs), "ms")
+        line("dbsnap / pg_basebackup", median([a / b for a, b in zip(ours, theirs)]), goal=goal)
+
+
 BENCHES = {"ack": bench_ack, "acks": bench_acks, "create": bench_create, "stall": bench_stall, "list": bench_list,
-           "idle": bench_idle, "peer": bench_peer,
+           "idle": bench_idle, "peer": bench_peer, "basebackup": bench_basebackup,
            "tree": bench_tree, "extents": bench_extents}
 
 
