@@ -6,6 +6,8 @@ import subprocess
 import pytest
 
 import msgs
+from system.harness.process import eventually
+from world import open_jobs
 
 
 @pytest.fixture
@@ -57,8 +59,10 @@ def test_what_was_accepted_ends_and_goes_on_a_full_disk(small):
     filler = fill(world)
     use_up(world)
     engine.release("JOB")
-    for number in world.acked:
-        world.wait_state(number, "AVAILABLE")
+    # Some hundreds: each asked after by itself takes minutes.
+    eventually(lambda: open_jobs(world.api.ok("DescribeStatus")) == 0, 120, "every job has ended")
+    states = {b["BackupId"]: b["Dbsnap"]["State"] for b in world.api.backups("pc-a")}
+    assert {states.get(number) for number in world.acked} == {"AVAILABLE"}
     world.stop()
     world.start()
     for number in list(world.acked)[:20]:
