@@ -204,8 +204,9 @@ static int admit_walk(struct db_postgresql *pg, bool copies, struct layout *layo
 	pg->walks = true;
 	pg->walk.takes_wal = !running;
 	for (uint32_t i = 0; i < pg->tablespaces.count; i++) {
+		_Static_assert(sizeof(pg->walked[i].path) >= ASK_PATH_SIZE, "a server's path fits");
 		pg->walked[i].oid = pg->tablespaces.items[i].oid;
-		snprintf(pg->walked[i].path, sizeof(pg->walked[i].path), "%s", pg->tablespaces.items[i].location);
+		memcpy(pg->walked[i].path, pg->tablespaces.items[i].location, ASK_PATH_SIZE);
 	}
 	set_procedure(layout, running ? "B" : "G", running ? "recovered" : "stopped");
 	return 0;
