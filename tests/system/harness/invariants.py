@@ -347,12 +347,20 @@ def check_sessions(server):
     assert server.value("SELECT count(*) FROM pg_replication_slots") == 0
 
 
+def connections(path):
+    """How many there are at a listening socket, closed by the other end or not."""
+    with open("/proc/net/unix", encoding="utf-8") as file:
+        lines = [line.split() for line in file]
+    return sum(line[7:] == [path] and line[5] == "03" for line in lines)
+
+
 def check_descriptors(daemon):
     """9: as many as at any other idle moment of any engine and front; none on a cluster's disk."""
     before = getattr(daemon, "idle_descriptors", None)
     if before:
         eventually(lambda: daemon.descriptors() == before, what=f"{before} descriptors")
     else:
+        eventually(lambda: not connections(daemon.socket), what="no connection of an earlier call")
         eventually(lambda: daemon.descriptors() == daemon.descriptors())
         daemon.idle_descriptors = daemon.descriptors()
     places = [daemon.snapshot_dir(c) for c in daemon.clusters] + [c["data_dir"] for c in daemon.clusters.values()]
