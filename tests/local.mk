@@ -256,6 +256,12 @@ TESTS += tests/unit/test_tree_copy
 tests_unit_test_tree_copy_SOURCES = tests/unit/test_tree_copy.c
 tests_unit_test_tree_copy_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_tree_copy_LDADD = libengine.a libcommon.a $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test_xdg
+TESTS += tests/unit/test_xdg
+tests_unit_test_xdg_SOURCES = tests/unit/test_xdg.c
+tests_unit_test_xdg_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_xdg_LDADD = libcommon.a $(CMOCKA_LIBS)
 endif
 include tests/bench/local.mk
 include tests/fuzz/local.mk

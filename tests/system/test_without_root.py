@@ -13,6 +13,7 @@ from harness.disk import run
 from harness.load import Acked
 from harness.process import eventually, status_fields
 
+BACKENDS = {"btrfs": "btrfs", "folder": "reflink", "xfs": "reflink"}
 PLENTY = {"manual_per_day": 1000, "manual_retained": 1000, "creates_per_day": 100000}
 
 
@@ -30,6 +31,24 @@ def files(user, path):
     return path
 
 
+def in_container(request, user):
+    """The same in an overlay of two file systems, as in a container: one file has never been written there."""
+    place = user.folder(os.path.join(user.home, "layers"), 0o755)
+    run("mount", "-t", "tmpfs", "tmpfs", place)
+    request.addfinalizer(lambda: run("umount", "--lazy", place))
+    lower, mnt = (user.folder(os.path.join(user.home, name), 0o755) for name in ("lower", "mnt"))
+    files(user, os.path.join(lower, "files"))
+    for name in ("upper", "work"):
+        user.folder(os.path.join(place, name), 0o755)
+    run("mount", "-t", "overlay", "overlay", "-o",
+        f"lowerdir={lower},upperdir={place}/upper,workdir={place}/work", mnt)
+    request.addfinalizer(lambda: run("umount", "--lazy", mnt))
+    path = os.path.join(mnt, "files")
+    with open(os.path.join(path, "deep/letter"), "a", encoding="utf-8"):
+        pass
+    return path
+
+
 @pytest.fixture
 def data(request, carol, make_disk):
     """data(kind): a folder of files of carol's on a file system of that kind, on btrfs a subvolume."""
@@ -42,6 +61,11 @@ def data(request, carol, make_disk):
             request.addfinalizer(lambda: run("umount", "--lazy", mnt))
             os.chmod(mnt, 0o755)
             return files(carol, carol.folder(os.path.join(mnt, "files")))
+        if kind == "overlay":
+            return in_container(request, carol)
+        if kind == "folder":
+            disk = make_disk("btrfs", "512M")
+            return files(carol, carol.folder(os.path.join(carol.folder(disk.path("home"), 0o755), "files")))
         disk = make_disk(kind, "512M", options)
         carol.folder(disk.path("home"), 0o755)     # what lies above is root's
         return files(carol, disk.subvolume("home/files"))
@@ -104,7 +128,7 @@ def test_the_client_looks_where_the_daemon_listens(carol, make_own_daemon):
         run("rm", "-r", folder)
 
 
-@pytest.mark.parametrize("kind", ["btrfs", "xfs", "ext4", "tmpfs", "home"])
+@pytest.mark.parametrize("kind", ["btrfs", "folder", "xfs", "ext4", "tmpfs", "overlay", "home"])
 def test_a_life(carol, make_own_daemon, data, kind):
     daemon = make_own_daemon(quota={"manual_per_day": 100, "manual_retained": 2, "creates_per_day": 100})
     path = data(kind)
@@ -113,6 +137,7 @@ def test_a_life(carol, make_own_daemon, data, kind):
     first = daemon.api.create_and_wait("main", token="monday")
     assert daemon.api.create("main", token="monday") == first["BackupId"]
     assert first["Dbsnap"]["Promise"] == ("crash" if kind == "btrfs" else "per-file")
+    assert kind == "home" or first["Dbsnap"]["Backend"] == BACKENDS.get(kind, "copy")
     second = daemon.api.create_and_wait("main")
     assert daemon.api.call("CreateBackup", DBClusterId="main")[1]["Code"] == "BackupTimesExceeded"
     clone = daemon.api.clone_and_wait("main", first["BackupId"], "c1")["ClonePath"]
@@ -311,3 +336,21 @@ def test_a_subvolume_of_another_is_walked(carol, make_own_daemon, make_disk):
     assert "only he or root can snapshot it" in checked.stdout, checked
     assert daemon.api.create_and_wait("main")["Dbsnap"]["Promise"] == "per-file"
     invariants.check(daemon)
+
+
+@pytest.mark.parametrize("kind", ["btrfs", "xfs", "ext4"])
+def test_a_cluster_that_is_gone(carol, make_own_daemon, data, kind):
+    """Neither a file names it any more nor is its data there: its backups are his still."""
+    daemon = make_own_daemon()
+    path = data(kind)
+    daemon.add_cluster("main", path, database={"type": "none"})
+    daemon.start()
+    backup = daemon.api.create_and_wait("main")
+    run("rm", "-r", path)
+    daemon.remove_cluster("main")
+    daemon.restart()
+    clone = daemon.api.clone_and_wait("main", backup["BackupId"], "c1")["ClonePath"]
+    assert carol.run("cat", os.path.join(clone, "letter")).stdout == "to be kept\n"
+    daemon.api.ok("DeleteClone", DBClusterId="main", CloneName="c1")
+    daemon.api.delete_and_wait("main", backup["BackupId"])
+    eventually(lambda: not os.path.exists(clone), what="the clone gone")
