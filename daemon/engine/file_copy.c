@@ -140,6 +140,21 @@ static off_t adapt(off_t range, int64_t took_us)
 	return range;
 }
 
+/*
+ * A range was refused, but reaches no further than the source does now: that was shorter for a moment. Only the
+ * kernel itself sees an end that stands still. When that lies before at, the copy ends there. 0, or -1 with errno.
+ */
+static int clone_rest(struct copy *copy, off_t at)
+{
+	copy->to_end = true;
+	if (clone_range(copy, at, 0) == 0)
+		return 0;
+	if (errno != EINVAL || at == 0)
+		return -1;
+	copy->size = at;
+	return 0;
+}
+
 /* 0, or -1 with errno. */
 static int clone_ranges(struct copy *copy)
 {
@@ -163,9 +178,7 @@ static int clone_ranges(struct copy *copy)
 			return -1;
 		if (has_shrunk(copy, at + length) && ++shrinks <= SHRINKS_MAX)
 			continue;
-		/* It may have been shorter for a moment: only the kernel itself sees an end that stands still. */
-		copy->to_end = true;
-		return clone_range(copy, at, 0);
+		return clone_rest(copy, at);
 	}
 	return 0;
 }
