@@ -270,6 +270,22 @@ def test_a_snapshot_with_a_folder_of_roots(carol, make_own_daemon, data, options
     assert not options or jobs[0]["Attempts"] == "1", jobs
 
 
+def test_a_snapshot_on_a_full_disk(carol, make_own_daemon, data):
+    """Emptying it wants no room that is not there."""
+    daemon = make_own_daemon(quota=PLENTY)
+    path = data("btrfs")
+    carol.run("bash", "-euc", f"cd {path}/deep; for n in {{1..2000}}; do echo $n >$n; done").check_returncode()
+    daemon.add_cluster("main", path, database={"type": "none"})
+    daemon.start()
+    backup = daemon.api.create_and_wait("main")
+    filled = carol.run("bash", "-c", f"cd {path}/deep; cat /dev/zero >ballast; sync; "
+                       "for n in {1..3000}; do printf %3000d $n >small$n || exit 9; done")
+    assert filled.returncode == 9 and "No space left" in filled.stderr, filled
+    assert daemon.api.call("CreateBackup", DBClusterId="main")[1]["Code"] == "OperationDenied.DiskFull"
+    daemon.api.delete_and_wait("main", backup["BackupId"])
+    invariants.check(daemon)
+
+
 def make_unreadable(path):
     with open(os.path.join(path, "secret"), "w", encoding="utf-8") as file:
         file.write("not for carol\n")
