@@ -216,7 +216,7 @@ int pg_admit(struct db *db, const struct snap_ops *snap, struct layout *layout, 
 {
 	struct db_postgresql *pg = (struct db_postgresql *)db;
 
-	return snap->atomic ? admit_atomic(pg, layout, why) : admit_walk(pg, snap->copies, layout, why);
+	return snap->atomic ? admit_atomic(pg, layout, why) : admit_walk(pg, snap->measure != NULL, layout, why);
 }
 
 void pg_describe_walk(struct db *db, struct db_walk *ret_walk)

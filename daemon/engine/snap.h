@@ -48,13 +48,14 @@ struct snap_made {
 struct snap_ops {
 	const char *name; /* "btrfs" */
 	bool atomic;      /* the cut is one moment for all of the tree; else it is walked, file by file */
-	bool copies;      /* an image takes as much room as its source */
 
 	/*
 	 * Can this backend cut job's data_dir into snapshot_fd's folder (-1: there is none yet)? 0; ERR_LAYOUT or
 	 * ERR_UNSUPPORTED with why.
 	 */
 	int (*probe)(struct worker_job *job, int snapshot_fd, struct reason *why);
+	/* Bytes that the image takes. NULL where it shares its source's blocks. */
+	int (*measure)(const struct snap_order *order, uint64_t *ret_bytes, struct reason *why);
 	/* Writes out what is dirty in the source, where that makes the cut shorter. */
 	int (*flush)(int data_fd, struct reason *why);
 	/*

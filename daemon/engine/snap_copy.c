@@ -31,8 +31,8 @@ static int clone(struct worker_job *job, int backup_fd, int parent_fd, const cha
 
 const struct snap_ops snap_copy = {
 	.name = "copy",
-	.copies = true,
 	.probe = probe,
+	.measure = snap_walk_measure,
 	.flush = flush,
 	.cut = cut,
 	.clone = clone,

@@ -145,6 +145,28 @@ static int run(struct worker_job *job, const struct question *question, struct t
 	return walker_run(job, copy, question, fds, 2 * roots->count, ret_report, sizeof(*ret_report), why);
 }
 
+/* In the walker. */
+static int measure(const void *arg, const int *fds, void *answer, struct reason *why)
+{
+	const struct snap_order *order = arg;
+	uint64_t sum = 0, bytes;
+	int error = tree_measure(fds[0], &sum, why);
+
+	for (size_t i = 0; error == 0 && i < order->tablespace_count; i++) {
+		scope_close int fd = open_tablespace(&order->tablespaces[i], why);
+
+		error = fd < 0 ? fd : tree_measure(fd, &bytes, why);
+		sum += error == 0 ? bytes : 0;
+	}
+	*(uint64_t *)answer = sum;
+	return error;
+}
+
+int snap_walk_measure(const struct snap_order *order, uint64_t *ret_bytes, struct reason *why)
+{
+	return walker_run(order->job, measure, order, &order->job->data_fd, 1, ret_bytes, sizeof(*ret_bytes), why);
+}
+
 static int add_tablespaces(const struct snap_order *order, struct roots *roots, struct reason *why)
 {
 	scope_close int folder = -1;

@@ -6,6 +6,8 @@
 #include "daemon/engine/snap.h"
 
 /* As snap_ops.cut, clone and destroy; way says how a file gets its bytes. */
+/* What a walk by order would copy: all of data_dir and of each tablespace. */
+int snap_walk_measure(const struct snap_order *order, uint64_t *ret_bytes, struct reason *why);
 int snap_walk_cut(const struct snap_order *order, enum file_way way, struct snap_made *ret_made, struct reason *why);
 int snap_walk_clone(struct worker_job *job, int backup_fd, int parent_fd, const char *name, enum file_way way,
 		    struct snap_identity *ret_identity, struct reason *why);

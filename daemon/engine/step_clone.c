@@ -160,7 +160,7 @@ static int make_startable(struct clone *c)
 static int make(struct clone *c)
 {
 	struct space space;
-	uint64_t needed = c->snap->copies ? c->manifest.facts.size : 0;
+	uint64_t needed = c->snap->measure ? c->manifest.facts.size : 0;
 	int error = space_check(c->place.fd, c->place.path, &c->job->cluster->min_free, needed, &space, c->why);
 
 	if (error < 0)

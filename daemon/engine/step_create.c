@@ -15,7 +15,6 @@
 #include "daemon/engine/remnant.h"
 #include "daemon/engine/snap.h"
 #include "daemon/engine/space.h"
-#include "daemon/engine/walker.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -127,14 +126,28 @@ static int check_space(struct create *c)
 	return space_check(c->place.fd, c->place.path, &c->job->cluster->min_free, c->needed, &space, c->why);
 }
 
+/* Before the folder in the making is there, its descriptor is -1. */
+static void fill_order(struct create *c, struct snap_order *ret_order)
+{
+	struct db_walk walk;
+
+	c->layout.db->walk(c->db, &walk);
+	*ret_order = (struct snap_order){
+		.job = c->job, .to_fd = c->fd, .plan = walk.plan, .tablespaces = walk.tablespaces,
+		.tablespace_count = walk.tablespace_count,
+	};
+}
+
 /* Bytes want room: how many there are is looked at first, not found out on the way. */
 static int check_room(struct create *c)
 {
+	struct snap_order order;
 	int error;
 
-	if (!c->layout.snap->copies)
+	if (!c->layout.snap->measure)
 		return 0;
-	error = walker_measure(c->job, c->job->data_fd, &c->needed, c->why);
+	fill_order(c, &order);
+	error = c->layout.snap->measure(&order, &c->needed, c->why);
 	return error < 0 ? error : check_space(c);
 }
 
@@ -165,15 +178,11 @@ static int flush(struct create *c)
 static int cut(struct create *c)
 {
 	struct msg_facts *facts = &c->manifest.facts;
-	struct snap_order order = {.job = c->job, .to_fd = c->fd};
-	struct db_walk walk;
+	struct snap_order order;
 	int64_t before;
 	int error;
 
-	c->layout.db->walk(c->db, &walk);
-	order.plan = walk.plan;
-	order.tablespaces = walk.tablespaces;
-	order.tablespace_count = walk.tablespace_count;
+	fill_order(c, &order);
 	job_progress(c->job, PHASE_CUTTING, 50);
 	before = clock_measure_us();
 	error = c->layout.snap->cut(&order, &c->made, c->why);

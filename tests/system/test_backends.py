@@ -260,3 +260,23 @@ def test_size_of_a_database_counts_its_wal(make_disk, make_daemon, make_server):
     assert backup["Dbsnap"]["Backend"] == "copy" and backup["Dbsnap"]["Promise"] == "recovered"
     used = int(run("du", "-s", "--block-size=1", backup["Dbsnap"]["Path"] + "/data").split()[0])
     assert abs(int(backup["BackupSetSize"]) - used) < used / 50
+
+
+def test_room_for_a_tablespace_is_looked_for(make_disk, make_daemon, make_server):
+    """It lies elsewhere and is copied as well: too large, nothing is begun."""
+    disk, other = make_disk("ext4", "300M"), make_disk("ext4", "600M")
+    server = make_server(disk.subvolume("pg", "postgres"))
+    server.sql(f"CREATE TABLESPACE away LOCATION '{other.subvolume('away', 'postgres')}'")
+    server.sql("CREATE TABLE filler TABLESPACE away AS SELECT repeat('x', 1000) AS t FROM generate_series(1, 300000)")
+    server.sql("CHECKPOINT")
+    daemon = make_daemon(quota=QUOTA)
+    daemon.add_server("main", server, snapshot_dir=disk.path(".dbsnap", "main"), min_free="0%")
+    daemon.start()
+    backup = daemon.api.wait_final("main", daemon.api.create("main"))
+    assert backup["Dbsnap"]["State"] == "FAILED"
+    assert "free; a copy needs" in backup["Dbsnap"]["Cause"]
+    assert os.listdir(disk.path(".dbsnap", "main")) == ["marker.json"]
+    server.sql("DROP TABLE filler")
+    server.sql("CHECKPOINT")
+    again = daemon.api.create_and_wait("main")
+    assert os.listdir(again["Dbsnap"]["Path"] + "/tblspc")
