@@ -206,8 +206,10 @@ def test_worker_that_outlives_its_engine_keeps_the_cluster_waiting(daemon, btrfs
         known.create(number, "held-1")
         worker = Pid(eventually(lambda: [w for w in daemon.workers()
                                          if status_fields(w).get("State", "").startswith("D")], 20)[0])
+        front = Pid(daemon.front())
         daemon.main.kill()
         daemon.reap(10)
+        front.wait_end(10)
         daemon.start()
         assert worker.alive()
         assert daemon.api.create("main", "held-1") == number
