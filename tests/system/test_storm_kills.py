@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """SIGKILLs at random moments, several before anybody looks, on btrfs, XFS and ext4 at once.
 
-DBSNAP_KILLS: how many (36); DBSNAP_SEED: the order of events, as far as a test can give it, printed with
+DBSNAP_KILLS: how many (24); DBSNAP_SEED: the order of events, as far as a test can give it, printed with
 each failure. A longer one: DBSNAP_KILLS=300 DBSNAP_SEED=7 tests/run-pytest system -k storm_of
 """
 import contextlib
@@ -15,7 +15,7 @@ from harness.clients import Clients
 from harness.killer import Killer, shuffled
 from harness.source import Source, digest
 
-KILLS = int(os.environ.get("DBSNAP_KILLS", "36"))
+KILLS = int(os.environ.get("DBSNAP_KILLS", "24"))
 SEED = int(os.environ.get("DBSNAP_SEED", "20260202"))
 ROLES = ["front", "engine", "workers", "walkers", "workers", "all"]
 # Name: file system, backend. Two share a disk, where removals wait for each other.
@@ -81,7 +81,7 @@ class Storm:
     def write_to_clones(self):
         """12: what is done to a clone is not done to its backup, nor to its source."""
         for name, source in self.sources.items():
-            backup = [b for b in self.daemon.api.backups(name) if b["Dbsnap"]["State"] == "AVAILABLE"][0]
+            backup = self.clients[name].available(1)[0]
             data = os.path.join(backup["Dbsnap"]["Path"], "data")
             before = digest(data)
             clone = self.daemon.api.clone_and_wait(name, backup["BackupId"], f"last-{name}")

@@ -142,6 +142,17 @@ class Clients:
         else:
             assert token not in self.known.tokens or answer["Code"] == "ServiceUnavailable", answer  # 2
 
+    def available(self, count):
+        """Backups that can be cloned, newest first: at least so many, made for it if they were deleted."""
+        while True:
+            done = [b for b in self.api.backups(self.cluster) if b["Dbsnap"]["State"] == "AVAILABLE"]
+            if len(done) >= count:
+                return done
+            token = f"{self.cluster}-last-{len(self.tokens):09d}"
+            self.tokens.append(token)
+            self.create(token)
+            self.api.wait_final(self.cluster, self.known.tokens[token])
+
     def mismatch(self, token):
         """3: the token of a create, used for something else that is possible."""
         if token not in self.known.tokens:
