@@ -11,6 +11,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -20,7 +22,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
-enum { BACKLOG = 1024 };
+enum { BACKLOG = 1024, ORPHAN_WAIT_MS = 2000 };
 
 static void warn_mode(const struct conf_listen *conf)
 {
@@ -133,19 +135,45 @@ static int check_name(const char *path)
 	return ERR_EXISTS;
 }
 
-/* 0 when the name is free now. */
-static int clear_name(const char *path)
+/* Somebody answers, but whoever listened is gone: his front, on its way to its end, which is waited for. */
+static bool ends_soon(int fd)
+{
+	struct ucred peer = {0};
+	socklen_t size = sizeof(peer);
+	struct pollfd item = {.fd = fd, .events = POLLRDHUP};
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.pid > 0 && kill(peer.pid, 0) < 0 &&
+	       errno == ESRCH && poll(&item, 1, ORPHAN_WAIT_MS) > 0;
+}
+
+/* 0: nobody; 1: somebody who has just ended; ERR_EXISTS: somebody, or it cannot be told. */
+static int look_behind(const char *path)
 {
 	scope_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_un address;
+
+	fill_address(path, &address);
+	if (fd < 0)
+		return ERR_EXISTS;
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		return errno == ECONNREFUSED ? 0 : ERR_EXISTS;
+	return ends_soon(fd) ? 1 : ERR_EXISTS;
+}
+
+/* 0 when the name is free now. */
+static int clear_name(const char *path)
+{
 	struct stat st;
+	int behind;
 
 	if (check_name(path) < 0)
 		return ERR_EXISTS;
 	if (lstat(path, &st) < 0)
 		return 0;
-	fill_address(path, &address);
-	if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 && errno == ECONNREFUSED)
+	behind = look_behind(path);
+	if (behind > 0)
+		behind = look_behind(path);
+	if (behind == 0)
 		return unlink(path) < 0 ? err_from_errno(errno) : 0;
 	log_error("another dbsnapd answers at %s: stop it first, or give this one a listen.path of its own",
 		  path);

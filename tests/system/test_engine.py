@@ -151,6 +151,26 @@ def test_a_dead_daemons_socket_is_replaced(engine, fronts, start):
     assert not os.path.exists(engine.socket)
 
 
+def test_a_dead_daemons_front_is_waited_for(engine, fronts, start):
+    """It dies as well, but may answer for a moment longer: here the test is that front."""
+    fronts.keep = []
+    start()
+    engine.kill()
+    orphan = socket.socket(fileno=fronts.keep.pop())
+    orphan.settimeout(10)
+    engine.spawn()
+    connection = orphan.accept()[0]
+    orphan.close()
+    connection.close()
+    front = fronts.accept()
+    front.hello()
+    engine.kill()
+    orphan = socket.socket(fileno=fronts.keep.pop())
+    refused = engine.run(timeout=10)  # it does not end: not ours to judge
+    assert refused.returncode == 1 and "another dbsnapd answers" in refused.stderr, refused
+    orphan.close()
+
+
 def test_two_that_start_at_once_leave_each_other_the_socket(engine, fronts, start):
     """The first stands still between bind and listen, where its socket looks like a dead one."""
     start()

@@ -32,12 +32,13 @@ class Fronts:
         os.chmod(path, 0o666)
         self.listener.listen()
         self.accepted = []
+        self.keep = None  # a list: takes the listening sockets, which are closed otherwise
 
     def accept(self, timeout=10):
         self.listener.settimeout(timeout)
         control, _ = self.listener.accept()
         data, fds, _, _ = socket.recv_fds(control, 64, 2)
-        self.accepted.append(Front(control, int(data), fds))
+        self.accepted.append(Front(control, int(data), fds, self.keep))
         return self.accepted[-1]
 
     def close(self):
@@ -49,11 +50,14 @@ class Fronts:
 class Front:
     """One front. Messages that nobody waits for are kept in `seen`."""
 
-    def __init__(self, control, pid, fds):
+    def __init__(self, control, pid, fds, keep=None):
         self.control = control
         self.process = Pid(pid)
         self.link = socket.socket(fileno=fds[0])
-        os.close(fds[1])  # with it the socket would outlive its daemon
+        if keep is None:
+            os.close(fds[1])  # with it the socket would outlive its daemon
+        else:
+            keep.append(fds[1])
         self.seen = []
         self.tag = 0
 
