@@ -212,8 +212,9 @@ int main(int argc, char **argv)
 {
 	const char *verb = argc > 3 ? argv[1] : "";
 
+	/* Whose the tree is, its folder tells. */
 	if (strcmp(verb, "destroy") == 0)
-		return destroy(argv + 2);
+		return prepare("root") ? destroy(argv + 2) : 2;
 	if (argc < 4 || !prepare(argv[3]))
 		return 2;
 	if (strcmp(verb, "measure") == 0)
