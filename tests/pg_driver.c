@@ -185,10 +185,7 @@ static int destroy(char **args)
 {
 	scope_close int parent = open_folder(args[0]);
 	struct reason why = {0};
-	int error;
-
-	job.as_root = geteuid() == 0;
-	error = backend()->destroy(&job, parent, args[1], &why);
+	int error = backend()->destroy(&job, parent, args[1], &why);
 
 	if (error == 0)
 		error = backend()->sync(parent, &why);
