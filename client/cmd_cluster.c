@@ -62,7 +62,8 @@ static void print_parts(const json_t *check)
 
 static void print_promise(const json_t *check)
 {
-	const char *promise = field_str(check, "Promise"), *meaning = show_promise(promise);
+	const char *promise = field_str(check, "Promise");
+	const char *meaning = show_promise(promise, field_str(check, "Backend"));
 	scope_free char *text = text_format("%s%s%s", promise, meaning[0] ? ": " : "", meaning);
 
 	text_pair(stdout, "Promise", text);

@@ -71,7 +71,7 @@ static const struct shown shown[] = {
 
 enum { SHOWN_COUNT = sizeof(shown) / sizeof(shown[0]) };
 
-const char *show_promise(const char *promise)
+const char *show_promise(const char *promise, const char *backend)
 {
 	static const char *const words[][2] = {
 		{"atomic", "one moment of the running database, by one snapshot"},
@@ -81,6 +81,8 @@ const char *show_promise(const char *promise)
 		{"per-file", "each file at its own moment"},
 	};
 
+	if (strcmp(promise, "per-file") == 0 && strcmp(backend, "copy") == 0)
+		return "each file by itself; one that was written in place meanwhile, over the time of its copy";
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		if (strcmp(promise, words[i][0]) == 0)
 			return words[i][1];
@@ -128,7 +130,7 @@ static char *form_text(enum form form, const json_t *item, const char *path)
 	case PERCENT:
 		return text_format("%s%%", raw);
 	case PROMISE:
-		return with_note(raw, ": ", show_promise(raw), "");
+		return with_note(raw, ": ", show_promise(raw, field_str(item, "Dbsnap.Backend")), "");
 	default:
 		return text_format("%s", raw);
 	}

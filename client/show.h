@@ -7,7 +7,7 @@
 
 /* Known fields first, in the order and words of people; then whatever else the object holds. */
 void show_item(const json_t *item);
-/* What a promise ("atomic") means; "" for an unknown one. Static. */
-const char *show_promise(const char *promise);
+/* What a promise ("atomic") means by a backend ("btrfs"); "" for an unknown one. Static. */
+const char *show_promise(const char *promise, const char *backend);
 
 #endif

@@ -34,7 +34,10 @@ static int admit(struct db *db, const struct snap_ops *snap, struct layout *layo
 	return 0;
 }
 
-/* Everything as it lies, each file as of one moment: that is the promise. */
+/*
+ * Everything as it lies. Sharing a file's blocks takes them at one moment; bytes are read one after the other, and
+ * what is written in place meanwhile shows it. Only a file that is replaced by rename is whole in any copy.
+ */
 static void walk(struct db *db, struct db_walk *ret_walk)
 {
 	(void)db;

@@ -201,7 +201,8 @@ static int refuse_image(const struct db_postgresql *pg, const struct pg_tree *im
 		return reason_set_retry(why, ERR_STATE,
 					"a server that restores WAL from an archive keeps too little of it: let it stream",
 					"the WAL that recovery would begin with is not in the snapshot");
-	if (pg->mode == PG_MODE_RUNNING && !pg->facts.in_recovery && !image->floor_segment)
+	/* Behind a later checkpoint's beginning the server may have used it again: its pages are in the files. */
+	if (pg->mode == PG_MODE_RUNNING && !pg->facts.in_recovery && !image->floor_segment && control->redo < pg->floor)
 		return reason_set_retry(why, ERR_STATE, NULL, "the WAL flushed before the cut is not in the snapshot");
 	return pg_refuse_links(pg->job, image, why);
 }

@@ -200,8 +200,11 @@ def check_backup(cluster, item, record, snapshots, owner):
     mode = os.lstat(path)
     assert stat.S_ISDIR(mode.st_mode) and stat.S_IMODE(mode.st_mode) == 0o700, oct(mode.st_mode)
     assert mode.st_uid == owner
-    assert set(os.listdir(path)) - {"config"} == {"data", "intent", "manifest.json"}, os.listdir(path)
     manifest = read_manifest(path)
+    spaces = {str(part["oid"]) for part in manifest["parts"] if part["role"].startswith("tablespace ")}
+    wanted = {"data", "intent", "manifest.json"} | ({"tblspc"} if spaces else set())
+    assert set(os.listdir(path)) - {"config"} == wanted, os.listdir(path)
+    assert not spaces or set(os.listdir(os.path.join(path, "tblspc"))) == spaces, spaces
     assert manifest["nonce"] == record["nonce"], (manifest, record)
     assert item["BackupId"] in json.dumps(manifest) and cluster in json.dumps(manifest), manifest
     assert os.listdir(os.path.join(path, "data")), path

@@ -92,8 +92,12 @@ class Server:
             f.write(text + "\n")
 
     def start(self, *options):
-        tool("pg_ctl", "-D", self.data_dir, "-w", "-t", "120", "-l", self.log, *options, "start",
-             user=self.user)
+        try:
+            tool("pg_ctl", "-D", self.data_dir, "-w", "-t", "120", "-l", self.log, *options, "start",
+                 user=self.user)
+        except AssertionError as error:
+            said = [line for line in self.log_text().splitlines() if "FATAL: " in line or "PANIC: " in line]
+            raise AssertionError("\n".join([str(error), *said[-3:]])) from None
         self.attach()
 
     def attach(self):

@@ -69,3 +69,38 @@ class Strike:
         self.detach()
         self.read()
         self.process.stderr.close()
+
+
+class Pause:
+    """with Pause(daemon, call, n) as pause: the first process below the engine that comes to its n-th `call`
+    is held there (by a tracer, which neither it nor its parent is told of) from wait() to release()."""
+
+    LONGEST_US = 300 * 10**6
+
+    def __init__(self, daemon, call, n):
+        self.pid, self.call, self.n = daemon.main.pid, call, n
+        self.argv = ["strace", "-f", "-q", "-p", str(self.pid), "-e", f"trace={call}", "-e", "signal=none",
+                     "-e", f"inject={call}:delay_enter={self.LONGEST_US}:when={n}"]
+        self.process = None
+        self.text = ""
+
+    __enter__, attached, read = Strike.__enter__, Strike.attached, Strike.read
+
+    def held(self):
+        """The process that is held, None so far."""
+        seen = {}
+        for pid in re.findall(rf"^(?:\[pid +(\d+)\] )?{self.call}\(", self.read(), re.MULTILINE):
+            seen[pid] = seen.get(pid, 0) + 1
+            if seen[pid] == self.n:
+                return int(pid)
+        return None
+
+    def wait(self, timeout=60.0):
+        return eventually(self.held, timeout, f"the {self.n}. {self.call}: {len(self.text)} bytes of trace")
+
+    def release(self):
+        Strike.detach(self)
+
+    def __exit__(self, *_):
+        self.release()
+        self.process.stderr.close()

@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""PostgreSQL on btrfs, XFS and ext4, cut under load through the real daemon, `backend: auto`: slowed and held walks,
+checkpoints and WAL without end meanwhile; every clone is started and looked through.
+
+A fast walk over an idle server hides every fault: so walks are held where it hurts (steps.Pause), long enough
+for the server to write out all pages and to use its WAL again. DBSNAP_CUTS: cuts of a cell (8), DBSNAP_SEED: which.
+  DBSNAP_CUTS=200 tests/run-pytest system -k "test_cells and under_load"
+"""
+import concurrent.futures
+import os
+import random
+import re
+import shutil
+import threading
+
+import pytest
+
+from harness import invariants
+from harness.inject import Inject
+from harness.load import Acked, Pgbench, check_sums
+from harness.postgres import USER, tool
+from harness.source import digest
+from harness.steps import Pause
+
+CUTS = int(os.environ.get("DBSNAP_CUTS", "8"))
+SEED = int(os.environ.get("DBSNAP_SEED", "1"))
+QUOTA = {"manual_per_day": 10**6, "manual_retained": 10**6, "creates_per_day": 10**6}
+
+# WAL is used again after 32 of its small segments, pages are written as soon as they can be, and nothing
+# writes commits out but what has to.
+SETTINGS = """
+shared_buffers = 4MB
+bgwriter_delay = 10ms
+bgwriter_lru_maxpages = 1000
+bgwriter_lru_multiplier = 10
+max_wal_size = 32MB
+min_wal_size = 4MB
+synchronous_commit = off
+wal_writer_delay = 10s
+wal_writer_flush_after = 1GB
+"""
+FLOOD = "SELECT pg_switch_wal(), pg_logical_emit_message(false, 'x', 'x') FROM generate_series(1, 40)"
+
+# What is done to a cut, and where in its walk (0 to 1).
+WALKED = [("plain", 0), ("slow", 0), ("checkpoint", 0.95), ("flood", 0.3), ("checkpoint", 0.25), ("flood", 0.9),
+          ("checkpoint", 0.6), ("flood", 0.6)]
+ATOMIC = [("plain", 0), ("plain", 0), ("during", 0), ("checkpoint", 0), ("plain", 0), ("flood", 0), ("during", 0),
+          ("plain", 0)]
+
+
+class Cell:
+    """A server on a disk and a daemon with the cluster `main` for it."""
+
+    def __init__(self, disk, server, daemon, backend):
+        self.disk, self.server, self.daemon, self.backend = disk, server, daemon, backend
+        daemon.add_server("main", server, snapshot_dir=disk.path(".dbsnap", "main"), min_free="0%")
+        daemon.start()
+        self.api = daemon.api
+        self.names = 0  # that a walk comes to
+
+    def finish(self, backup_id):
+        item = self.api.wait_final("main", backup_id, 120)
+        assert item["Dbsnap"]["State"] == "AVAILABLE", item
+        # A second attempt would be no cut of what was going on.
+        job, = self.api.ok("DescribeJobs", JobId=backup_id)["Items"]["Job"]
+        assert job["Attempts"] == "1", self.daemon.log_text()
+        assert item["Dbsnap"]["Backend"] == self.backend
+        assert item["Dbsnap"]["Promise"] == ("atomic" if self.backend == "btrfs" else "recovered")
+        return item
+
+    def count_names(self, backup):
+        """How many names there are, from what a walk has made of them."""
+        data = os.path.join(backup["Dbsnap"]["Path"], "data")
+        self.names = sum(len(folders) + (len(files) if os.path.basename(path) != "pg_wal" else 0)
+                         for path, folders, files in os.walk(data))
+
+
+class Cut:
+    """One backup, and what its clone has to show."""
+
+    def __init__(self, cell, ids, way, where):
+        self.cell, self.way, self.where = cell, way, where
+        self.control = None  # a checkpoint that the image's pg_control must not be older than
+        self.must = ids.acked()
+        self.backup = getattr(self, way)(ids)
+        self.most = ids.acked()
+
+    def create(self):
+        return self.cell.api.create("main")
+
+    def plain(self, _):
+        return self.cell.finish(self.create())
+
+    def during(self, _):
+        """A checkpoint writes while it is cut."""
+        thread = threading.Thread(target=self.cell.server.sql, args=("CHECKPOINT",))
+        thread.start()
+        backup = self.cell.finish(self.create())
+        thread.join(60)
+        return backup
+
+    def slow(self, ids):
+        """Three seconds or more, a checkpoint somewhere in it."""
+        with Inject(self.cell.daemon.main.pid, "utimensat", "delay_enter=3000"):
+            backup_id = self.create()
+            ids.wait_more(300)
+            self.cell.server.sql("CHECKPOINT")
+            return self.cell.finish(backup_id)
+
+    def held(self, ids, change):
+        """Between the flush and the snapshot; or in the middle of the walk, in which each name gets its times."""
+        walked = "utimensat", max(1, int(self.cell.names * self.where))
+        with Pause(self.cell.daemon, *(("syncfs", 1) if self.cell.backend == "btrfs" else walked)) as pause:
+            backup_id = self.create()
+            pause.wait()
+            ids.wait_more(300)
+            change()
+            ids.wait_more(50)
+        return self.cell.finish(backup_id)
+
+    def checkpoint(self, ids):
+        return self.held(ids, self.write_all)
+
+    def flood(self, ids):
+        return self.held(ids, self.write_much)
+
+    def write_all(self):
+        self.cell.server.sql("CHECKPOINT")
+        self.control = self.cell.server.value("SELECT checkpoint_lsn FROM pg_control_checkpoint()")
+
+    def write_much(self):
+        """More WAL than the server keeps, and it may use it again."""
+        self.cell.server.sql(FLOOD)
+        self.cell.server.sql("CHECKPOINT")
+        self.write_all()
+
+    def check(self, name, start_clone):
+        """The clone starts, is the source at one moment between request and end, and is whole."""
+        path = self.cell.api.clone_and_wait("main", self.backup["BackupId"], name, 120)["ClonePath"]
+        control = tool("pg_controldata", "-D", path)
+        clone = start_clone(path)
+        self.check_moment(clone)
+        check_sums(clone)
+        clone.amcheck()
+        clone.stop()
+        clone.checksums()
+        if self.control and self.cell.backend != "btrfs":
+            seen = re.search(r"Latest checkpoint location: +(\S+)", control)[1]
+            assert lsn(seen) >= lsn(self.control), "pg_control is older than the end of the walk"
+        self.cell.api.ok("DeleteClone", DBClusterId="main", CloneName=name)
+
+    def check_moment(self, clone):
+        """Of each session's ids a beginning: all that was acknowledged before, at most one more than at the end."""
+        rows = clone.sql("SELECT id / 1000000000, count(*), max(id % 1000000000) FROM acked GROUP BY 1")
+        found = {int(session): (count, last) for session, count, last in rows}
+        for session, least in per_session(self.must).items():
+            count, last = found.get(session, (0, 0))
+            assert last >= least, f"{least - last} acknowledged ids of session {session} are missing"
+            assert count == last, f"{last - count} ids of session {session} are missing before others"
+            assert last <= per_session(self.most)[session] + 1, "ids from after its end"
+
+
+def per_session(ids):
+    """{session: the last of its ids}"""
+    last = {}
+    for number in ids:
+        session, n = divmod(number, 10**9)
+        last[session] = max(last.get(session, 0), n)
+    return last
+
+
+def lsn(text):
+    high, low = text.split("/")
+    return int(high, 16) << 32 | int(low, 16)
+
+
+@pytest.fixture
+def make_cell(make_disk, make_server, make_daemon):
+    """make_cell(kind, backend): its data on a disk of that kind, in small WAL segments: many are soon full."""
+    def make(kind, backend, settings=SETTINGS, prepare=lambda disk, server: None):
+        disk = make_disk(kind)
+        server = make_server(disk.subvolume("pg", USER), start=False)
+        tool("pg_resetwal", "--wal-segsize=1", "-D", server.data_dir)
+        server.configure(settings)
+        server.start()
+        prepare(disk, server)
+        return Cell(disk, server, make_daemon(quota=QUOTA), backend)
+    return make
+
+
+def plan(usual):
+    chance = random.Random(SEED)
+    more = [(way, chance.random()) for way, _ in chance.choices(usual, k=max(0, CUTS - len(usual)))]
+    return (usual + more)[:CUTS]
+
+
+def cut_and_check(cell, usual, start_clone):
+    cuts = []
+
+    def check(number):
+        cut = cuts[number]
+        try:
+            cut.check(f"c{number}", start_clone)
+        except Exception as error:
+            raise AssertionError(f"cut {number} of seed {SEED}, {cut.way} at {cut.where}: {error}") from error
+        cell.api.delete_and_wait("main", cut.backup["BackupId"])
+
+    # A few at a time: disks are small.
+    todo = plan(usual)
+    while len(cuts) < len(todo):
+        begin = len(cuts)
+        with Pgbench(cell.server, clients=4), Acked(cell.server, synchronous_commit="off") as ids:
+            ids.wait_more(100)
+            cell.count_names(cell.finish(cell.api.create("main")))
+            for way, where in todo[begin:begin + 8]:
+                cuts.append(Cut(cell, ids, way, where))
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            list(pool.map(check, range(begin, len(cuts))))
+    invariants.check(cell.daemon, cell.disk)
+
+
+@pytest.mark.parametrize("kind, backend", [("xfs", "reflink"), ("ext4", "copy")])
+def test_walked_under_load(make_cell, start_clone, kind, backend):
+    cut_and_check(make_cell(kind, backend), WALKED, start_clone)
+
+
+def test_snapshot_under_load(make_cell, start_clone):
+    cut_and_check(make_cell("btrfs", "btrfs"), ATOMIC, start_clone)
+
+
+def add_tablespace(disk, server):
+    path = disk.path("space")
+    os.mkdir(path, 0o700)
+    shutil.chown(path, USER, USER)
+    server.sql(f"CREATE TABLESPACE far LOCATION '{path}'")
+    server.sql("CREATE TABLE in_far (i int PRIMARY KEY USING INDEX TABLESPACE far, v text) TABLESPACE far")
+    server.sql("INSERT INTO in_far SELECT i, 'source' FROM generate_series(1, 3000) AS i")
+
+
+# With a tablespace no single snapshot holds all of it: there btrfs shares blocks as XFS does.
+@pytest.mark.parametrize("kind, backend, far", [("xfs", "reflink", True), ("ext4", "copy", True),
+                                                ("btrfs", "btrfs", False), ("btrfs", "reflink", True)])
+def test_clone_changes_nothing(make_cell, start_clone, kind, backend, far):
+    """Written to everywhere and crashed, with the source stopped, so that every byte of it can be compared."""
+    cell = make_cell(kind, backend, prepare=add_tablespace if far else lambda disk, server: None)
+    server = cell.server
+    server.sql("CREATE TABLE near AS SELECT i, 'source'::text AS v FROM generate_series(1, 3000) AS i")
+    tables = ["near"] + (["in_far"] if far else [])
+    backup = cell.finish(cell.api.create("main"))
+    backup_path = backup["Dbsnap"]["Path"]
+    clone_path = cell.api.clone_and_wait("main", backup["BackupId"], "c1", 120)["ClonePath"]
+    server.stop()
+    places = [server.data_dir, backup_path] + ([cell.disk.path("space")] if far else [])
+    before = [digest(place) for place in places]
+    write_and_crash(start_clone, clone_path, tables, far)
+    assert [digest(place) for place in places] == before
+    server.start()
+    for table in tables:
+        assert server.value(f"SELECT count(*) FROM {table} WHERE v = 'source'") == 3000
+        server.sql(f"UPDATE {table} SET v = 'later'")
+    server.sql("CHECKPOINT")
+    server.amcheck()
+    # A source changes nothing of a backup, and nothing of a clone.
+    assert digest(backup_path) == before[1]
+    clone = start_clone(clone_path)
+    for table in tables:
+        assert clone.sql(f"SELECT DISTINCT v FROM {table}") == [("clone again",)]
+    clone.amcheck()
+    clone.stop()
+    clone.checksums()
+    invariants.check(cell.daemon, cell.disk)
+
+
+def write_and_crash(start_clone, path, tables, far):
+    """Twice: the second start recovers what the first one had written."""
+    for value in ("clone", "clone again"):
+        clone = start_clone(path)
+        for table in tables:
+            clone.sql(f"UPDATE {table} SET v = %s", value)
+        clone.sql("CHECKPOINT")
+        for table in tables:
+            clone.sql(f"CREATE TABLE IF NOT EXISTS more_{table} {'TABLESPACE far' if far else ''} AS TABLE {table}")
+            clone.sql(f"UPDATE {table} SET v = %s", value)
+        # Not all that was acknowledged is flushed, in this configuration.
+        clone.sql("SET synchronous_commit = on; SELECT pg_logical_emit_message(true, 'x', 'x')")
+        clone.kill()
