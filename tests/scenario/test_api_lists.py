@@ -309,7 +309,7 @@ def test_status_of_refused_and_retired(world):
     engine.wait_for(lambda: engine.count("CHECK", depth=msgs.LAYOUT) == 2)
     engine.ping()
     world.make("pc-b")
-    world.places.pop("pc-b")
+    world.retired["pc-b"] = world.places.pop("pc-b")    # what is still measured there is there
     world.send_config()
     engine.ping()
     first, second = world.api.ok("DescribeStatus")["Clusters"]

@@ -142,8 +142,9 @@ def test_an_ordinary_user(start, carol):
 
 
 @pytest.mark.parametrize("kind, backend, how", [("btrfs", "btrfs", shows), ("xfs", "reflink", chooses)])
-def test_an_ordinary_user_where_blocks_are_shared(start, carol, make_disk, kind, backend, how):
-    disk = make_disk(kind)
+def test_an_ordinary_user_where_blocks_are_shared(start, folder, carol, make_disk, kind, backend, how):
+    # A short path: the demo goes elsewhere when a socket would not fit below it.
+    disk = make_disk(kind, mnt=os.path.join(folder, "m"))
     os.chmod(disk.mnt, 0o1777)
     said = how(start(caller=carol.caller, env={**carol.environment, "TMPDIR": disk.mnt}), backend)
     assert how == chooses or "(as carol)" in said
