@@ -64,6 +64,13 @@ enum ask_outcome sqlstate_outcome(const char *sqlstate)
 	return ASK_FAILED;
 }
 
+/* A server that ends while it takes a connection says nothing. In libpq's own words: the helper has no language set. */
+static bool is_hang_up(const char *text)
+{
+	return strstr(text, "server closed the connection unexpectedly") || strstr(text, strerror(ECONNRESET)) ||
+	       strstr(text, strerror(EPIPE));
+}
+
 /*
  * libpq gives a failed connection's SQLSTATE only inside its text, in verbose form:
  * "...: FATAL:  28000: role ..." (two blanks after the severity, whatever the language). What follows it, or NULL.
@@ -96,6 +103,8 @@ static void refuse_connection(struct ask_answer *answer, PGconn *conn)
 		answer_refuse(answer, sqlstate_outcome(answer->sqlstate), brief);
 	else if (strstr(text, strerror(ENOENT)) || strstr(text, strerror(ECONNREFUSED)))
 		answer_refuse(answer, ASK_NO_SERVER, text);
+	else if (is_hang_up(text))
+		answer_refuse(answer, ASK_NOT_READY, text);
 	else
 		answer_refuse(answer, ASK_FAILED, text);
 }

@@ -138,7 +138,7 @@ def test_restarted_in_mid_backup(daemon, btrfs, pg, start_clone):
     daemon.wait_idle()
     invariants.check(daemon, btrfs)
     if item["Dbsnap"]["State"] == "FAILED":
-        assert item["Dbsnap"]["Cause"] and item["Dbsnap"]["Remedy"], item
+        assert item["Dbsnap"]["Cause"] and item["Dbsnap"].get("Remedy"), item["Dbsnap"]
         item = daemon.api.create_and_wait("main")
     clone = daemon.api.clone_and_wait("main", item["BackupId"], "c1")
     server = start_clone(clone["ClonePath"])
