@@ -62,6 +62,7 @@ static int make_map(int root_fd, const struct pg_clone *clone, const char *map, 
 	size_t at = 0, used = 0;
 	int more, error = 0;
 
+	text[0] = '\0';
 	while (error == 0 && (more = pg_map_next(map, strlen(map), &at, &entry)) > 0) {
 		error = check_folder(root_fd, clone, entry.oid, why);
 		used += (size_t)snprintf(text + used, size - used, "%" PRIu32 " %s/tblspc/%" PRIu32 "\n", entry.oid,

@@ -7,6 +7,8 @@
 #include "cmocka_all.h"
 #include "folder_fixture.h"
 
+#include <malloc.h>
+
 static struct reason why;
 
 static int settle(struct folder *folder, bool recovered, const char *path)
@@ -56,6 +58,22 @@ static void test_without_tablespaces(void **state)
 	folder_write(folder, "backup_label", "x");
 	assert_int_equal(settle(folder, true, "/c"), 0);
 	assert_false(is_there(folder, "tablespace_map"));
+}
+
+/* The server writes none of that kind, but what it did write is what a clone gets. */
+static void test_map_without_a_line(void **state)
+{
+	struct folder *folder = *state;
+	struct stat st;
+
+	folder_write(folder, "backup_label", "x");
+	folder_write(folder, "tablespace_map", "");
+	/* What malloc() gives has other people's bytes in it. */
+	mallopt(M_PERTURB, 0x5a);
+	assert_int_equal(settle(folder, true, "/c"), 0);
+	mallopt(M_PERTURB, 0);
+	assert_int_equal(fstatat(folder->fd, "tablespace_map", &st, 0), 0);
+	assert_int_equal(st.st_size, 0);
 }
 
 static void test_lost_label(void **state)
@@ -108,6 +126,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		WITH_FOLDER(test_map_leads_to_the_clone),
 		WITH_FOLDER(test_without_tablespaces),
+		WITH_FOLDER(test_map_without_a_line),
 		WITH_FOLDER(test_lost_label),
 		WITH_FOLDER(test_image_of_one_moment),
 		WITH_FOLDER(test_refused_and_left_alone),
