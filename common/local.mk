@@ -18,6 +18,7 @@ libcommon_a_SOURCES = \
 	common/ident.c common/ident.h \
 	common/log.c common/log.h \
 	common/msg.c common/msg.h \
+	common/operation.c common/operation.h \
 	common/proc.c common/proc.h \
 	common/schema.c common/schema.h \
 	common/schema_mdoc.c \

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum kind { END, U8, U16, U32, U64, I64, BOOL, STR, NONCE, CLUSTER, CLONE, FACTS };
+enum kind { END, U8, U16, U32, U64, I64, BOOL, STR, NONCE, CLUSTER, CLONE, FACTS, BLOB };
 
 struct field {
 	enum kind kind;
@@ -91,6 +91,35 @@ static const struct field config_cluster_fields[] = {
 static const struct field config_end_fields[] = {
 	F(U32, msg_config_end, generation, 0),
 	F(U32, msg_config_end, clusters, 0),
+	F(U32, msg_config_end, listeners, 0),
+	F(U32, msg_config_end, keys, 0),
+	F(U32, msg_config_end, statements, 0),
+	F(BOOL, msg_config_end, policies, 0),
+	{END},
+};
+
+static const struct field config_listener_fields[] = {
+	F(U32, msg_config_listener, generation, 0),
+	F(STR, msg_config_listener, path, 0),
+	F(U32, msg_config_listener, gid, 0),
+	F(BOOL, msg_config_listener, require_signature, 0),
+	{END},
+};
+
+static const struct field config_key_fields[] = {
+	F(U32, msg_config_key, generation, 0),
+	F(STR, msg_config_key, id, 0),
+	F(STR, msg_config_key, secret, 0),
+	F(BOOL, msg_config_key, has_uid, 0),
+	F(U32, msg_config_key, uid, 0),
+	F(BOOL, msg_config_key, has_gid, 0),
+	F(U32, msg_config_key, gid, 0),
+	{END},
+};
+
+static const struct field config_statement_fields[] = {
+	F(U32, msg_config_statement, generation, 0),
+	F(BLOB, msg_config_statement, statement, 0),
 	{END},
 };
 
@@ -296,6 +325,9 @@ static const struct type {
 	[MSG_CONFIG] = {"CONFIG", config_fields},
 	[MSG_CONFIG_CLUSTER] = {"CONFIG_CLUSTER", config_cluster_fields},
 	[MSG_CONFIG_END] = {"CONFIG_END", config_end_fields},
+	[MSG_CONFIG_LISTENER] = {"CONFIG_LISTENER", config_listener_fields},
+	[MSG_CONFIG_KEY] = {"CONFIG_KEY", config_key_fields},
+	[MSG_CONFIG_STATEMENT] = {"CONFIG_STATEMENT", config_statement_fields},
 	[MSG_RECORDS] = {"RECORDS", records_fields},
 	[MSG_HELLO] = {"HELLO", hello_fields},
 	[MSG_RUNNING] = {"RUNNING", running_fields},
@@ -336,6 +368,21 @@ const char *msg_name(unsigned type)
 	return t ? t->name : NULL;
 }
 
+static void put_blob(struct writer *w, const struct msg_blob *blob)
+{
+	put_u16(w, blob->size);
+	put_bytes(w, blob->bytes, blob->size);
+}
+
+static void get_blob(struct reader *r, struct msg_blob *blob)
+{
+	blob->size = get_u16(r);
+	if (blob->size > sizeof(blob->bytes))
+		r->failed = true;
+	else
+		get_bytes(r, blob->bytes, blob->size);
+}
+
 static void put_fields(struct writer *w, const struct field *f, const char *base)
 {
 	for (; f->kind != END; f++) {
@@ -365,6 +412,9 @@ static void put_fields(struct writer *w, const struct field *f, const char *base
 			break;
 		case FACTS:
 			put_fields(w, facts_fields, member);
+			break;
+		case BLOB:
+			put_blob(w, member);
 			break;
 		default:
 			put_str(w, member);
@@ -409,6 +459,9 @@ static void get_fields(struct reader *r, const struct field *f, char *base)
 			break;
 		case FACTS:
 			get_fields(r, facts_fields, member);
+			break;
+		case BLOB:
+			get_blob(r, member);
 			break;
 		case CLUSTER:
 			get_name(r, member, f->size, ident_is_cluster);

@@ -30,14 +30,21 @@ enum {
 	MSG_SIZE_MAX = 32768,
 	MSG_PATH_SIZE = 1024,
 	MSG_TEXT_SIZE = 1024,
-	MSG_LINES_SIZE = 4096 /* several lines, separated by newlines */
+	MSG_LINES_SIZE = 4096, /* several lines, separated by newlines */
+	MSG_SOCKET_SIZE = 108, /* sun_path */
+	MSG_KEY_ID_SIZE = 65,
+	MSG_SECRET_SIZE = 129,
+	MSG_BLOB_SIZE = 16384
 };
 
 enum msg_type {
-	/* Configuration, at the front's start and after a reload: CONFIG, its clusters, CONFIG_END. */
+	/* Configuration, at the front's start and after a reload: CONFIG, the four lists in any order, CONFIG_END. */
 	MSG_CONFIG = 1,         /* E>F */
 	MSG_CONFIG_CLUSTER = 2, /* E>F */
 	MSG_CONFIG_END = 3,     /* E>F: from here on this generation is in force */
+	MSG_CONFIG_LISTENER = 4, /* E>F */
+	MSG_CONFIG_KEY = 5,      /* E>F */
+	MSG_CONFIG_STATEMENT = 6, /* E>F */
 	/* A front's start: RECORDS for each cluster in its store, in order, HELLO; the engine answers
 	 * with RUNNING for each job in flight and RUNNING_END. Later the front says READY, once. */
 	MSG_RECORDS = 10,     /* F>E */
@@ -179,9 +186,44 @@ struct msg_config_cluster {
 	char remedy[MSG_TEXT_SIZE];
 };
 
+/* A listening socket, in the order of the front's descriptors. */
+struct msg_config_listener {
+	uint32_t generation;
+	char path[MSG_SOCKET_SIZE];
+	uint32_t gid; /* its members may CreateBackup and Describe where no policy file says otherwise */
+	bool require_signature;
+};
+
+/* An access key. What holds one wipes it when it is done. */
+struct msg_config_key {
+	uint32_t generation;
+	char id[MSG_KEY_ID_SIZE];
+	char secret[MSG_SECRET_SIZE];
+	bool has_uid; /* only peers with this uid may use it */
+	uint32_t uid;
+	bool has_gid; /* only peers in this group */
+	uint32_t gid;
+};
+
+/* Bytes with a 16-bit length. */
+struct msg_blob {
+	uint16_t size;
+	uint8_t bytes[MSG_BLOB_SIZE];
+};
+
+/* A statement of a policy with its principals, as common/policy.h encodes it. */
+struct msg_config_statement {
+	uint32_t generation;
+	struct msg_blob statement;
+};
+
 struct msg_config_end {
 	uint32_t generation;
-	uint32_t clusters;
+	uint32_t clusters; /* how many messages of each list came */
+	uint32_t listeners;
+	uint32_t keys;
+	uint32_t statements;
+	bool policies; /* there is a policy file, with statements or without: the default is off */
 };
 
 struct msg_records {
@@ -365,6 +407,9 @@ struct msg {
 		struct msg_config config;
 		struct msg_config_cluster config_cluster;
 		struct msg_config_end config_end;
+		struct msg_config_listener config_listener;
+		struct msg_config_key config_key;
+		struct msg_config_statement config_statement;
 		struct msg_records records;
 		struct msg_hello hello;
 		struct msg_running running;

@@ -51,14 +51,27 @@ static void send_cluster(struct engine *engine, const struct conf_cluster *clust
 	keeper_send(engine, &msg);
 }
 
+static void send_listener(struct engine *engine)
+{
+	struct msg msg = {.type = MSG_CONFIG_LISTENER};
+	struct msg_config_listener *to = &msg.u.config_listener;
+
+	to->generation = engine->generation;
+	snprintf(to->path, sizeof(to->path), "%s", engine->conf->listen.path);
+	to->gid = engine->conf->listen.gid;
+	keeper_send(engine, &msg);
+}
+
 void engine_send_config(struct engine *engine)
 {
 	struct msg end = {.type = MSG_CONFIG_END};
 
 	send_general(engine);
+	send_listener(engine);
 	for (size_t i = 0; i < engine->conf->cluster_count; i++)
 		send_cluster(engine, &engine->conf->clusters[i]);
 	end.u.config_end.generation = engine->generation;
 	end.u.config_end.clusters = (uint32_t)engine->conf->cluster_count;
+	end.u.config_end.listeners = 1;
 	keeper_send(engine, &end);
 }

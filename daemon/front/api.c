@@ -17,19 +17,19 @@
 #define API_VERSION "2017-08-01"
 
 static const struct api_row rows[] = {
-	{"CreateBackup", API_LEVEL_CREATE, true, API_CLUSTER | API_MALFORMED_404 | API_TOKEN, {NULL}, op_create_backup},
-	{"DescribeBackups", API_LEVEL_GET, true, API_CLUSTER | API_OR_BACKUP, {NULL}, op_describe_backups},
-	{"DescribeBackupTasks", API_LEVEL_GET, true, API_CLUSTER, {NULL}, op_describe_backup_tasks},
-	{"DeleteBackup", API_LEVEL_DELETE, false, API_CLUSTER | API_OR_BACKUP, {"BackupId"}, op_delete_backup},
-	{"DescribeBackupPolicy", API_LEVEL_GET, true, API_CLUSTER, {NULL}, op_describe_backup_policy},
-	{"DescribeDBClusters", API_LEVEL_GET, true, 0, {NULL}, op_describe_db_clusters},
-	{"CloneBackup", API_LEVEL_CREATE, false, API_TOKEN, {"BackupId", "CloneName"}, op_clone_backup},
-	{"DescribeClones", API_LEVEL_GET, true, 0, {NULL}, op_describe_clones},
-	{"DeleteClone", API_LEVEL_DELETE, false, 0, {"CloneName"}, op_delete_clone},
-	{"DescribeJobs", API_LEVEL_GET, true, 0, {NULL}, op_describe_jobs},
-	{"CancelJob", API_LEVEL_UPDATE, false, 0, {"JobId"}, op_cancel_job},
-	{"CheckCluster", API_LEVEL_GET, false, API_CLUSTER, {NULL}, op_check_cluster},
-	{"DescribeStatus", API_LEVEL_GET, true, 0, {NULL}, op_describe_status},
+	{OPERATION_CREATE_BACKUP, API_LEVEL_CREATE, true, API_CLUSTER | API_MALFORMED_404 | API_TOKEN, {NULL}, op_create_backup},
+	{OPERATION_DESCRIBE_BACKUPS, API_LEVEL_GET, true, API_CLUSTER | API_OR_BACKUP, {NULL}, op_describe_backups},
+	{OPERATION_DESCRIBE_BACKUP_TASKS, API_LEVEL_GET, true, API_CLUSTER, {NULL}, op_describe_backup_tasks},
+	{OPERATION_DELETE_BACKUP, API_LEVEL_DELETE, false, API_CLUSTER | API_OR_BACKUP, {"BackupId"}, op_delete_backup},
+	{OPERATION_DESCRIBE_BACKUP_POLICY, API_LEVEL_GET, true, API_CLUSTER, {NULL}, op_describe_backup_policy},
+	{OPERATION_DESCRIBE_DB_CLUSTERS, API_LEVEL_GET, true, 0, {NULL}, op_describe_db_clusters},
+	{OPERATION_CLONE_BACKUP, API_LEVEL_CREATE, false, API_TOKEN, {"BackupId", "CloneName"}, op_clone_backup},
+	{OPERATION_DESCRIBE_CLONES, API_LEVEL_GET, true, 0, {NULL}, op_describe_clones},
+	{OPERATION_DELETE_CLONE, API_LEVEL_DELETE, false, 0, {"CloneName"}, op_delete_clone},
+	{OPERATION_DESCRIBE_JOBS, API_LEVEL_GET, true, 0, {NULL}, op_describe_jobs},
+	{OPERATION_CANCEL_JOB, API_LEVEL_UPDATE, false, 0, {"JobId"}, op_cancel_job},
+	{OPERATION_CHECK_CLUSTER, API_LEVEL_GET, false, API_CLUSTER, {NULL}, op_check_cluster},
+	{OPERATION_DESCRIBE_STATUS, API_LEVEL_GET, true, 0, {NULL}, op_describe_status},
 };
 
 struct api *api_new(void)
@@ -75,6 +75,7 @@ static bool check_signature(struct call *call)
 static bool check_action(struct call *call)
 {
 	const char *action = request_get(&call->request, "Action"), *header = call->header_action;
+	enum operation operation;
 
 	if (action && header && strcmp(action, header) != 0) {
 		reply_error(call, REPLY_INVALID_PARAMETER, "Parameter Action and header x-acs-action do not agree.");
@@ -85,8 +86,9 @@ static bool check_action(struct call *call)
 		reply_missing(call, "Action");
 		return false;
 	}
+	operation = operation_find(action);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		if (strcmp(rows[i].name, action) == 0) {
+		if (rows[i].operation == operation) {
 			call->row = &rows[i];
 			return true;
 		}

@@ -6,6 +6,7 @@
 #ifndef DBSNAP_FRONT_API_H
 #define DBSNAP_FRONT_API_H
 
+#include "common/operation.h"
 #include "daemon/front/call.h"
 
 #include <stdbool.h>
@@ -22,7 +23,7 @@ enum api_flag {
 typedef void api_fn(struct call *call);
 
 struct api_row {
-	const char *name;
+	enum operation operation;
 	enum api_level level;
 	bool group_may; /* members of the socket's group, by the default policy */
 	unsigned flags;

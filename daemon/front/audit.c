@@ -25,7 +25,7 @@ void audit_note_token(struct call *call, const char *token)
 /* What the caller called it: an unknown name is shown cut and in ASCII, the log cleans the rest. */
 static void show_action(const struct call *call, char shown[static ACTION_SHOWN])
 {
-	const char *name = call->row ? call->row->name : request_get(&call->request, "Action");
+	const char *name = call->row ? operation_name(call->row->operation) : request_get(&call->request, "Action");
 
 	name = name ? name : call->header_action && !call->row ? call->header_action : "-";
 	snprintf(shown, ACTION_SHOWN, "%s", name);

@@ -9,11 +9,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CLUSTERS_MAX = 65536 };
+enum { LIST_MAX = 65536 };
+
+static void free_list(struct intake_list *list, size_t item_size)
+{
+	if (list->items)
+		explicit_bzero(list->items, list->size * item_size);
+	free(list->items);
+	*list = (struct intake_list){0};
+}
 
 void intake_clear(struct intake *intake)
 {
-	free(intake->clusters);
+	struct intake_statement *statements = intake->statements.items;
+
+	for (size_t i = 0; i < intake->statements.count; i++)
+		free(statements[i].bytes);
+	free_list(&intake->clusters, sizeof(struct msg_config_cluster));
+	free_list(&intake->listeners, sizeof(struct msg_config_listener));
+	free_list(&intake->keys, sizeof(struct msg_config_key));
+	free_list(&intake->statements, sizeof(struct intake_statement));
 	*intake = (struct intake){0};
 }
 
@@ -28,29 +43,55 @@ static int begin(struct intake *intake, const struct msg_config *conf)
 	return 0;
 }
 
-static int add(struct intake *intake, const struct msg_config_cluster *cluster)
+static int add(struct intake *intake, struct intake_list *list, uint32_t generation, const void *item, size_t size)
 {
-	struct msg_config_cluster *more;
+	char *more;
 
-	if (!intake->open || cluster->generation != intake->conf.generation || !cluster->cluster[0] ||
-	    intake->count == CLUSTERS_MAX)
+	if (!intake->open || generation != intake->conf.generation || list->count == LIST_MAX)
 		return ERR_INVALID;
-	for (size_t i = 0; i < intake->count; i++) {
-		if (strcmp(intake->clusters[i].cluster, cluster->cluster) == 0)
-			return ERR_INVALID;
-	}
-	more = grow(intake->clusters, intake->count, &intake->size, sizeof(*more));
+	more = grow(list->items, list->count, &list->size, size);
 	if (!more)
 		return ERR_NOMEM;
-	intake->clusters = more;
-	intake->clusters[intake->count++] = *cluster;
+	list->items = more;
+	memcpy(more + list->count++ * size, item, size);
 	return 0;
+}
+
+static int add_cluster(struct intake *intake, const struct msg_config_cluster *cluster)
+{
+	const struct msg_config_cluster *known = intake->clusters.items;
+
+	for (size_t i = 0; i < intake->clusters.count; i++) {
+		if (strcmp(known[i].cluster, cluster->cluster) == 0)
+			return ERR_INVALID;
+	}
+	if (!cluster->cluster[0])
+		return ERR_INVALID;
+	return add(intake, &intake->clusters, cluster->generation, cluster, sizeof(*cluster));
+}
+
+static int add_statement(struct intake *intake, const struct msg_config_statement *message)
+{
+	struct intake_statement statement = {.size = message->statement.size};
+	int r;
+
+	statement.bytes = malloc(statement.size + 1);
+	if (!statement.bytes)
+		return ERR_NOMEM;
+	memcpy(statement.bytes, message->statement.bytes, statement.size);
+	r = add(intake, &intake->statements, message->generation, &statement, sizeof(statement));
+	if (r < 0)
+		free(statement.bytes);
+	return r;
 }
 
 static int end(struct intake *intake, const struct msg_config_end *message, bool *ret_complete)
 {
-	if (!intake->open || message->generation != intake->conf.generation || message->clusters != intake->count)
+	if (!intake->open || message->generation != intake->conf.generation ||
+	    message->clusters != intake->clusters.count || message->listeners != intake->listeners.count ||
+	    message->keys != intake->keys.count || message->statements != intake->statements.count)
 		return ERR_INVALID;
+	intake->policies = message->policies;
 	intake->open = false;
 	*ret_complete = true;
 	return 0;
@@ -63,7 +104,15 @@ int intake_take(struct intake *intake, const struct msg *msg, bool *ret_complete
 	case MSG_CONFIG:
 		return begin(intake, &msg->u.config);
 	case MSG_CONFIG_CLUSTER:
-		return add(intake, &msg->u.config_cluster);
+		return add_cluster(intake, &msg->u.config_cluster);
+	case MSG_CONFIG_LISTENER:
+		return add(intake, &intake->listeners, msg->u.config_listener.generation, &msg->u.config_listener,
+			   sizeof(msg->u.config_listener));
+	case MSG_CONFIG_KEY:
+		return add(intake, &intake->keys, msg->u.config_key.generation, &msg->u.config_key,
+			   sizeof(msg->u.config_key));
+	case MSG_CONFIG_STATEMENT:
+		return add_statement(intake, &msg->u.config_statement);
 	case MSG_CONFIG_END:
 		return end(intake, &msg->u.config_end, ret_complete);
 	default:
@@ -73,19 +122,21 @@ int intake_take(struct intake *intake, const struct msg *msg, bool *ret_complete
 
 int intake_apply(const struct intake *intake, struct front *front)
 {
+	const struct msg_config_cluster *clusters = intake->clusters.items;
+
 	/* First all that can fail. */
-	for (size_t i = 0; i < intake->count; i++) {
-		if (!cluster_ensure(front->clusters, intake->clusters[i].cluster))
+	for (size_t i = 0; i < intake->clusters.count; i++) {
+		if (!cluster_ensure(front->clusters, clusters[i].cluster))
 			return ERR_NOMEM;
 	}
 	front->conf = intake->conf;
 	for (size_t i = 0; i < cluster_count(front->clusters); i++)
 		cluster_at(front->clusters, i)->registered = false;
-	for (size_t i = 0; i < intake->count; i++) {
-		struct cluster *cluster = cluster_find(front->clusters, intake->clusters[i].cluster);
+	for (size_t i = 0; i < intake->clusters.count; i++) {
+		struct cluster *cluster = cluster_find(front->clusters, clusters[i].cluster);
 
 		cluster->registered = true;
-		cluster->conf = intake->clusters[i];
+		cluster->conf = clusters[i];
 	}
 	return 0;
 }

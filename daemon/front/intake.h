@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Collects the messages of one configuration (CONFIG, its CONFIG_CLUSTERs,
- * CONFIG_END) and puts it in force whole.
+ * Collects the messages of one configuration (CONFIG, its lists, CONFIG_END) and
+ * puts it in force whole.
  */
 #ifndef DBSNAP_FRONT_INTAKE_H
 #define DBSNAP_FRONT_INTAKE_H
@@ -12,15 +12,30 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-struct intake {
-	bool open; /* between CONFIG and CONFIG_END */
-	struct msg_config conf;
-	struct msg_config_cluster *clusters;
+/* Messages of one kind, by value. */
+struct intake_list {
+	void *items;
 	size_t count, size;
 };
 
+struct intake {
+	bool open; /* between CONFIG and CONFIG_END */
+	struct msg_config conf;
+	struct intake_list clusters;   /* struct msg_config_cluster */
+	struct intake_list listeners;  /* struct msg_config_listener */
+	struct intake_list keys;       /* struct msg_config_key; wiped before it is freed */
+	struct intake_list statements; /* struct intake_statement */
+	bool policies;                 /* there is a policy file */
+};
+
+/* As common/policy.h encodes it. */
+struct intake_statement {
+	uint8_t *bytes; /* owned */
+	size_t size;
+};
+
 /*
- * Takes one of the three. *ret_complete: CONFIG_END has come. ERR_INVALID: out of
+ * Takes one of them. *ret_complete: CONFIG_END has come. ERR_INVALID: out of
  * order, another generation, a cluster twice, a number that cannot be; ERR_NOMEM.
  */
 int intake_take(struct intake *intake, const struct msg *msg, bool *ret_complete);

@@ -198,6 +198,9 @@ static int on_message(void *arg, const struct msg *msg)
 	switch (msg->type) {
 	case MSG_CONFIG:
 	case MSG_CONFIG_CLUSTER:
+	case MSG_CONFIG_LISTENER:
+	case MSG_CONFIG_KEY:
+	case MSG_CONFIG_STATEMENT:
 	case MSG_CONFIG_END:
 		r = intake_take(&process->intake, msg, &complete);
 		if (r == 0 && complete)

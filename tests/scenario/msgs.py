@@ -20,7 +20,12 @@ TYPES = {
         daemon_uid:u32 socket_gid:u32 state_dir:str"""),
     "CONFIG_CLUSTER": (2, """generation:u32 cluster:str description:str data_dir:str
         database:str min_free_percent:u8 min_free_bytes:u64 refusal:str remedy:str"""),
-    "CONFIG_END": (3, "generation:u32 clusters:u32"),
+    "CONFIG_END": (3, """generation:u32 clusters:u32 listeners:u32 keys:u32 statements:u32
+        policies:bool"""),
+    "CONFIG_LISTENER": (4, "generation:u32 path:str gid:u32 require_signature:bool"),
+    "CONFIG_KEY": (5, """generation:u32 id:str secret:str has_uid:bool uid:u32 has_gid:bool
+        gid:u32"""),
+    "CONFIG_STATEMENT": (6, "generation:u32 statement:blob"),
     "RECORDS": (10, "cluster:str records:u64"),
     "HELLO": (11, "protocol:u16 install:nonce clusters:u32"),
     "RUNNING": (12, "job:u64 kind:u8 cluster:str attempt:u32 phase:u8 percent:u8"),
@@ -95,7 +100,7 @@ def put(kind, value):
         return value
     if kind == "facts":
         return put_all(FACTS, value or {})
-    data = (value or "").encode()
+    data = value or b"" if kind == "blob" else (value or "").encode()
     return struct.pack(">H", len(data)) + data
 
 
@@ -135,7 +140,8 @@ class Reader:
         if kind == "facts":
             return {name: self.get(k) for name, k in fields_of(FACTS)}
         size = struct.unpack(">H", self.take(2))[0]
-        return self.take(size).decode()
+        data = self.take(size)
+        return data if kind == "blob" else data.decode()
 
 
 def decode(data):

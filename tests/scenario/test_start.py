@@ -266,3 +266,12 @@ def test_no_front_without_a_place_for_its_store(world):
         world.engine.wait("HELLO")
     assert os.waitstatus_to_exitcode(world.reap()) == 1
     assert world.state_dir in world.stderr()
+
+
+@pytest.mark.parametrize("wrong", [{"listeners": 2}, {"keys": 1}, {"statements": 1}, {"clusters": 1}])
+def test_lists_must_be_as_long_as_said(world, wrong):
+    world.connect()
+    world.engine.send("CONFIG", generation=1, **world.settings)
+    world.engine.send("CONFIG_LISTENER", generation=1, **world.listeners[0])
+    world.engine.send("CONFIG_END", **{"generation": 1, "clusters": 0, "listeners": 1, **wrong})
+    assert os.waitstatus_to_exitcode(world.reap()) == 1

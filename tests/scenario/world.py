@@ -45,6 +45,9 @@ class World:
         self.places = {}
         self.retired = {}   # places of clusters that no file registers, which the engine noted
         self.generation = 0
+        self.listeners = [{"path": self.path, "gid": os.getgid()}]
+        self.keys = []           # fields of CONFIG_KEY
+        self.statements = None   # encoded; None: there is no policy file
         self.settings = {
             "region_id": "local", "account_id": "local", "manual_per_day": 3,
             "manual_retained": 3, "creates_per_day": 100, "utc_offset_min": 0,
@@ -137,7 +140,14 @@ class World:
             engine.send("CONFIG_CLUSTER", generation=number, cluster=cluster,
                         description=f"the cluster {cluster}", data_dir=f"/srv/{cluster}",
                         database="auto", min_free_percent=5)
-        engine.send("CONFIG_END", generation=number, clusters=len(self.places))
+        for listener in self.listeners:
+            engine.send("CONFIG_LISTENER", generation=number, **listener)
+        for key in self.keys:
+            engine.send("CONFIG_KEY", generation=number, **key)
+        for statement in self.statements or ():
+            engine.send("CONFIG_STATEMENT", generation=number, statement=statement)
+        engine.send("CONFIG_END", generation=number, clusters=len(self.places), listeners=len(self.listeners),
+                    keys=len(self.keys), statements=len(self.statements or ()), policies=self.statements is not None)
 
     def hello(self, running=()):
         """Up to RUNNING_END. running: orders (of JOB) that the engine still works at."""

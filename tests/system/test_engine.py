@@ -67,7 +67,8 @@ def subvolumes(btrfs):
 
 def test_front_gets_its_configuration_and_no_secrets(engine, start):
     front = start()
-    config, cluster = front.config[0], front.config[1]
+    config, listener, cluster = front.config
+    assert listener.name == "CONFIG_LISTENER" and listener.path == engine.socket and not listener.require_signature
     assert config.name == "CONFIG" and config.generation == 1 and config.max_running == 2
     assert config.daemon_uid == 0 and config.state_dir == engine.state_dir
     assert cluster.name == "CONFIG_CLUSTER" and cluster.cluster == "c1" and cluster.database == "none"
