@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The harness itself, as far as a wrong answer of it would make other tests blind."""
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import sys
 import pytest
 
 from harness import reports
+from harness import killer as killers
 from harness import scratch as scratches
 from harness.disk import run
 from harness.load import Acked, check_sums
@@ -40,6 +42,40 @@ def test_pid_sees_the_end_and_never_another_process():
     assert process.wait() == -signal.SIGKILL
     with pytest.raises(ProcessLookupError):
         pid.kill()
+
+
+def births(short):
+    """Finds, as a killer looks, nobody and then another process, of which the first `short` end at once."""
+    born = []
+
+    def find():
+        if len(born) % 2 == 0:
+            born.append(None)
+            return []
+        born.append(subprocess.Popen(["cat"], stdin=subprocess.PIPE))
+        if len(born) // 2 <= short:
+            born[-1].stdin.close()
+            Pid(born[-1].pid).wait_end()
+        return [born[-1].pid]
+    return born, find
+
+
+@pytest.mark.parametrize("short", [0, 3, 20])
+def test_a_kill_that_comes_too_late_takes_another(short):
+    killer = killers.Killer(None, random.Random(short))
+    born, find = births(short)
+    said = killer.kill_passing("workers", find)
+    assert said.startswith("workers of ") and killer.worker_kills == 1
+    statuses = [process.wait() for process in born if process]
+    assert statuses == [0] * short + [-signal.SIGKILL]
+    for process in born[1::2]:
+        process.stdin.close()
+
+
+def test_a_kill_that_hits_nobody_fails(monkeypatch):
+    monkeypatch.setattr(killers, "TIMEOUT_S", 0.1)
+    with pytest.raises(AssertionError, match="none of the helpers hit"):
+        killers.Killer(None, random.Random(1)).kill_passing("helpers", lambda: [])
 
 
 def test_what_a_killed_run_left_is_removed_and_a_living_runs_is_not(root, scratch):

@@ -91,7 +91,8 @@ def test_killed_at_random(busy, pg, disk, load, start_clone):
             clients.wait_answers(1)
             clients.gate.let(False)
             invariants.check(daemon, disk, known=known, servers=[pg], worker_kills=killer.worker_kills)
-    assert killer.hits >= KILLS / 6, "most of the victims had ended before the signal came"
+    print(f"seed {SEED}: {', '.join(killer.said)}")
+    assert killer.hits == KILLS // 3
     invariants.check_recovery(daemon)
     for token, number in known.tokens.items():                                    # 2
         assert daemon.api.create("main", token) == number

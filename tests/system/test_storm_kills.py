@@ -119,8 +119,8 @@ def test_storm_of_kills(storm):
         for roles in bursts(killer.rng, shuffled(killer.rng, ROLES, KILLS)):
             print(f"seed {SEED}, kills from {len(killer.said)} on: {roles}")
             storm.strike(roles)
-        print(f"seed {SEED}: {killer.hits} of {KILLS} hit, {len(storm.known.created)} creates")
-        assert killer.hits >= KILLS * 2 / 3, killer.said
+        print(f"seed {SEED}: {len(storm.known.created)} creates, killed: {', '.join(killer.said)}")
+        assert killer.hits == KILLS
         for name in storm.sources:
             assert sum(t.startswith(name) for t in storm.known.tokens) >= KILLS / 4, name
         storm.replay()

@@ -2,8 +2,10 @@
 """SIGKILLs of a daemon's processes at random moments of their lives, and its return after each.
 
 Victims that come and go by themselves (worker, walker, helper) are waited for and then given a random
-part of the time that such a process has lived until now.
+part of a life, as long as some other of their kind has lived. One that ends before that tells how long
+its life was, and another one is waited for: a kill is over when it has hit.
 """
+import collections
 import os
 import select
 import signal
@@ -14,10 +16,17 @@ from .process import Pid, held, offspring, program
 
 # Ten deaths of the front in a minute end the engine, which another test wants.
 FRONTS_MAX = 8
+# So many victims of one kill may end by themselves; the next ones get no time.
+PATIENCE = 5
+# Of those that come and go: a kill that hits none within it is a fault of the test's load.
+TIMEOUT_S = 60.0
+# Walkers may be rare: a worker is taken when none was born for so long.
+WALKERS_S = 1.0
 
 
 class Killer:
-    """hits: signals that met a living process. worker_kills: those that may count as a job's failure."""
+    """hits: signals that met a living process. worker_kills: those that may count as a job's failure.
+    said: what each hit, and of those that come and go how old it was."""
 
     def __init__(self, daemon, rng):
         self.daemon = daemon
@@ -25,30 +34,26 @@ class Killer:
         self.fronts = 0
         self.hits = 0
         self.worker_kills = 0
-        self.lives = {}  # role -> seconds, of the longest lately
+        self.lives = collections.defaultdict(lambda: collections.deque([0.05], maxlen=8))  # role -> seconds
         self.said = []
 
     def kill(self, role):
-        """Kills one and brings the daemon back to where it serves; False: there was none any more."""
+        """Kills one and brings the daemon back to where it serves."""
         if role == "front" and self.fronts == FRONTS_MAX:
             role = "engine"
-        hit = getattr(self, "kill_" + role)()
-        self.said.append(role if hit else f"({role})")
-        self.hits += hit
-        return hit
+        self.said.append(getattr(self, "kill_" + role)() or role)
+        self.hits += 1
 
     def kill_front(self):
         self.fronts += 1
         self.pause(0.02)
         self.daemon.kill_front()
-        return True
 
     def kill_engine(self):
         """Its own go with it, unaided; then as systemd does."""
         self.pause(0.02)
         self.daemon.kill()
         self.start()
-        return True
 
     def kill_all(self):
         """In any order, as systemd kills what is left of a unit; started again at once."""
@@ -61,7 +66,6 @@ class Killer:
             self.signal(pid)
         self.daemon.reap(10)
         self.start()
-        return True
 
     def start(self):
         """ExecStopPost, then Restart=on-failure: what still dies may hold the socket a moment longer."""
@@ -95,23 +99,34 @@ class Killer:
     def below(pid, name):
         return [c for c in offspring(pid) if program(c) == name]
 
-    def kill_passing(self, role, find, timeout=20.0):
-        """One that was not there yet, after a random part of its life. Walkers may be rare: else a worker."""
-        old, end = set(find()), time.monotonic() + (1 if role == "walkers" else timeout)
-        while not (new := held(p for p in find() if p not in old)):
-            if role == "walkers" and time.monotonic() >= end:
-                return self.kill_workers()
-            assert time.monotonic() < end, f"none of the {role} for {timeout} s"
+    def kill_passing(self, role, find):
+        """Waits for one after another until a signal met one that lived."""
+        end, lived = time.monotonic() + TIMEOUT_S, []
+        while time.monotonic() < end:
+            victim = self.wait_new(find, min(end, time.monotonic() + WALKERS_S) if role == "walkers" else end)
+            if victim is None:
+                if role == "walkers":
+                    return self.kill_workers()
+                break
+            born = time.monotonic()
+            life = self.rng.choice(self.lives[role]) if len(lived) < PATIENCE else 0
+            if not victim.ended(self.rng.random() * life) and self.signal(victim):
+                self.worker_kills += 1
+                self.lives[role].append(1.1 * life or min(lived))
+                return f"{role} of {1000 * (time.monotonic() - born):.0f} ms"
+            lived.append(time.monotonic() - born)
+            self.lives[role].append(lived[-1])
+        raise AssertionError(f"none of the {role} hit within {TIMEOUT_S} s; ended before, after seconds: {lived}")
+
+    def wait_new(self, find, end):
+        """One that was not there yet; None: there was none."""
+        old = set(find())
+        while time.monotonic() < end:
+            new = held(p for p in find() if p not in old)
+            if new:
+                return self.rng.choice(new)
             select.select([], [], [], 0.0005)
-        born = time.monotonic()
-        victim = self.rng.choice(new)
-        life = self.lives.get(role, 0.05)
-        if victim.ended(self.rng.random() * life):
-            self.lives[role] = max(0.9 * life, time.monotonic() - born)
-            return False
-        self.lives[role] = min(1.1 * life, 2.0)
-        self.worker_kills += 1
-        return self.signal(victim)
+        return None
 
     def pause(self, most):
         threading.Event().wait(self.rng.random() * most)
