@@ -112,10 +112,10 @@ int main(int argc, char **argv)
 		const char *verb;
 		struct tree_plan plan;
 	} verbs[] = {
-		{"clone", {.way = FILE_CLONE}},
-		{"ranges", {.way = FILE_CLONE, .ranges = true}},
-		{"copy", {.way = FILE_COPY}},
-		{"either", {.way = FILE_EITHER, .ranges = true}},
+		{"clone", {.way = FILE_CLONE, .lives = true}},
+		{"ranges", {.way = FILE_CLONE, .lives = true, .ranges = true}},
+		{"copy", {.way = FILE_COPY, .lives = true}},
+		{"either", {.way = FILE_EITHER, .lives = true, .ranges = true}},
 	};
 	struct worker_job job;
 	int fds[2];

@@ -214,6 +214,7 @@ int snap_walk_cut(const struct snap_order *order, enum file_way way, struct snap
 	if (image < 0)
 		return image;
 	question.plan.way = way;
+	question.plan.lives = true;
 	roots.at[roots.count++] = (struct tree_root){
 		.from = fcntl(order->job->data_fd, F_DUPFD_CLOEXEC, 3), .to = image};
 	error = add_tablespaces(order, &roots, why);

@@ -147,6 +147,31 @@ static int fail_to_make(struct walk *walk, int errno_value)
 	return reason_set_errno(walk->why, errno_value, "cannot make the copy of %s", named(walk));
 }
 
+/* Is that very name in the folder, not one that only counts as the same there? */
+static bool is_made(int to_dir, const char *name)
+{
+	scope_closedir DIR *dir = names_open(to_dir);
+	const char *each;
+
+	while (dir && names_next(dir, &each) > 0) {
+		if (strcmp(each, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * What it means that a name cannot be made. 0: it is there already, as a listing names one twice that went and came
+ * back meanwhile. The copy of the earlier one is as good as one made just before that.
+ */
+static int judge_make(struct walk *walk, int to_dir, const char *name, int errno_value)
+{
+	if (errno_value != EEXIST || !walk->plan->lives || !is_made(to_dir, name))
+		return fail_to_make(walk, errno_value);
+	list(walk, "made anew meanwhile: the earlier one kept");
+	return 0;
+}
+
 static int give_belongings(struct walk *walk, int from, int to, const struct stat *st)
 {
 	unsigned lost = 0;
@@ -171,7 +196,7 @@ static int copy_link(struct walk *walk, int from_dir, int to_dir, const char *na
 		return reason_set(walk->why, ERR_TOO_LONG, NULL, "%s: the link's text is too long", named(walk));
 	text[length] = '\0';
 	if (symlinkat(text, to_dir, name) < 0)
-		return fail_to_make(walk, errno);
+		return judge_make(walk, to_dir, name, errno);
 	if ((st->st_uid != geteuid() || st->st_gid != getegid()) &&
 	    fchownat(to_dir, name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0)
 		list_lost(walk, FILE_LOST_OWNER);
@@ -180,7 +205,7 @@ static int copy_link(struct walk *walk, int from_dir, int to_dir, const char *na
 	return 0;
 }
 
-/* A second name for the copy at path below root. 1: made; 0: it must be a copy of its own. */
+/* A second name for the copy at path below root. 0, or -1 with errno. */
 static int link_to(struct walk *walk, size_t root, const char *path, int to_dir, const char *name)
 {
 	const char *slash = strrchr(path, '/'), *first = slash ? slash + 1 : path;
@@ -189,25 +214,35 @@ static int link_to(struct walk *walk, size_t root, const char *path, int to_dir,
 
 	snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
 	fd = tree_open(walk->roots[root].to, folder, O_PATH | O_DIRECTORY, 0);
-	return fd >= 0 && linkat(fd, first, to_dir, name, 0) == 0;
+	return fd < 0 ? -1 : linkat(fd, first, to_dir, name, 0);
 }
 
 /* 1: it was a further name of something copied, and is done; 0: copy it; or a code. */
-static int copy_further_name(struct walk *walk, int from, int to_dir, const char *name)
+static int copy_further_name(struct walk *walk, const struct tree_links_key *key, int to_dir, const char *name)
 {
-	struct tree_links_key key;
-	const char *path;
 	size_t root;
-	int error = tree_links_key_of(from, &key);
+	const char *path = tree_links_find(&walk->links, key, &root);
+	int error;
 
-	if (error < 0)
-		return reason_set_errno(walk->why, errno, "cannot look at %s", named(walk));
-	path = tree_links_find(&walk->links, &key, &root);
-	if (path && link_to(walk, root, path, to_dir, name))
+	if (!path)
+		return 0;
+	if (link_to(walk, root, path, to_dir, name) == 0) {
+		walk->report->files++;
 		return 1;
-	if (path || !tree_links_add(&walk->links, &key, walk->root, walk->path))
+	}
+	if (errno != EEXIST)
+		return 0;
+	error = judge_make(walk, to_dir, name, EEXIST);
+	return error < 0 ? error : 1;
+}
+
+/* Only what has been made is a copy to link to. */
+static void note_first_name(struct walk *walk, const struct tree_links_key *key)
+{
+	size_t root;
+
+	if (tree_links_find(&walk->links, key, &root) || !tree_links_add(&walk->links, key, walk->root, walk->path))
 		list(walk, "a further name, made a file of its own");
-	return 0;
 }
 
 static int make_file(int to_dir, const char *name, int flags, mode_t mode)
@@ -219,38 +254,54 @@ static int make_file(int to_dir, const char *name, int flags, mode_t mode)
 static int copy_file(struct walk *walk, int from_dir, int to_dir, const char *name)
 {
 	scope_close int from = tree_open(from_dir, name, O_RDONLY, 0), to = -1;
+	struct tree_links_key key;
 	uint64_t bytes = 0;
 	struct stat st;
-	int done;
+	int done = 0;
 
 	if (from < 0)
 		return judge_open(walk, errno);
 	if (fstat(from, &st) < 0 || !S_ISREG(st.st_mode))
 		return LOOK_AGAIN;
-	done = st.st_nlink > 1 ? copy_further_name(walk, from, to_dir, name) : 0;
-	if (done < 0)
-		return done;
-	walk->report->files++;
-	if (done > 0)
-		return 0;
+	if (st.st_nlink > 1 && tree_links_key_of(from, &key) < 0)
+		return reason_set_errno(walk->why, errno, "cannot look at %s", named(walk));
+	if (st.st_nlink > 1)
+		done = copy_further_name(walk, &key, to_dir, name);
+	if (done != 0)
+		return done < 0 ? done : 0;
 	to = make_file(to_dir, name, O_WRONLY, st.st_mode);
 	if (to < 0)
-		return fail_to_make(walk, errno);
+		return judge_make(walk, to_dir, name, errno);
+	walk->report->files++;
+	if (st.st_nlink > 1)
+		note_first_name(walk, &key);
 	if (file_copy_bytes(from, to, walk->plan->way, walk->plan->ranges, &bytes) < 0)
 		return fail_to_copy(walk, errno);
 	walk->report->bytes += bytes;
 	return give_belongings(walk, from, to, &st);
 }
 
+/* Has a file by that path been kept for the end? What is copied then is whatever stands there then. */
+static bool waits(const struct walk *walk)
+{
+	for (size_t i = 0; i < walk->last_count; i++) {
+		if (walk->last[i].root == walk->root && strcmp(walk->last[i].path, walk->path) == 0)
+			return true;
+	}
+	return false;
+}
+
 static int keep_for_last(struct walk *walk, int from_dir, int to_dir, const char *name, const struct stat *st)
 {
 	struct last *last = &walk->last[walk->last_count];
 
+	if (waits(walk))
+		return 0;
 	if (walk->last_count >= LAST_MAX)
 		return reason_set(walk->why, ERR_TOO_LONG, NULL, "%s: too many files have to be the last", named(walk));
 	*last = (struct last){.root = walk->root, .to = make_file(to_dir, name, O_RDWR, st->st_mode)};
 	if (last->to < 0)
-		return fail_to_make(walk, errno);
+		return judge_make(walk, to_dir, name, errno);
 	last->from_dir = fcntl(from_dir, F_DUPFD_CLOEXEC, 0);
 	last->to_dir = fcntl(to_dir, F_DUPFD_CLOEXEC, 0);
 	walk->last_count++;
@@ -322,7 +373,10 @@ static int copy_folder(struct walk *walk, int from_dir, int to_dir, const char *
 	if (depth > TREE_DEPTH_MAX)
 		return reason_set(walk->why, ERR_TOO_LONG, "move some of it up, or away",
 				  "%s: folders are nested too deeply (more than %d)", named(walk), TREE_DEPTH_MAX);
-	if (mkdirat(to_dir, name, 0700) < 0 || (to = tree_open(to_dir, name, O_RDONLY | O_DIRECTORY, 0)) < 0)
+	if (mkdirat(to_dir, name, 0700) < 0)
+		return judge_make(walk, to_dir, name, errno);
+	to = tree_open(to_dir, name, O_RDONLY | O_DIRECTORY, 0);
+	if (to < 0)
 		return fail_to_make(walk, errno);
 	dir = fdopendir(from);
 	if (!dir)

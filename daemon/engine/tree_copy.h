@@ -39,6 +39,7 @@ typedef enum tree_fate tree_judge_fn(const void *arg, size_t root, const char *p
 struct tree_plan {
 	enum file_way way;
 	bool ranges;           /* files need not be of one moment each: see file_copy_bytes() */
+	bool lives;            /* names go and come back: one that is listed twice is copied once, and listed */
 	tree_judge_fn *judge;  /* NULL: take everything */
 	const void *arg;       /* for judge */
 	/*

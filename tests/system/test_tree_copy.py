@@ -303,6 +303,35 @@ while True:
             assert sum(n.startswith("kept-") for n in os.listdir(target)) == 2000
 
 
+def test_a_name_that_is_listed_twice(make_disk):
+    """XFS puts a new name behind all others of a folder that is full: one that was copied comes again."""
+    disk = make_disk("xfs")
+    code = """
+import os, signal, sys
+os.chdir(sys.argv[1])
+print("begun", flush=True)
+while len(os.listdir(sys.argv[2])) < 50:
+    pass
+for name in os.listdir(sys.argv[2])[:10]:
+    os.unlink(name)
+    os.close(os.open(name, os.O_CREAT | os.O_WRONLY, 0o600))
+signal.pause()
+"""
+    lines, tries = [], 0
+    # On a busy machine they may come when all has been listed.
+    while not lines and tries < 20:
+        tries += 1
+        source, target = folder(disk.mnt, f"from{tries}"), folder(disk.mnt, f"to{tries}")
+        for number in range(600):
+            write(os.path.join(source, f"{number:0200}"))
+        with hostile(code, source, target):
+            lines = [line for line in drive("clone", source, target, slow="openat2")["lines"] if line]
+        assert len(os.listdir(target)) == 600
+    assert lines
+    for line in lines:
+        assert line.endswith(": made anew meanwhile: the earlier one kept")
+
+
 @pytest.mark.parametrize("kind, way", [("xfs", "clone"), ("xfs", "ranges"), ("ext4", "copy"), ("btrfs", "ranges")])
 def test_a_file_that_grows_and_shrinks(make_disk, kind, way):
     disk = make_disk(kind)

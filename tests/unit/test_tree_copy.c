@@ -8,12 +8,54 @@
 #include "cmocka_all.h"
 #include "folder_fixture.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
 static const struct tree_plan plain = {.way = FILE_EITHER};
+
+/* A folder that is listed once more when it has been listed, and what is done before. */
+static struct {
+	int fd;
+	ino_t inode; /* 0: none */
+	void (*change)(void);
+} again;
+
+/* A folder whose listing is empty: as if what is there had another name that counts as the same. */
+static ino_t hides;
+
+/* The library's calls come here as well. */
+struct dirent *readdir(DIR *dir)
+{
+	static struct dirent *(*real)(DIR *);
+	struct dirent *entry;
+	struct stat st;
+
+	if (!real)
+		*(void **)&real = dlsym(RTLD_NEXT, "readdir");
+	entry = real(dir);
+	assert_int_equal(fstat(dirfd(dir), &st), 0);
+	if (st.st_ino == hides)
+		return NULL;
+	if (entry || st.st_ino != again.inode)
+		return entry;
+	again.inode = 0;
+	again.change();
+	rewinddir(dir);
+	return real(dir);
+}
+
+static void list_again(int fd, void (*change)(void))
+{
+	struct stat st;
+
+	assert_int_equal(fstat(fd, &st), 0);
+	again.fd = fd;
+	again.inode = st.st_ino;
+	again.change = change;
+}
 
 /* Folders "from" and "to" of the fixture's. */
 static struct tree_root open_root(const struct folder *folder)
@@ -296,6 +338,128 @@ static void test_fates(void **state)
 	close_root(root);
 }
 
+enum { TWICE = 16 };
+
+/* Also as names of one file, which others are as well: whichever comes first must not pass for the earlier one's copy. */
+static void make_anew(void)
+{
+	const struct folder at = {.fd = again.fd};
+
+	for (int i = 0; i < TWICE; i++) {
+		char name[32], other[32];
+
+		snprintf(name, sizeof(name), "file-%d", i);
+		snprintf(other, sizeof(other), "new-%d", i);
+		assert_int_equal(unlinkat(again.fd, name, 0), 0);
+		folder_write(&at, name, "new");
+		assert_int_equal(linkat(again.fd, name, again.fd, other, 0), 0);
+	}
+	assert_int_equal(unlinkat(again.fd, "link", 0), 0);
+	assert_int_equal(symlinkat("new", again.fd, "link"), 0);
+	folder_write(&at, "folder/late", "new");
+	assert_int_equal(unlinkat(again.fd, "last", 0), 0);
+	folder_write(&at, "last", "new");
+	assert_int_equal(unlinkat(again.fd, "a-file", 0), 0);
+	assert_int_equal(mkdirat(again.fd, "a-file", 0700), 0);
+	folder_write(&at, "a-file/late", "new");
+}
+
+static void make_twice(const struct folder *folder)
+{
+	for (int i = 0; i < TWICE; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "from/file-%d", i);
+		folder_write(folder, name, "old");
+	}
+	mkdirat(folder->fd, "from/folder", 0700);
+	folder_write(folder, "from/folder/inner", "old");
+	folder_write(folder, "from/last", "old");
+	folder_write(folder, "from/a-file", "old");
+	folder_write(folder, "from/one", "old");
+	assert_int_equal(linkat(folder->fd, "from/one", folder->fd, "from/other", 0), 0);
+	assert_int_equal(symlinkat("old", folder->fd, "from/link"), 0);
+}
+
+static enum tree_fate judge_last(const void *arg, size_t root, const char *path, const struct stat *st,
+				 struct reason *why)
+{
+	(void)arg;
+	(void)root;
+	(void)st;
+	(void)why;
+	return strcmp(path, "last") == 0 ? TREE_LAST : TREE_TAKE;
+}
+
+static void test_what_is_listed_twice_is_copied_once(void **state)
+{
+	static const char *const kept[] = {"file-7: made anew", "folder: made anew", "link: made anew", "a-file: made anew"};
+	struct folder *folder = *state;
+	struct tree_root root = open_root(folder);
+	struct tree_plan plan = {.way = FILE_COPY, .judge = judge_last, .lives = true};
+	struct tree_report report;
+	struct reason why = {0};
+	struct stat a, b;
+	char text[8] = "";
+
+	make_twice(folder);
+	list_again(root.from, make_anew);
+	assert_int_equal(tree_copy(&root, 1, &plan, &report, &why), 0);
+	for (int i = 0; i < TWICE; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "file-%d", i);
+		assert_true(holds(root.to, name, "old"));
+		snprintf(name, sizeof(name), "new-%d", i);
+		assert_true(holds(root.to, name, "new"));
+	}
+	assert_true(holds(root.to, "folder/inner", "old"));
+	assert_false(is_there(root.to, "folder/late"));
+	assert_true(holds(root.to, "a-file", "old"));
+	/* It is copied only now. */
+	assert_true(holds(root.to, "last", "new"));
+	assert_int_equal(readlinkat(root.to, "link", text, sizeof(text)), 3);
+	assert_string_equal(text, "old");
+	assert_int_equal(fstatat(root.to, "one", &a, 0), 0);
+	assert_int_equal(fstatat(root.to, "other", &b, 0), 0);
+	assert_true(a.st_ino == b.st_ino && a.st_nlink == 2);
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+		assert_non_null(strstr(report.lines, kept[i]));
+	assert_non_null(strstr(report.lines, "link: made anew meanwhile: the earlier one kept"));
+	assert_null(strstr(report.lines, "own"));
+	/* The files, and the folder, the link, what became a folder, the two names. */
+	assert_int_equal(report.skipped, TWICE + 5);
+	assert_int_equal(report.files, 2 * TWICE + 5);
+	close_root(root);
+}
+
+static void nothing(void)
+{
+}
+
+static void test_a_name_that_was_there_before_is_refused(void **state)
+{
+	struct folder *folder = *state;
+	struct tree_root root = open_root(folder);
+	struct tree_plan alive = {.way = FILE_COPY, .lives = true};
+	struct tree_report report;
+	struct reason why = {0};
+	struct stat st;
+
+	folder_write(folder, "from/file", "x");
+	folder_write(folder, "to/file", "another's");
+	assert_int_equal(fstat(root.to, &st), 0);
+	hides = st.st_ino;
+	assert_int_equal(tree_copy(&root, 1, &alive, &report, &why), ERR_EXISTS);
+	hides = 0;
+	assert_int_equal(tree_copy(&root, 1, &plain, &report, &why), ERR_EXISTS);
+	assert_int_equal(unlinkat(root.to, "file", 0), 0);
+	list_again(root.from, nothing);
+	assert_int_equal(tree_copy(&root, 1, &plain, &report, &why), ERR_EXISTS);
+	assert_non_null(strstr(why.cause, "cannot make the copy of file"));
+	close_root(root);
+}
+
 /* What stands at sub/last of the first root when the walk comes to the second one. */
 enum then { VANISHED, BECAME_LINK, BECAME_FIFO };
 
@@ -444,6 +608,8 @@ int main(void)
 		WITH_FOLDER(test_hard_links_within_and_across_roots),
 		WITH_FOLDER(test_an_inode_used_again_is_another_file),
 		WITH_FOLDER(test_fates),
+		WITH_FOLDER(test_what_is_listed_twice_is_copied_once),
+		WITH_FOLDER(test_a_name_that_was_there_before_is_refused),
 		WITH_FOLDER(test_the_last_file_may_change),
 		WITH_FOLDER(test_depth),
 		WITH_FOLDER(test_the_list_of_what_was_left_out_ends),
