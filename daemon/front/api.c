@@ -154,7 +154,7 @@ static bool check_form(struct call *call)
 
 static bool check_right(struct call *call)
 {
-	if (authz_allows(&call->front->conf, call->peer, call->row->group_may))
+	if (authz_allows(&call->front->conf, call->peer, call->key_id, call->row->group_may))
 		return true;
 	reply_error(call, REPLY_FORBIDDEN, NULL);
 	return false;

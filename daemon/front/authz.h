@@ -10,9 +10,10 @@
 
 /*
  * root and the daemon's own user: everything. Members of the socket's group:
- * what group_may says of the operation. Nobody else: anything. The answer does not depend
+ * what group_may says of the operation. Nobody else, and no AccessKey (key_id, "": unsigned;
+ * whoever signs is its key alone): anything. The answer does not depend
  * on the resource, so it cannot tell whether one exists.
  */
-bool authz_allows(const struct msg_config *conf, const struct peer *peer, bool group_may);
+bool authz_allows(const struct msg_config *conf, const struct peer *peer, const char *key_id, bool group_may);
 
 #endif

@@ -9,6 +9,7 @@
 #define DBSNAP_FRONT_CALL_H
 
 #include "common/ident.h"
+#include "common/msg.h"
 #include "daemon/front/peer.h"
 #include "daemon/front/request.h"
 
@@ -46,7 +47,8 @@ struct call {
 	const char *header_version;
 	const struct peer *peer; /* the same */
 
-	uint32_t uid;
+	uint32_t uid;                  /* of the peer */
+	char key_id[MSG_KEY_ID_SIZE];  /* whose signature was verified; "": unsigned, the caller is its uid */
 	char principal[IDENT_PRINCIPAL_SIZE];
 	char request_id[IDENT_UUID_SIZE];
 	const struct api_row *row;        /* NULL until the operation is known */

@@ -25,8 +25,10 @@ static void test_default_policy(void **state)
 		gid_t groups[] = {7, cases[i].group};
 		struct peer peer = {cases[i].uid, cases[i].gid, groups, 2};
 
-		if (authz_allows(&conf, &peer, cases[i].group_may) != cases[i].allowed)
+		if (authz_allows(&conf, &peer, "", cases[i].group_may) != cases[i].allowed)
 			fail_msg("case %zu", i);
+		if (authz_allows(&conf, &peer, "testid", cases[i].group_may))
+			fail_msg("case %zu, signed", i);
 	}
 }
 
