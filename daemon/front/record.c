@@ -25,6 +25,9 @@
  * counts   0 version, 1 u32 backups by state 1..8 and mode 1..2, 65 u32 jobs by kind
  *          1..6 and state 1..4, 161 u32 clones by state 1..5, 181 u32 tombs
  * day      0 version, 1 accepted u32, 5 refunded u32
+ * schedule 0 version, 1 enabled, 2 days, 3 hour, 4 every_hours, 5 on_removal, 6 level1,
+ *          7 level2 u16 (two's complement), 9 served, 17 create u64, 25 tries u32
+ * guard    0 version, 1 wall, 9 running, 17 ahead, 25 left
  *
  * Examples: a tomb of a manual AVAILABLE backup, refunded, accepted at 1000, deleted
  * at 2000, nonce 00 01 .. 0f:
@@ -32,6 +35,10 @@
  *   00 01 02 03 04 05 06 07 08 09 0a 0b 0c 0d 0e 0f
  * a day with 3 accepted, 1 refunded:
  *   01  00 00 00 03  00 00 00 01
+ * a policy that is in force, on all days at 02:00, kept 7 days and then for ever (level 2),
+ * NONE, whose slot of 1000 was served by job 7 at the first try:
+ *   01 01 7f 02 18 03 07 ff ff  00 00 00 00 00 00 03 e8  00 00 00 00 00 00 00 07
+ *   00 00 00 01
  * an OPEN manual CREATE job accepted at 1000 for backup 7, token key "k", one failed attempt of
  * one begun at 1500, from uid:0 in request "R", error -2, "c", "r":
  *   01 01 01 01  00 00 00 00 00 00 03 e8  00 00 00 00 00 00 00 00
@@ -172,14 +179,14 @@ int record_backup_encode(const struct record_backup *backup, void *bytes, size_t
 }
 
 /* After the version. Gives end_state apart: a peek has no place for it. */
-static void get_backup_head(struct reader *r, struct record_backup_peek *peek, bool *held, unsigned *end_state)
+static void get_backup_head(struct reader *r, struct record_backup_peek *peek, unsigned *end_state)
 {
 	uint8_t flags;
 
 	peek->state = get_u8(r);
 	peek->mode = get_u8(r);
 	flags = get_enum(r, FLAG_HELD | FLAG_REFUNDED);
-	*held = flags & FLAG_HELD;
+	peek->held = flags & FLAG_HELD;
 	peek->refunded = flags & FLAG_REFUNDED;
 	*end_state = get_u8(r);
 	peek->accepted_ms = get_i64(r);
@@ -226,13 +233,14 @@ int record_backup_decode(const void *bytes, size_t size, struct record_backup *r
 
 	if (rc < 0)
 		return rc;
-	get_backup_head(&r, &head, &backup.held, &end_state);
+	get_backup_head(&r, &head, &end_state);
 	get_backup_numbers(&r, &backup);
 	get_backup_texts(&r, &backup);
 	if (reader_end(&r) < 0 || !backup_is_valid(head.state, head.mode, end_state))
 		return ERR_CORRUPT;
 	backup.state = head.state;
 	backup.mode = head.mode;
+	backup.held = head.held;
 	backup.refunded = head.refunded;
 	backup.accepted_ms = head.accepted_ms;
 	backup.end_state = end_state;
@@ -245,12 +253,11 @@ int record_backup_peek(const void *bytes, size_t size, struct record_backup_peek
 	struct record_backup_peek peek;
 	unsigned end_state;
 	struct reader r;
-	bool held;
 	int rc = begin(&r, bytes, size);
 
 	if (rc < 0)
 		return rc;
-	get_backup_head(&r, &peek, &held, &end_state);
+	get_backup_head(&r, &peek, &end_state);
 	if (reader_state(&r) < 0 || !backup_is_valid(peek.state, peek.mode, end_state))
 		return ERR_CORRUPT;
 	*ret_peek = peek;
@@ -644,5 +651,87 @@ int record_day_decode(const void *bytes, size_t size, struct record_day *ret_day
 	if (reader_end(&r) < 0 || day.refunded > day.accepted)
 		return ERR_CORRUPT;
 	*ret_day = day;
+	return 0;
+}
+
+/* ---- schedules ---- */
+
+int record_schedule_encode(const struct record_schedule *schedule, void *bytes, size_t size)
+{
+	const struct schedule *policy = &schedule->policy;
+	struct writer w;
+
+	if (!schedule_is_valid(policy))
+		return ERR_INVALID;
+	writer_init(&w, bytes, size);
+	put_u8(&w, FORMAT_VERSION);
+	put_u8(&w, policy->enabled);
+	put_u8(&w, policy->days);
+	put_u8(&w, policy->hour);
+	put_u8(&w, policy->every_hours);
+	put_u8(&w, policy->on_removal);
+	put_u8(&w, policy->level1_days);
+	put_u16(&w, (uint16_t)policy->level2_days);
+	put_i64(&w, schedule->served_ms);
+	put_u64(&w, schedule->create);
+	put_u32(&w, schedule->tries);
+	return writer_end(&w);
+}
+
+int record_schedule_decode(const void *bytes, size_t size, struct record_schedule *ret_schedule)
+{
+	struct record_schedule schedule = {0};
+	struct schedule *policy = &schedule.policy;
+	struct reader r;
+	int rc = begin(&r, bytes, size);
+
+	if (rc < 0)
+		return rc;
+	policy->enabled = get_bool(&r);
+	policy->days = get_u8(&r);
+	policy->hour = get_u8(&r);
+	policy->every_hours = get_u8(&r);
+	policy->on_removal = get_u8(&r);
+	policy->level1_days = get_u8(&r);
+	policy->level2_days = (int16_t)get_u16(&r);
+	schedule.served_ms = get_i64(&r);
+	schedule.create = get_u64(&r);
+	schedule.tries = get_u32(&r);
+	if (reader_end(&r) < 0 || !schedule_is_valid(policy))
+		return ERR_CORRUPT;
+	*ret_schedule = schedule;
+	return 0;
+}
+
+int record_guard_encode(const struct schedule_guard *guard, void *bytes, size_t size)
+{
+	struct writer w;
+
+	if (guard->left_ms < 0 || guard->left_ms > SCHEDULE_DAY_MS)
+		return ERR_INVALID;
+	writer_init(&w, bytes, size);
+	put_u8(&w, FORMAT_VERSION);
+	put_i64(&w, guard->wall_ms);
+	put_i64(&w, guard->running_ms);
+	put_i64(&w, guard->ahead_ms);
+	put_i64(&w, guard->left_ms);
+	return writer_end(&w);
+}
+
+int record_guard_decode(const void *bytes, size_t size, struct schedule_guard *ret_guard)
+{
+	struct schedule_guard guard;
+	struct reader r;
+	int rc = begin(&r, bytes, size);
+
+	if (rc < 0)
+		return rc;
+	guard.wall_ms = get_i64(&r);
+	guard.running_ms = get_i64(&r);
+	guard.ahead_ms = get_i64(&r);
+	guard.left_ms = get_i64(&r);
+	if (reader_end(&r) < 0 || guard.left_ms < 0 || guard.left_ms > SCHEDULE_DAY_MS)
+		return ERR_CORRUPT;
+	*ret_guard = guard;
 	return 0;
 }

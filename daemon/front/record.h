@@ -17,6 +17,7 @@
 
 #include "common/ident.h"
 #include "daemon/front/job.h"
+#include "daemon/front/schedule.h"
 #include "daemon/front/token.h"
 
 #include <stdbool.h>
@@ -98,6 +99,7 @@ struct record_backup {
 struct record_backup_peek {
 	enum backup_state state;
 	enum backup_mode mode;
+	bool held;
 	bool refunded;
 	int64_t accepted_ms;
 };
@@ -218,6 +220,16 @@ struct record_day {
 	uint32_t refunded;
 };
 
+/* A cluster's policy, and how far it has been followed. */
+struct record_schedule {
+	char cluster[IDENT_CLUSTER_SIZE]; /* in the key */
+
+	struct schedule policy;
+	int64_t served_ms; /* the newest slot that a create was accepted for, or that is not owed */
+	uint64_t create;   /* the newest automated create; 0: none yet */
+	uint32_t tries;    /* creates that were accepted for that slot */
+};
+
 /* Each encoder: the number of bytes, ERR_TOO_LONG or ERR_INVALID. RECORD_MAX bytes always suffice. */
 int record_backup_encode(const struct record_backup *backup, void *bytes, size_t size);
 int record_backup_decode(const void *bytes, size_t size, struct record_backup *ret_backup);
@@ -247,5 +259,11 @@ int record_counts_decode(const void *bytes, size_t size, struct record_counts *r
 
 int record_day_encode(const struct record_day *day, void *bytes, size_t size);
 int record_day_decode(const void *bytes, size_t size, struct record_day *ret_day);
+
+int record_schedule_encode(const struct record_schedule *schedule, void *bytes, size_t size);
+int record_schedule_decode(const void *bytes, size_t size, struct record_schedule *ret_schedule);
+
+int record_guard_encode(const struct schedule_guard *guard, void *bytes, size_t size);
+int record_guard_decode(const void *bytes, size_t size, struct schedule_guard *ret_guard);
 
 #endif

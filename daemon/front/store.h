@@ -265,6 +265,23 @@ uint64_t store_counts_records(const struct record_counts *counts);
 /* What quota_check() wants, for a create at wall_ms. */
 int store_quota_counts(struct store_txn *txn, const char *cluster, int64_t wall_ms, struct quota_counts *ret_counts);
 
+/* ---- schedules ---- */
+
+/* ERR_NOT_FOUND: nobody has set a policy for it. */
+int store_schedule_get(struct store_txn *txn, const char *cluster, struct record_schedule *ret_schedule);
+/* ERR_INVALID: no valid policy. ERR_FULL at STORE_ROOM_END. */
+int store_schedule_put(struct store_txn *txn, const struct record_schedule *schedule);
+typedef int store_schedule_fn(void *arg, const struct record_schedule *schedule);
+/* By cluster id. */
+int store_schedule_each(struct store_txn *txn, store_schedule_fn *fn, void *arg);
+/* All 0 if it was never put. */
+int store_guard_get(struct store_txn *txn, struct schedule_guard *ret_guard);
+int store_guard_put(struct store_txn *txn, const struct schedule_guard *guard);
+
+typedef int store_peek_fn(void *arg, uint64_t id, const struct record_backup_peek *peek);
+/* The fixed part of every backup of the cluster from this id on, oldest first. A nonzero answer ends it and is returned. */
+int store_backup_each_peek(struct store_txn *txn, const char *cluster, uint64_t from, store_peek_fn *fn, void *arg);
+
 /* ---- upkeep ---- */
 
 struct store_report {

@@ -39,6 +39,7 @@ static const char *const list_names[LISTS] = {
 	[LIST_PINS] = "pins",
 	[LIST_CLONES] = "clones", [LIST_TOKENS] = "tokens",   [LIST_TOKEN_ENDS] = "token_ends",
 	[LIST_DAYS] = "days",     [LIST_COUNTS] = "counts",   [LIST_CLUSTERS] = "clusters",
+	[LIST_SCHEDULES] = "schedules",
 };
 
 /* Where a sentence for people goes. */
@@ -248,6 +249,8 @@ static _Noreturn void read_everything(MDB_env *env)
 		rc = mdb_dbi_open(txn, list_names[i], 0, &list);
 		if (rc == 0)
 			rc = read_list(txn, list);
+		else if (rc == MDB_NOTFOUND)
+			rc = 0; /* what is not there cannot be cut off */
 	}
 	_exit(rc != 0);
 }
@@ -345,6 +348,31 @@ static int open_lists(const struct report *report, struct store *store)
 	return rc == 0 ? 0 : explain_mdb(report, rc == MDB_NOTFOUND ? MDB_CORRUPTED : rc);
 }
 
+/* A store of ours, made before there were schedules. */
+static bool lacks_schedules(MDB_env *env)
+{
+	scope_mdb MDB_txn *txn = NULL;
+	uint8_t version[4], ours[] = {0, 0, 0, STORE_VERSION};
+	MDB_dbi list;
+
+	return mdb_txn_begin(env, NULL, MDB_RDONLY, &txn) == 0 && mdb_dbi_open(txn, list_names[LIST_META], 0, &list) == 0 &&
+	       get_meta(txn, list, "version", version, sizeof(version)) == 0 && memcmp(version, ours, sizeof(ours)) == 0 &&
+	       mdb_dbi_open(txn, list_names[LIST_SCHEDULES], 0, &list) == MDB_NOTFOUND;
+}
+
+static int add_schedules(const struct report *report, MDB_env *env)
+{
+	scope_mdb MDB_txn *txn = NULL;
+	MDB_dbi list;
+	int rc = mdb_txn_begin(env, NULL, 0, &txn);
+
+	if (rc == 0)
+		rc = mdb_dbi_open(txn, list_names[LIST_SCHEDULES], MDB_CREATE, &list);
+	if (rc == 0)
+		rc = mdb_txn_commit(scope_take_ptr(txn));
+	return rc == 0 ? 0 : explain_mdb(report, rc);
+}
+
 /* 1 there, 0 not there. */
 static int find_store(const struct report *report)
 {
@@ -374,6 +402,8 @@ static int open_files(const struct report *report, const struct store_options *o
 		rc = open_env(report, FILE_NAME, options->map_size, &store->env);
 	if (rc == 0)
 		rc = check_length(report, store->env);
+	if (rc == 0 && lacks_schedules(store->env))
+		rc = add_schedules(report, store->env);
 	return rc == 0 ? open_lists(report, store) : rc;
 }
 

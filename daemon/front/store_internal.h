@@ -4,7 +4,7 @@
  * access to them that translates LMDB's errors. Included by store_*.c only.
  *
  * Keys (integers big-endian):
- *   meta        "version", "install", "next_id", "utc_offset"
+ *   meta        "version", "install", "next_id", "utc_offset", "guard" (record_guard)
  *   backups     cluster 00 id u64      record_backup
  *   tombs       cluster 00 id u64      record_tomb
  *   jobs        cluster 00 id u64      record_job
@@ -17,6 +17,7 @@
  *   days        cluster 00 day u32     record_day; the day's sign bit flipped, so that they sort
  *   counts      cluster                record_counts
  *   clusters    cluster                record_facts
+ *   schedules   cluster                record_schedule
  * e.g. backup 258 of "pc":  70 63 00 00 00 00 00 00 00 01 02
  */
 #ifndef DBSNAP_FRONT_STORE_INTERNAL_H
@@ -40,6 +41,7 @@ enum store_list {
 	LIST_DAYS,
 	LIST_COUNTS,
 	LIST_CLUSTERS,
+	LIST_SCHEDULES, /* not in every store of version 1 */
 	LISTS
 };
 

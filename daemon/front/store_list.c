@@ -134,7 +134,7 @@ static int list_one_backup(const struct walk *walk, const struct store_backup_fi
 	if (rc < 0 && rc != ERR_NOT_FOUND)
 		return rc;
 	if (rc == 0) {
-		peek = (struct record_backup_peek){backup.state, backup.mode, backup.refunded, backup.accepted_ms};
+		peek = (struct record_backup_peek){.state = backup.state, .mode = backup.mode, .accepted_ms = backup.accepted_ms};
 		total = backup_peek_matches(filter, &peek);
 	}
 	rc = total && walk->page->skip == 0 && walk->page->count > 0 ? walk->backup_fn(walk->arg, &backup) : 0;

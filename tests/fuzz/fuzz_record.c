@@ -35,7 +35,7 @@ static void backup_seen(const struct record_backup *backup, const uint8_t *data,
 
 	must(record_backup_peek(data, size, &peek) == 0);
 	must(peek.state == backup->state && peek.mode == backup->mode);
-	must(peek.refunded == backup->refunded && peek.accepted_ms == backup->accepted_ms);
+	must(peek.held == backup->held && peek.refunded == backup->refunded && peek.accepted_ms == backup->accepted_ms);
 	must(backup->state != BACKUP_RUNNING && backup->state < BACKUP_STATES);
 	must(backup->cluster[0] == '\0' && backup->id == 0);
 }
@@ -66,6 +66,14 @@ static void day_seen(const struct record_day *day, const uint8_t *data, size_t s
 	must(day->refunded <= day->accepted);
 }
 
+static void schedule_seen(const struct record_schedule *schedule, const uint8_t *data, size_t size)
+{
+	(void)data;
+	(void)size;
+	must(schedule_is_valid(&schedule->policy) && schedule->cluster[0] == '\0');
+}
+
+#define record_guard schedule_guard
 #define nothing(record, data, size) ((void)0)
 
 KIND(backup, backup_seen)
@@ -77,6 +85,8 @@ KIND(token_end, nothing)
 KIND(facts, nothing)
 KIND(counts, nothing)
 KIND(day, day_seen)
+KIND(schedule, schedule_seen)
+KIND(guard, nothing)
 
 /* A peek that fails leaves its output alone as well: of shorter bytes than a whole record it may succeed. */
 static void check_peeks(const uint8_t *data, size_t size)
@@ -97,6 +107,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static void (*const kinds[])(const uint8_t *, size_t) = {
 		check_backup, check_job,   check_clone,  check_tomb, check_token,
 		check_token_end, check_facts, check_counts, check_day,
+		check_schedule, check_guard,
 	};
 	uint8_t *rest;
 

@@ -158,6 +158,8 @@ static void save_records(void)
 	struct record_token_end end = {.running_ms = 1000};
 	struct record_counts counts = {.tombs = 3};
 	struct record_day day = {.accepted = 3, .refunded = 1};
+	struct record_schedule schedule = {.policy = schedule_default(), .served_ms = 1000, .create = 7, .tries = 1};
+	struct schedule_guard guard = {.wall_ms = 1000, .running_ms = 1000};
 
 	save_texts_record(bytes, sizeof(bytes));
 	save_record("tomb", 3, bytes, record_tomb_encode(&tomb, bytes, sizeof(bytes)));
@@ -165,6 +167,8 @@ static void save_records(void)
 	save_record("end", 5, bytes, record_token_end_encode(&end, bytes, sizeof(bytes)));
 	save_record("counts", 7, bytes, record_counts_encode(&counts, bytes, sizeof(bytes)));
 	save_record("day", 8, bytes, record_day_encode(&day, bytes, sizeof(bytes)));
+	save_record("schedule", 9, bytes, record_schedule_encode(&schedule, bytes, sizeof(bytes)));
+	save_record("guard", 10, bytes, record_guard_encode(&guard, bytes, sizeof(bytes)));
 }
 
 static void save_text(const char *name, char *text)

@@ -159,6 +159,20 @@ static const char facts_bytes[] =
 static const struct record_day day = {.accepted = 3, .refunded = 1};
 static const char day_bytes[] = "\x01\x00\x00\x00\x03\x00\x00\x00\x01";
 
+static const struct record_schedule schedule = {
+	.policy = {.enabled = true, .days = 0x7f, .hour = 2, .every_hours = 24, .on_removal = 3, .level1_days = 7,
+		   .level2_days = -1},
+	.served_ms = 1000,
+	.create = 7,
+	.tries = 1,
+};
+static const char schedule_bytes[] =
+	"\x01\x01\x7f\x02\x18\x03\x07\xff\xff" T("\x03\xe8") T("\x00\x07") "\x00\x00\x00\x01";
+
+static const struct schedule_guard guard = {.wall_ms = -2, .running_ms = 0x0101, .ahead_ms = 0x0102, .left_ms = 0x0103};
+static const char guard_bytes[] = "\x01\xff\xff\xff\xff\xff\xff\xff\xfe" T("\x01\x01") T("\x01\x02") T("\x01\x03");
+#define record_guard schedule_guard
+
 /* ---- one shape for all records: decode, and if that works give the bytes anew ---- */
 
 #define CODEC(name) \
@@ -178,6 +192,8 @@ CODEC(token_end)
 CODEC(facts)
 CODEC(counts)
 CODEC(day)
+CODEC(schedule)
+CODEC(guard)
 
 typedef int again_fn(const void *bytes, size_t size, void *copy);
 
@@ -246,6 +262,7 @@ static void damage(void **state)
 		SAMPLE(backup, backup_bytes), SAMPLE(job, job_bytes),     SAMPLE(job, other_job_bytes),
 		SAMPLE(clone, clone_bytes),   SAMPLE(tomb, tomb_bytes),   SAMPLE(token, token_bytes),
 		SAMPLE(token_end, token_end_bytes), SAMPLE(facts, facts_bytes), SAMPLE(day, day_bytes),
+		SAMPLE(schedule, schedule_bytes), SAMPLE(guard, guard_bytes),
 	};
 
 	(void)state;
@@ -277,6 +294,8 @@ static void worked_examples(void **state)
 	CHECK_BYTES(token_end, &token_end, token_end_bytes);
 	CHECK_BYTES(facts, &facts, facts_bytes);
 	CHECK_BYTES(day, &day, day_bytes);
+	CHECK_BYTES(schedule, &schedule, schedule_bytes);
+	CHECK_BYTES(guard, &guard, guard_bytes);
 }
 
 static void decoded_members(void **state)
@@ -310,7 +329,7 @@ static void peeks(void **state)
 	assert_int_equal(record_backup_peek(backup_bytes, 13, &peek), 0);
 	assert_int_equal(peek.state, BACKUP_DELETING);
 	assert_int_equal(peek.mode, BACKUP_AUTOMATED);
-	assert_true(peek.refunded);
+	assert_true(peek.held && peek.refunded);
 	assert_int_equal(peek.accepted_ms, 0x0101);
 	assert_int_equal(record_job_peek(other_job_bytes, 20, &job_peek), 0);
 	assert_int_equal(job_peek.state, JOB_CANCELLED);
@@ -372,6 +391,12 @@ static void enums_out_of_range(void **state)
 		memcpy(bytes, facts_bytes, sizeof(facts_bytes));
 		bytes[1] = (uint8_t)value;
 		assert_int_equal(again_facts(bytes, sizeof(facts_bytes) - 1, bytes) > 0, value <= 2);
+		memcpy(bytes, schedule_bytes, sizeof(schedule_bytes));
+		bytes[1] = (uint8_t)value;
+		assert_int_equal(again_schedule(bytes, sizeof(schedule_bytes) - 1, bytes) > 0, value <= 1);
+		memcpy(bytes, schedule_bytes, sizeof(schedule_bytes));
+		bytes[5] = (uint8_t)value;
+		assert_int_equal(again_schedule(bytes, sizeof(schedule_bytes) - 1, bytes) > 0, value >= 1 && value <= 3);
 	}
 }
 
@@ -380,6 +405,8 @@ static void encoders_refuse(void **state)
 	struct record_backup bad = backup;
 	struct record_job bad_job = job;
 	struct record_clone bad_clone = clone;
+	struct record_schedule bad_schedule = schedule;
+	struct schedule_guard bad_guard = guard;
 	uint8_t bytes[RECORD_MAX];
 
 	(void)state;
@@ -400,6 +427,10 @@ static void encoders_refuse(void **state)
 	assert_int_equal(record_clone_encode(&bad_clone, bytes, sizeof(bytes)), ERR_INVALID);
 	assert_int_equal(record_day_encode(&(struct record_day){.accepted = 1, .refunded = 2}, bytes, sizeof(bytes)),
 			 ERR_INVALID);
+	bad_schedule.policy.level1_days = 2;
+	assert_int_equal(record_schedule_encode(&bad_schedule, bytes, sizeof(bytes)), ERR_INVALID);
+	bad_guard.left_ms = -1;
+	assert_int_equal(record_guard_encode(&bad_guard, bytes, sizeof(bytes)), ERR_INVALID);
 	bad_clone = clone;
 	memcpy(bad_clone.cluster, "../etc", 7);
 	assert_int_equal(record_clone_encode(&bad_clone, bytes, sizeof(bytes)), ERR_INVALID);

@@ -270,6 +270,35 @@ static void not_our_lists(void **state)
 	refused(f, ERR_CORRUPT, "damaged, or not a dbsnap store");
 }
 
+/* A store that an earlier release made: it has no schedules, and gets them. */
+static void without_schedules(void **state)
+{
+	struct fixture *f = *state;
+	struct record_schedule schedule = {.cluster = "pc-a", .policy = schedule_default()}, got;
+	struct schedule_guard guard = {.wall_ms = 1000}, got_guard;
+	struct store_txn *txn;
+
+	f->store = store_close(f->store);
+	with_lmdb(f, "schedules", drop);
+	fixture_open(f);
+	txn = fixture_begin(f);
+	assert_int_equal(store_schedule_get(txn, "pc-a", &got), ERR_NOT_FOUND);
+	assert_int_equal(store_guard_get(txn, &got_guard), 0);
+	assert_int_equal(got_guard.wall_ms, 0);
+	assert_int_equal(store_schedule_put(txn, &schedule), 0);
+	assert_int_equal(store_guard_put(txn, &guard), 0);
+	assert_int_equal(store_commit(txn), 0);
+	fixture_reopen(f);
+	txn = fixture_read(f);
+	assert_int_equal(store_schedule_get(txn, "pc-a", &got), 0);
+	assert_string_equal(got.cluster, "pc-a");
+	assert_int_equal(store_guard_get(txn, &got_guard), 0);
+	assert_int_equal(got_guard.wall_ms, 1000);
+	schedule.policy.hour = 24;
+	assert_int_equal(store_schedule_put(txn, &schedule), ERR_INVALID);
+	store_abort(txn);
+}
+
 static void somebody_elses_lmdb(void **state)
 {
 	struct fixture *f = *state;
@@ -842,6 +871,7 @@ int main(void)
 		TEST_CLOSED(no_store),
 		TEST(other_versions),
 		TEST(not_our_lists),
+		TEST(without_schedules),
 		TEST_CLOSED(somebody_elses_lmdb),
 		TEST(cut_off_anywhere),
 		TEST(reading_changes_nothing),

@@ -1077,6 +1077,45 @@ static void recount_refuses_damage(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup_open, fixture_teardown)
 
+/* What each_peek calls: ids, and whether each was held. */
+struct peeked {
+	uint64_t ids[8];
+	size_t count;
+	uint64_t stop_at;
+};
+
+static int peek_id(void *arg, uint64_t id, const struct record_backup_peek *peek)
+{
+	struct peeked *peeked = arg;
+
+	assert_true(peek->accepted_ms > 0);
+	peeked->ids[peeked->count++] = id;
+	return id == peeked->stop_at ? 7 : 0;
+}
+
+static void peeks_of_a_cluster(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t first = fixture_make(f, "pc-a", BACKUP_AUTOMATED, NOON, BACKUP_AVAILABLE);
+	uint64_t other = fixture_make(f, "pc-b", BACKUP_AUTOMATED, NOON, BACKUP_AVAILABLE);
+	uint64_t last = fixture_make(f, "pc-a", BACKUP_MANUAL, NOON, BACKUP_FAILED);
+	struct store_txn *txn = fixture_read(f);
+	struct peeked peeked = {0};
+
+	assert_int_equal(store_backup_each_peek(txn, "pc-a", 0, peek_id, &peeked), 0);
+	assert_int_equal(peeked.count, 2);
+	assert_int_equal(peeked.ids[0], first);
+	assert_int_equal(peeked.ids[1], last);
+	peeked.count = 0;
+	assert_int_equal(store_backup_each_peek(txn, "pc-a", first + 1, peek_id, &peeked), 0);
+	assert_int_equal(peeked.count, 1);
+	peeked = (struct peeked){.stop_at = other};
+	assert_int_equal(store_backup_each_peek(txn, "pc-b", 0, peek_id, &peeked), 7);
+	assert_int_equal(store_backup_each_peek(txn, "pc-c", 0, peek_id, &peeked), 0);
+	assert_int_equal(store_backup_each_peek(txn, "../c", 0, peek_id, &peeked), ERR_INVALID);
+	store_abort(txn);
+}
+
 int main(void)
 {
 	const struct CMUnitTest store_records[] = {
@@ -1108,6 +1147,7 @@ int main(void)
 		TEST(history_goes_as_a_whole),
 		TEST(history_waits_for_tokens_and_jobs),
 		TEST(history_in_steps),
+		TEST(peeks_of_a_cluster),
 		TEST(recount_repairs),
 		TEST(recount_refuses_damage),
 	};
