@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* dbsnap backup create, list, show, delete. */
+/* dbsnap backup create, list, show, delete, hold, unhold. */
 #include "client/call.h"
 #include "client/client.h"
 #include "client/field.h"
@@ -10,6 +10,8 @@
 #include "client/wait.h"
 #include "common/clock.h"
 #include "common/scope.h"
+
+#include <string.h>
 
 /* "1.2 GiB, cut in 3.1 ms, writers held 0 ms". */
 static char *describe_backup(const json_t *backup)
@@ -101,6 +103,7 @@ static void add_row(struct table *table, const json_t *backup)
 	table_add(table, field_str(backup, "BackupStartTime"));
 	table_take(table, text_age(field_str(backup, "BackupStartTime")));
 	table_take(table, text_size(field_int(backup, "BackupSetSize", -1)));
+	table_add(table, strcmp(field_str(backup, "Dbsnap.Held"), "true") == 0 ? "held" : "");
 	table_add(table, field_str(backup, "Dbsnap.Promise"));
 	table_add(table, field_str(backup, "Dbsnap.Cause"));
 }
@@ -114,6 +117,7 @@ int cmd_backup_list(struct client *client, char **args, size_t count)
 						{"STARTED (UTC)"},
 						{"AGE", true},
 						{"SIZE", true},
+						{"HELD", .optional = true},
 						{"PROMISE", .optional = true},
 						{"CAUSE", .optional = true}};
 	static const struct items items = {
@@ -210,4 +214,31 @@ int cmd_backup_delete(struct client *client, char **args, size_t count)
 	else
 		text_say(stdout, "Backup%s %s will be deleted.", count > 1 ? "s" : "", ids);
 	return STATUS_DONE;
+}
+
+/* Doing it twice equals doing it once. */
+static int set_hold(struct client *client, const char *action, const char *id, const char *done)
+{
+	scope_json json_t *answer = NULL;
+	int r = call_api(client, action, RPC_PARAMS({"BackupId", id}), RPC_REPEATABLE, &answer);
+
+	if (r != 0)
+		return r;
+	if (client->options.json)
+		field_print_json(answer);
+	else
+		text_say(stdout, "Backup %s %s", id, done);
+	return STATUS_DONE;
+}
+
+int cmd_backup_hold(struct client *client, char **args, size_t count)
+{
+	(void)count;
+	return set_hold(client, "HoldBackup", args[0], "is held: nobody can delete it before 'dbsnap backup unhold'.");
+}
+
+int cmd_backup_unhold(struct client *client, char **args, size_t count)
+{
+	(void)count;
+	return set_hold(client, "ReleaseBackup", args[0], "is not held any more: it can be deleted.");
 }

@@ -26,6 +26,8 @@ static const struct api_row rows[] = {
 	{OPERATION_CLONE_BACKUP, API_LEVEL_CREATE, false, API_TOKEN, {"BackupId", "CloneName"}, op_clone_backup},
 	{OPERATION_DESCRIBE_CLONES, API_LEVEL_GET, true, 0, {NULL}, op_describe_clones},
 	{OPERATION_DELETE_CLONE, API_LEVEL_DELETE, false, 0, {"CloneName"}, op_delete_clone},
+	{OPERATION_HOLD_BACKUP, API_LEVEL_UPDATE, false, 0, {"BackupId"}, op_hold_backup},
+	{OPERATION_RELEASE_BACKUP, API_LEVEL_UPDATE, false, 0, {"BackupId"}, op_release_backup},
 	{OPERATION_DESCRIBE_JOBS, API_LEVEL_GET, true, 0, {NULL}, op_describe_jobs},
 	{OPERATION_CANCEL_JOB, API_LEVEL_UPDATE, false, 0, {"JobId"}, op_cancel_job},
 	{OPERATION_CHECK_CLUSTER, API_LEVEL_GET, false, API_CLUSTER, {NULL}, op_check_cluster},

@@ -31,7 +31,7 @@ libfronthttp_a_SOURCES = \
 	daemon/front/http.c daemon/front/http.h \
 	daemon/front/op.h \
 	daemon/front/op_backup.c daemon/front/op_clone.c daemon/front/op_cluster.c \
-	daemon/front/op_create.c daemon/front/op_job.c daemon/front/op_policy.c \
+	daemon/front/op_create.c daemon/front/op_hold.c daemon/front/op_job.c daemon/front/op_policy.c \
 	daemon/front/op_status.c \
 	daemon/front/param.c daemon/front/param.h \
 	daemon/front/peer.c daemon/front/peer.h \

@@ -145,6 +145,12 @@ int store_backup_get(struct store_txn *txn, const char *cluster, uint64_t id, st
  */
 int store_backup_update(struct store_txn *txn, struct record_backup *backup);
 
+/*
+ * Sets or ends a hold; one that is so already stays. ERR_NOT_FOUND (also if a delete was accepted); ERR_STATE: a FAILED or
+ * CANCELLED one cannot be held, nothing is there to be kept; ERR_FULL at STORE_ROOM_END.
+ */
+int store_backup_hold(struct store_txn *txn, const char *cluster, uint64_t id, bool held);
+
 enum store_refusal {
 	STORE_REFUSAL_RUNNING = 1, /* not in a final state */
 	STORE_REFUSAL_HELD = 2,

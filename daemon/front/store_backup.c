@@ -169,6 +169,27 @@ int store_backup_update(struct store_txn *txn, struct record_backup *backup)
 	return rc;
 }
 
+int store_backup_hold(struct store_txn *txn, const char *cluster, uint64_t id, bool held)
+{
+	struct record_backup backup;
+	struct store_blob blob;
+	int rc = store_backup_get(txn, cluster, id, &backup);
+
+	if (rc < 0)
+		return rc;
+	if (backup.state == BACKUP_DELETING)
+		return ERR_NOT_FOUND;
+	if (backup.held == held)
+		return 0;
+	if (held && (backup.state == BACKUP_FAILED || backup.state == BACKUP_CANCELLED))
+		return ERR_STATE;
+	if (!db_may_accept(txn, STORE_ROOM_REMOVE))
+		return ERR_FULL;
+	backup.held = held;
+	rc = encode(&backup, &blob);
+	return rc < 0 ? rc : put(txn, &backup, &blob);
+}
+
 /* ---- delete ---- */
 
 static int check_delete(struct store_txn *txn, const struct record_backup *backup, enum store_refusal *ret_refusal)

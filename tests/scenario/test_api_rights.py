@@ -8,14 +8,16 @@ FOREIGN = 61234
 ALLOWED_TO_GROUP = ["CreateBackup", "DescribeBackups", "DescribeBackupTasks",
                     "DescribeBackupPolicy", "DescribeDBClusters", "DescribeClones",
                     "DescribeJobs", "DescribeStatus"]
-REFUSED_TO_GROUP = ["DeleteBackup", "CloneBackup", "DeleteClone", "CancelJob", "CheckCluster"]
+REFUSED_TO_GROUP = ["DeleteBackup", "CloneBackup", "DeleteClone", "CancelJob", "CheckCluster",
+                    "HoldBackup", "ReleaseBackup"]
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="needs root to call as somebody else")
 
 
 def params_of(action, cluster="pc-a", backup="1", job="1", clone="c"):
     return {"DBClusterId": cluster, **{
-        "DeleteBackup": {"BackupId": backup}, "CloneBackup": {"BackupId": backup, "CloneName": clone},
+        "DeleteBackup": {"BackupId": backup}, "HoldBackup": {"BackupId": backup},
+        "ReleaseBackup": {"BackupId": backup}, "CloneBackup": {"BackupId": backup, "CloneName": clone},
         "DeleteClone": {"CloneName": clone}, "CancelJob": {"JobId": job}}.get(action, {})}
 
 

@@ -157,6 +157,25 @@ def test_list_of_nothing_says_so(fake, dbsnap):
     assert "cluster add" in lines(dbsnap("cluster", "list"))[0]
 
 
+def test_hold_and_unhold(fake, dbsnap):
+    fake.on("HoldBackup", lambda p: {})
+    fake.on("ReleaseBackup", lambda p: {})
+    assert lines(dbsnap("backup", "hold", "12"))[0].startswith("Backup 12 is held")
+    assert lines(dbsnap("backup", "unhold", "12"))[0].startswith("Backup 12 is not held any more")
+    assert json.loads(dbsnap("backup", "hold", "12", "--json").stdout) == {"RequestId": "R"}
+    assert fake.asked("HoldBackup") == [{"BackupId": "12"}] * 2
+    assert fake.asked("ReleaseBackup") == [{"BackupId": "12"}]
+
+
+def test_list_shows_what_is_held(fake, dbsnap):
+    assert "HELD" not in lines(dbsnap("backup", "list", "pc-orders"))[0]
+    held = {**BACKUP, "Dbsnap": {**BACKUP["Dbsnap"], "Held": "true"}}
+    fake.items("DescribeBackups", "Backup", [{**FAILED, "Dbsnap": {"State": "FAILED", "Held": "false"}}, held])
+    head, failed, good = lines(dbsnap("backup", "list", "pc-orders"))
+    at = head.index("HELD")
+    assert good[at:at + 4] == "held" and "held" not in failed
+
+
 def test_show_has_every_field(fake, dbsnap):
     fake.items("DescribeBackups", "Backup", [{**BACKUP, "LaterField": "x1",
                                               "Dbsnap": {**BACKUP["Dbsnap"], "Newer": "x2"}}])

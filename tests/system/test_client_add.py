@@ -331,7 +331,7 @@ def complete(programs, folder):
 @pytest.mark.parametrize("line, offered", [
     ("dbsnap ''", ["backup", "clone", "cluster", "job", "policy", "status"]),
     ("dbsnap cl", ["clone", "cluster"]),
-    ("dbsnap backup ''", ["create", "list", "show", "delete"]),
+    ("dbsnap backup ''", ["create", "list", "show", "delete", "hold", "unhold"]),
     ("dbsnap --json backup s", ["show"]),
     ("dbsnap backup create pc-o", ["pc-orders"]),
     ("dbsnap --socket x cluster ch", ["check"]),
