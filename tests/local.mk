@@ -154,6 +154,12 @@ tests_unit_test_pg_label_SOURCES = tests/unit/test_pg_label.c
 tests_unit_test_pg_label_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_pg_label_LDADD = libengine.a libcommon.a $(BTRFSUTIL_LIBS) $(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/unit/test_pg_replay
+TESTS += tests/unit/test_pg_replay
+tests_unit_test_pg_replay_SOURCES = tests/unit/test_pg_replay.c
+tests_unit_test_pg_replay_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_pg_replay_LDADD = libengine.a libcommon.a $(BTRFSUTIL_LIBS) $(CMOCKA_LIBS)
+
 check_PROGRAMS += tests/unit/test_pg_wal
 TESTS += tests/unit/test_pg_wal
 tests_unit_test_pg_wal_SOURCES = tests/unit/test_pg_wal.c

@@ -8,6 +8,8 @@
 #include "daemon/engine/db_postgresql.h"
 
 #include "common/err.h"
+#include "daemon/engine/pg_replay.h"
+#include "daemon/engine/walker.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -207,6 +209,24 @@ static int refuse_image(const struct db_postgresql *pg, const struct pg_tree *im
 	return pg_refuse_links(pg->job, image, why);
 }
 
+static int replay(const void *arg, const int *fds, void *answer, struct reason *why)
+{
+	(void)answer;
+	return pg_replay_check(arg, fds[0], why);
+}
+
+/* Would what a clone replays stay inside it? */
+static int check_replay(struct db_postgresql *pg, int image_fd, const struct pg_control *control, struct reason *why)
+{
+	struct pg_replay question;
+	char nothing;
+
+	pg_replay_of(control, pg->tree.major, pg_is_recovered(pg) ? pg->backup.wal.start : 0, &question);
+	if (!pg->facts.in_recovery && pg->floor > question.reach)
+		question.reach = pg->floor;
+	return walker_run(pg->job, replay, &question, &image_fd, 1, &nothing, 0, why);
+}
+
 static int check_image(struct db *db, int image_fd, struct db_position *position, struct reason *why)
 {
 	struct db_postgresql *pg = own(db);
@@ -221,6 +241,8 @@ static int check_image(struct db *db, int image_fd, struct db_position *position
 		error = refuse_image(pg, &image, &control, why);
 	if (error == 0 && pg_is_recovered(pg))
 		error = pg_backup_check(pg, image_fd, &image, &control, why);
+	if (error == 0)
+		error = check_replay(pg, image_fd, &control, why);
 	if (error < 0)
 		return error;
 	ask_format_lsn(pg->floor ? pg->floor : control.checkpoint, lsn);

@@ -32,6 +32,8 @@ libengine_a_SOURCES = \
 	daemon/engine/pg_control.c daemon/engine/pg_control.h \
 	daemon/engine/pg_inspect.c daemon/engine/pg_inspect.h \
 	daemon/engine/pg_label.c daemon/engine/pg_label.h \
+	daemon/engine/pg_records.c daemon/engine/pg_records.h \
+	daemon/engine/pg_replay.c daemon/engine/pg_replay.h \
 	daemon/engine/pg_spaces.c \
 	daemon/engine/pg_wal.c daemon/engine/pg_wal.h \
 	daemon/engine/pg_walk.c daemon/engine/pg_walk.h \

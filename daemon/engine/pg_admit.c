@@ -33,7 +33,7 @@ int pg_refuse_links(const struct worker_job *job, const struct pg_tree *tree, st
 		return reason_set(why, ERR_LAYOUT, NULL, "%s/pg_wal is no folder", job->cluster->data_dir);
 	if (tree->tablespace[0])
 		return reason_set(why, ERR_LAYOUT,
-				  "move its tables back (ALTER TABLE ... SET TABLESPACE pg_default) and drop it, or set "
+				  "move its tables back (ALTER TABLE ... SET TABLESPACE pg_default), drop it and run CHECKPOINT, or set "
 				  "backend: auto",
 				  "there is a tablespace, which a snapshot would leave out: pg_tblspc/%s",
 				  tree->tablespace);
@@ -49,7 +49,7 @@ static int admit_atomic(struct db_postgresql *pg, struct layout *layout, struct 
 	/* Not what the walker has seen, but what the server says. */
 	if (pg->tablespaces.count > 0)
 		return reason_set(why, ERR_LAYOUT,
-				  "move its tables back (ALTER TABLE ... SET TABLESPACE pg_default) and drop it, or set "
+				  "move its tables back (ALTER TABLE ... SET TABLESPACE pg_default), drop it and run CHECKPOINT, or set "
 				  "backend: auto",
 				  "there is a tablespace, which a snapshot would leave out: %s",
 				  pg->tablespaces.items[0].location);

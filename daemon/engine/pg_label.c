@@ -118,10 +118,13 @@ enum {
 	AT_INFO = 2,
 	AT_TIMELINE = 4,
 	AT_ADDRESS = 8,
+	AT_CONTINUED = 16,
 	AT_SYSTEM_IDENTIFIER = 24,
 	AT_SEGMENT_SIZE = 32,
 	AT_PAGE_SIZE = 36,
+	CONTINUED = 1,
 	LONG_HEADER = 2,
+	OVERWRITES = 8,
 	ALL_FLAGS = 15
 };
 
@@ -169,6 +172,8 @@ int pg_wal_page_parse(const void *bytes, size_t size, uint32_t major, struct pg_
 	page.first = (info & LONG_HEADER) != 0;
 	page.timeline = u32_at(at, AT_TIMELINE);
 	page.address = u64_at(at, AT_ADDRESS);
+	page.continued = info & CONTINUED ? u32_at(at, AT_CONTINUED) : 0;
+	page.overwrites = (info & OVERWRITES) != 0;
 	if ((info & ~ALL_FLAGS) != 0 || page.timeline == 0 || page.address % PG_WAL_PAGE != 0)
 		return ERR_CORRUPT;
 	if (page.first) {

@@ -21,7 +21,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { PG_LABEL_NAME_SIZE = 64, PG_MAP_PATH_SIZE = 1024, PG_WAL_PAGE = 8192, PG_WAL_HEADER = 40 };
+enum { PG_LABEL_NAME_SIZE = 64, PG_MAP_PATH_SIZE = 1024, PG_WAL_PAGE = 8192 };
+
+/* Of a page: the first of a segment has the long one. */
+enum { PG_WAL_HEADER = 40, PG_WAL_HEADER_SHORT = 24 };
 
 struct pg_label {
 	uint64_t start; /* LSN that recovery begins at */
@@ -49,6 +52,8 @@ int pg_map_next(const char *bytes, size_t size, size_t *at, struct pg_map_entry 
 struct pg_wal_page {
 	uint32_t timeline;
 	uint64_t address; /* LSN of the page itself */
+	uint32_t continued; /* bytes that are left of a record which began before it; 0: it begins with a record */
+	bool overwrites; /* such a record's rest never came */
 	bool first; /* of its segment: then the rest is there */
 	uint64_t system_identifier;
 	uint32_t segment_size;

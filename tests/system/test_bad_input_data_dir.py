@@ -140,6 +140,7 @@ def test_tablespace(daemon, btrfs, pg):
     pg.sql(f"CREATE TABLESPACE ts LOCATION '{tables}'")
     refused(daemon, btrfs, tables, "")
     pg.sql("DROP TABLESPACE ts")
+    pg.sql("CHECKPOINT")
     accepted(daemon)
 
 

@@ -343,6 +343,35 @@ def test_standby_as_source(btrfs, pg, pgbench, shelf, start_clone):
         standby.close()
 
 
+def make_and_drop_tablespace(server, path):
+    """Of which nothing but the WAL tells afterwards. Empty: else the server makes a checkpoint before it drops it."""
+    os.mkdir(path)
+    shutil.chown(path, USER)
+    server.sql(f"CREATE TABLESPACE gone LOCATION '{path}'")
+    server.sql("DROP TABLESPACE gone")
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_tablespace_that_only_the_wal_knows(btrfs, pg, shelf, start_clone, stopped):
+    """Replay makes its folder where the source's was: nothing that is to be started elsewhere may have it."""
+    pg.sql("CHECKPOINT")
+    make_and_drop_tablespace(pg, btrfs.path("gone"))
+    if stopped:
+        pg.kill()
+    os.utime(btrfs.path("gone"), (0, 0))
+    with pytest.raises(Refused, match="makes a tablespace") as refused:
+        path, _ = shelf.clone(shelf.cut(pg)[0])
+        start_clone(path).stop()
+        assert os.stat(btrfs.path("gone")).st_mtime == 0, "the clone was in the source's folder"
+    assert refused.value.retry and "CHECKPOINT" in refused.value.remedy
+    if stopped:
+        pg.start()
+    pg.sql("CHECKPOINT")
+    os.utime(btrfs.path("gone"), (0, 0))
+    start_clone(shelf.clone(shelf.cut(pg)[0])[0]).stop()
+    assert os.stat(btrfs.path("gone")).st_mtime == 0
+
+
 def test_stopped_server(pg, pgbench, shelf, start_clone):
     pgbench.stop()
     sums = check_sums(pg)

@@ -183,6 +183,28 @@ def test_tablespaces_that_change(server, shelf, driver, disk):
     wait_no_slot(server)
 
 
+@pytest.mark.parametrize("backend", ["copy"], indirect=True)
+def test_tablespace_that_only_the_wal_knows(server, shelf, driver, start_clone, disk):
+    """Made and dropped during the walk: replay would make its folder again, where the source's was."""
+    gone = disk.path("gone")
+    folder = shelf.folder()
+    held = driver.held_cut(server.data_dir, server.conninfo, folder)
+    held.cut()
+    space(server, gone, "gone")
+    server.sql("DROP TABLE in_gone")
+    server.sql("DROP TABLESPACE gone")
+    os.utime(gone, (0, 0))
+    with pytest.raises(Refused, match="makes a tablespace") as refused:
+        held.end()
+        start_clone(shelf.clone(folder)).stop()
+        assert os.stat(gone).st_mtime == 0, "the clone was in the source's folder"
+    assert refused.value.retry
+    folder = shelf.folder()
+    driver.cut(server.data_dir, server.conninfo, folder)
+    start_clone(shelf.clone(folder)).stop()
+    assert os.stat(gone).st_mtime == 0
+
+
 @pytest.mark.parametrize("backend", ["reflink"], indirect=True)
 def test_wal_elsewhere(server, shelf, driver, start_clone, disk):
     """pg_wal a link: the image has a folder, and the clone never comes near the source's."""
