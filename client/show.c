@@ -101,7 +101,7 @@ static char *time_text(const char *api_time)
 	int64_t then_ms;
 
 	/* An expiry lies ahead and has no age. */
-	if (text_parse_time(api_time, &then_ms) < 0 || then_ms > clock_wall_ms())
+	if (clock_parse(api_time, &then_ms) < 0 || then_ms > clock_wall_ms())
 		return text_format("%s", api_time);
 	return with_note(api_time, " (", age, " ago)");
 }

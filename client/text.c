@@ -14,7 +14,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static char *format_args(const char *format, va_list args)
 {
@@ -203,22 +202,11 @@ char *text_milliseconds(const char *api_ms)
 	return ms > 0 && ms < 9.95 ? text_format("%.1f ms", ms) : text_format("%.0f ms", ms);
 }
 
-int text_parse_time(const char *api_time, int64_t *ret_ms)
-{
-	struct tm tm = {0};
-	const char *end = strptime(api_time, "%Y-%m-%dT%H:%M:%SZ", &tm);
-
-	if (!end || *end)
-		return ERR_INVALID;
-	*ret_ms = (int64_t)timegm(&tm) * CLOCK_MS_PER_S;
-	return 0;
-}
-
 char *text_age(const char *api_time)
 {
 	int64_t then_ms;
 
-	if (text_parse_time(api_time, &then_ms) < 0)
+	if (clock_parse(api_time, &then_ms) < 0)
 		return text_format("%s", "");
 	return text_span((clock_wall_ms() - then_ms) / CLOCK_MS_PER_S);
 }

@@ -36,8 +36,6 @@ char *text_span(int64_t seconds);
 char *text_milliseconds(const char *api_ms);
 /* The span since an API time ("yyyy-MM-ddTHH:mm:ssZ"), "" if it is none. */
 char *text_age(const char *api_time);
-/* Milliseconds since 1970 of such a time. 0 or ERR_INVALID. */
-int text_parse_time(const char *api_time, int64_t *ret_ms);
 /* "500ms", "30s", "5m", "1h", "2d" or plain seconds. 0, or ERR_INVALID. */
 int text_parse_span(const char *text, int64_t *ret_ms);
 /* A path as one word of a shell. */

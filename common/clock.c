@@ -80,22 +80,41 @@ static bool has_shape(const char *text, const char *pattern)
 	return *text == '\0';
 }
 
-int clock_parse_minute(const char *text, int64_t *ret_wall_ms)
+/* What sscanf() has filled in, if it is a real time of 1970 or later. */
+static int from_calendar(struct tm tm, int64_t *ret_wall_ms)
 {
-	struct tm tm = {0}, back;
+	struct tm back;
 	time_t t;
 
-	if (!has_shape(text, "0000-00-00T00:00Z") ||
-	    sscanf(text, "%4d-%2d-%2dT%2d:%2dZ", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour, &tm.tm_min) != 5)
-		return ERR_INVALID;
 	tm.tm_year -= 1900;
 	tm.tm_mon -= 1;
 	back = tm;
 	t = timegm(&back);
 	/* timegm() turns the 30th of February into March: a date that moved was none. */
 	if (back.tm_mon != tm.tm_mon || back.tm_mday != tm.tm_mday || back.tm_hour != tm.tm_hour ||
-	    back.tm_min != tm.tm_min || t < 0)
+	    back.tm_min != tm.tm_min || back.tm_sec != tm.tm_sec || t < 0)
 		return ERR_INVALID;
 	*ret_wall_ms = (int64_t)t * CLOCK_MS_PER_S;
 	return 0;
+}
+
+int clock_parse(const char *text, int64_t *ret_wall_ms)
+{
+	struct tm tm = {0};
+
+	if (!has_shape(text, "0000-00-00T00:00:00Z") ||
+	    sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2dZ", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour, &tm.tm_min,
+		   &tm.tm_sec) != 6)
+		return ERR_INVALID;
+	return from_calendar(tm, ret_wall_ms);
+}
+
+int clock_parse_minute(const char *text, int64_t *ret_wall_ms)
+{
+	struct tm tm = {0};
+
+	if (!has_shape(text, "0000-00-00T00:00Z") ||
+	    sscanf(text, "%4d-%2d-%2dT%2d:%2dZ", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour, &tm.tm_min) != 5)
+		return ERR_INVALID;
+	return from_calendar(tm, ret_wall_ms);
 }

@@ -35,7 +35,9 @@ int clock_follow(int fd);
 void clock_format(int64_t wall_ms, char text[static 21]);
 /* The same, to the minute: "yyyy-MM-ddTHH:mmZ". text: at least 18 bytes. */
 void clock_format_minute(int64_t wall_ms, char text[static 18]);
-/* Reads exactly "yyyy-MM-ddTHH:mmZ" (a real date). 0 and the wall time in ms, or ERR_INVALID. */
+/* Reads exactly "yyyy-MM-ddTHH:mm:ssZ" (a real date, 1970 or later). 0 and the wall time in ms, or ERR_INVALID. */
+int clock_parse(const char *text, int64_t *ret_wall_ms);
+/* The same of "yyyy-MM-ddTHH:mmZ". */
 int clock_parse_minute(const char *text, int64_t *ret_wall_ms);
 
 #endif

@@ -72,6 +72,27 @@ static void test_parse_minute(void **state)
 	}
 }
 
+static void test_parse_second(void **state)
+{
+	static const char *const bad[] = {"", "2026-02-29T00:00:00Z", "2026-01-01T00:00:60Z", "1969-12-31T23:59:59Z",
+					  "2026-01-01T00:00Z", "2026-01-01T00:00:00", "2026-01-01T00:00:00Zx",
+					  "2026-01-01T00:00:0Z", "2026-01-01T00:00: 0Z"};
+	static const char *const good[] = {"1970-01-01T00:00:00Z", "2024-02-29T23:59:59Z", "9999-12-31T23:59:59Z"};
+	int64_t wall_ms = 5;
+	char text[21];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(clock_parse(bad[i], &wall_ms), ERR_INVALID);
+		assert_int_equal(wall_ms, 5);
+	}
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		assert_int_equal(clock_parse(good[i], &wall_ms), 0);
+		clock_format(wall_ms, text);
+		assert_string_equal(text, good[i]);
+	}
+}
+
 static void test_real_clocks_go_forward(void **state)
 {
 	int64_t running = clock_running_ms(), measure = clock_measure_us();
@@ -114,6 +135,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_format),
 		cmocka_unit_test(test_parse_minute),
+		cmocka_unit_test(test_parse_second),
 		cmocka_unit_test(test_real_clocks_go_forward),
 		cmocka_unit_test(test_script),
 	};

@@ -131,18 +131,12 @@ static void durations(void **state)
 
 static void times(void **state)
 {
-	int64_t ms = 42;
 	char then[21];
 
 	(void)state;
-	assert_int_equal(text_parse_time("2026-01-02T03:04:05Z", &ms), 0);
-	assert_int_equal(ms, INT64_C(1767323045000));
-	ms = 42;
-	assert_int_equal(text_parse_time("2026-01-02T03:04Z", &ms), ERR_INVALID);
-	assert_int_equal(text_parse_time("2026-01-02T03:04:05Zx", &ms), ERR_INVALID);
-	assert_int_equal(text_parse_time("", &ms), ERR_INVALID);
-	assert_int_equal(ms, 42);
 	assert_text(text_age(""), "");
+	assert_text(text_age("2026-01-02T03:04Z"), "");
+	assert_text(text_age("2026-01-02T03:04:05Zx"), "");
 	clock_format(clock_wall_ms() - 3 * 3600 * CLOCK_MS_PER_S - 1000, then);
 	assert_text(text_age(then), "3 h");
 }
