@@ -18,7 +18,13 @@ libcommon_a_SOURCES = \
 	common/ident.c common/ident.h \
 	common/log.c common/log.h \
 	common/msg.c common/msg.h \
+	common/node.c common/node.h \
 	common/operation.c common/operation.h \
+	common/policy.c common/policy.h common/policy_parts.h \
+	common/policy_decide.c \
+	common/policy_match.c \
+	common/policy_parse.c \
+	common/policy_words.c \
 	common/proc.c common/proc.h \
 	common/schema.c common/schema.h \
 	common/schema_mdoc.c \

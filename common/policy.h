@@ -33,11 +33,16 @@ struct policy_caller {
 struct policy_question {
 	struct policy_caller caller;
 	enum operation operation;
-	const char *region_id;
-	const char *account_id;
-	const char *cluster; /* "": one that nobody knows; only a resource that ends in a wildcard matches it */
-	const char *mode;    /* dbsnap:BackupMode: "Manual", "Automated", or NULL: the key is absent */
-	int64_t now_ms;      /* wall time */
+	const char *region_id;  /* as configured: at most 63 bytes, without ':' and '/' */
+	const char *account_id; /* the same */
+	/*
+	 * "" (or longer than an id can be): one that nobody knows. It is allowed what is allowed on every
+	 * cluster, so that the answer tells nothing: an Allow matches if its resource ends in a wildcard and
+	 * matches the empty id, a Deny if its resource matches with any text for the id.
+	 */
+	const char *cluster;
+	const char *mode; /* dbsnap:BackupMode: "Manual", "Automated", or NULL: the key is absent */
+	int64_t now_ms;   /* wall time; acs:CurrentTime is its whole seconds */
 };
 
 enum policy_answer {
@@ -56,23 +61,28 @@ struct policy *policy_new(void);
 /* Takes NULL. Returns NULL. */
 struct policy *policy_free(struct policy *policy);
 
-/* Name service of the reader: fills in the number, or 0 or ERR_NOT_FOUND. */
+/* Name service of the reader: fills in the number, or 0 or ERR_NOT_FOUND (any other code: cannot be asked). */
 typedef int policy_lookup_fn(void *arg, const char *name, bool group, uint32_t *ret_id);
 
 /*
- * Adds the statements of one file, all or none. Every error of the file is a line in errors. 0, ERR_INVALID
- * (with at least one line), ERR_NOMEM. file: for messages and decisions. Does not block but in lookup.
+ * Adds the statements of one file, all or none. Every error of the file is a line in errors; what is no error but
+ * does nothing (an action that is no operation here) a line in warnings. 0, ERR_INVALID (with at least one line),
+ * ERR_NOMEM. file: for messages, and its last component for decisions. Does not block but in lookup.
  */
 int policy_parse(struct policy *policy, const char *file, const char *bytes, size_t size, policy_lookup_fn *lookup,
-		 void *arg, struct conf_errors *errors);
+		 void *arg, struct conf_errors *errors, struct conf_errors *warnings);
 
 size_t policy_count(const struct policy *policy);
 /* Number 0 to policy_count() - 1, in the order of files and lines. Borrowed. */
 const struct policy_statement *policy_at(const struct policy *policy, size_t number);
+/* Borrowed from the statement. */
+const char *policy_statement_file(const struct policy_statement *statement);
+unsigned policy_statement_line(const struct policy_statement *statement);
+bool policy_statement_allows(const struct policy_statement *statement);
 /* "10-dba.yaml, line 7: Allow". text is cut to size. */
 void policy_statement_describe(const struct policy_statement *statement, char *text, size_t size);
 
-/* For the way to the front. The number of bytes, or ERR_TOO_LONG. POLICY_STATEMENT_SIZE_MAX suffices for any that policy_parse() took. */
+/* For the way to the front. The number of bytes, or ERR_TOO_LONG. POLICY_STATEMENT_SIZE_MAX suffices for any. */
 int policy_statement_encode(const struct policy_statement *statement, void *bytes, size_t size);
 /* Adds one. 0, ERR_INVALID, ERR_NOMEM, ERR_TOO_LONG (POLICY_STATEMENTS_MAX). */
 int policy_add_encoded(struct policy *policy, const void *bytes, size_t size);
@@ -82,7 +92,8 @@ void policy_decide(const struct policy *policy, const struct policy_question *qu
 		   struct policy_decision *ret_decision);
 /*
  * Is there a cluster that this caller might be allowed to do this to? For lists that name none: whatever
- * exists, the answer is the same. The question's cluster is not looked at.
+ * exists, the answer is the same. The question's cluster is not looked at. A Deny counts here only if its
+ * resource matches whatever the id.
  */
 bool policy_allows_some(const struct policy *policy, const struct policy_question *question);
 

@@ -179,6 +179,12 @@ tests_unit_test_place_SOURCES = tests/unit/test_place.c
 tests_unit_test_place_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_place_LDADD = libengine.a libcommon.a $(SYSTEMD_LIBS) $(YAML_LIBS) $(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/unit/test_policy
+TESTS += tests/unit/test_policy
+tests_unit_test_policy_SOURCES = tests/unit/test_policy.c
+tests_unit_test_policy_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_policy_LDADD = libcommon.a $(YAML_LIBS) $(CMOCKA_LIBS)
+
 check_PROGRAMS += tests/unit/test_proc
 TESTS += tests/unit/test_proc
 tests_unit_test_proc_SOURCES = tests/unit/test_proc.c
