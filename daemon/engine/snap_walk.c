@@ -145,17 +145,18 @@ static int run(struct worker_job *job, const struct question *question, struct t
 	return walker_run(job, copy, question, fds, 2 * roots->count, ret_report, sizeof(*ret_report), why);
 }
 
-/* In the walker. */
+/* In the walker. A folder that is only emptied counts: pg_wal, of which the WAL is taken later. */
 static int measure(const void *arg, const int *fds, void *answer, struct reason *why)
 {
 	const struct snap_order *order = arg;
+	const struct tree_plan *plan = &order->plan;
 	uint64_t sum = 0, bytes;
-	int error = tree_measure(fds[0], &sum, why);
+	int error = tree_measure(fds[0], 0, plan->judge, plan->arg, &sum, why);
 
 	for (size_t i = 0; error == 0 && i < order->tablespace_count; i++) {
 		scope_close int fd = open_tablespace(&order->tablespaces[i], why);
 
-		error = fd < 0 ? fd : tree_measure(fd, &bytes, why);
+		error = fd < 0 ? fd : tree_measure(fd, i + 1, plan->judge, plan->arg, &bytes, why);
 		sum += error == 0 ? bytes : 0;
 	}
 	*(uint64_t *)answer = sum;

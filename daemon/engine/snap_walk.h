@@ -5,9 +5,9 @@
 
 #include "daemon/engine/snap.h"
 
-/* As snap_ops.cut, clone and destroy; way says how a file gets its bytes. */
-/* What a walk by order would copy: all of data_dir and of each tablespace. */
+/* What the image would take: data_dir and each tablespace, and the WAL that is taken later, if it lies there. */
 int snap_walk_measure(const struct snap_order *order, uint64_t *ret_bytes, struct reason *why);
+/* As snap_ops.cut, clone and destroy; way says how a file gets its bytes. */
 int snap_walk_cut(const struct snap_order *order, enum file_way way, struct snap_made *ret_made, struct reason *why);
 int snap_walk_clone(struct worker_job *job, int backup_fd, int parent_fd, const char *name, enum file_way way,
 		    struct snap_identity *ret_identity, struct reason *why);

@@ -67,7 +67,7 @@ static int visit_name(struct walk *walk, int dir_fd, const char *name, int depth
 	if (error == 0 && S_ISDIR(entry.st.st_mode))
 		error = enter(walk, &entry, depth);
 	walk->path[before] = '\0';
-	return error;
+	return error == TREE_PASS_BY ? 0 : error;
 }
 
 static int walk_folder(struct walk *walk, int dir_fd, int depth)
@@ -138,6 +138,9 @@ struct inodes {
 };
 
 struct measure {
+	size_t root;
+	tree_judge_fn *judge;
+	const void *arg; /* for judge */
 	uint64_t bytes;
 	struct inodes seen;
 };
@@ -183,20 +186,31 @@ static bool is_first_name(struct inodes *set, ino_t inode)
 	return true;
 }
 
+static bool is_left_out(const struct measure *measure, const struct tree_entry *entry)
+{
+	struct reason ignored = {0};
+
+	return measure->judge &&
+	       measure->judge(measure->arg, measure->root, entry->path, &entry->st, &ignored) == TREE_LEAVE_OUT;
+}
+
 static int measure_entry(void *arg, const struct tree_entry *entry, struct reason *why)
 {
 	struct measure *measure = arg;
 	bool several = !S_ISDIR(entry->st.st_mode) && entry->st.st_nlink > 1;
 
 	(void)why;
+	if (is_left_out(measure, entry))
+		return TREE_PASS_BY;
 	if (!several || is_first_name(&measure->seen, entry->st.st_ino))
 		measure->bytes += (uint64_t)entry->st.st_blocks * 512;
 	return 0;
 }
 
-int tree_measure(int root_fd, uint64_t *ret_bytes, struct reason *why)
+int tree_measure(int root_fd, size_t root, tree_judge_fn *judge, const void *arg, uint64_t *ret_bytes,
+		 struct reason *why)
 {
-	struct measure measure = {0};
+	struct measure measure = {.root = root, .judge = judge, .arg = arg};
 	int error = tree_walk(root_fd, measure_entry, &measure, why);
 
 	free(measure.seen.slots);

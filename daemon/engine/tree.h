@@ -14,6 +14,22 @@
 /* How deep folders may be nested below a root that is walked: some descriptors are open for each. */
 enum { TREE_DEPTH_MAX = 256 };
 
+/* What becomes of an entry. */
+enum tree_fate {
+	TREE_TAKE,
+	TREE_LEAVE_OUT, /* as if it were not there: not listed either */
+	TREE_EMPTY,     /* a folder without what is in it; of anything else: left out */
+	TREE_LAST,      /* a file: after everything else of all roots */
+	TREE_REFUSE     /* it makes the tree one that cannot be copied: why is filled */
+};
+
+/*
+ * Decides by an entry's path from the root (number in the list of roots) and its kind. Called before a link is read or
+ * a folder entered.
+ */
+typedef enum tree_fate tree_judge_fn(const void *arg, size_t root, const char *path, const struct stat *st,
+				     struct reason *why);
+
 struct tree_entry {
 	int dir_fd;       /* the folder that it is in */
 	const char *name; /* in that folder */
@@ -21,7 +37,10 @@ struct tree_entry {
 	struct stat st;   /* of the thing itself, links not followed */
 };
 
-/* 0 to go on; a negative code ends the walk with it. May remove the entry that it is given, if no folder. */
+/* Of a visit: a folder is not entered. */
+enum { TREE_PASS_BY = 1 };
+
+/* 0 to go on; TREE_PASS_BY; a negative code ends the walk with it. May remove the entry that it is given, if no folder. */
 typedef int tree_visit_fn(void *arg, const struct tree_entry *entry, struct reason *why);
 
 /*
@@ -49,7 +68,8 @@ int tree_clear(int root_fd, struct reason *why);
 /* The same for the folder path below dir_fd. Not there: 0. */
 int tree_empty(int dir_fd, const char *path, struct reason *why);
 
-/* Bytes allocated below root_fd, each inode once. */
-int tree_measure(int root_fd, uint64_t *ret_bytes, struct reason *why);
+/* Bytes allocated below root_fd, root in judge's numbers, each inode once, without what judge (or NULL) leaves out. */
+int tree_measure(int root_fd, size_t root, tree_judge_fn *judge, const void *arg, uint64_t *ret_bytes,
+		 struct reason *why);
 
 #endif

@@ -19,22 +19,6 @@
 
 enum { TREE_ROOTS_MAX = 65 };
 
-/* What becomes of an entry. */
-enum tree_fate {
-	TREE_TAKE,
-	TREE_LEAVE_OUT, /* as if it were not there: not listed either */
-	TREE_EMPTY,     /* a folder without what is in it; of anything else: left out */
-	TREE_LAST,      /* a file: after everything else of all roots */
-	TREE_REFUSE     /* it makes the tree one that cannot be copied: why is filled */
-};
-
-/*
- * Decides by an entry's path from the root (number in the list of roots) and its kind. Called before a link is read or
- * a folder entered.
- */
-typedef enum tree_fate tree_judge_fn(const void *arg, size_t root, const char *path, const struct stat *st,
-				     struct reason *why);
-
 /* How to copy; plain data but for functions: read in the walker's fork. */
 struct tree_plan {
 	enum file_way way;

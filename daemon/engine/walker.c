@@ -264,7 +264,7 @@ int walker_run(struct worker_job *job, walker_fn *fn, const void *arg, const int
 static int measure(const void *arg, const int *fds, void *answer, struct reason *why)
 {
 	(void)arg;
-	return tree_measure(fds[0], answer, why);
+	return tree_measure(fds[0], 0, NULL, NULL, answer, why);
 }
 
 int walker_measure(struct worker_job *job, int root_fd, uint64_t *ret_bytes, struct reason *why)

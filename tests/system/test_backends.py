@@ -280,3 +280,20 @@ def test_room_for_a_tablespace_is_looked_for(make_disk, make_daemon, make_server
     server.sql("CHECKPOINT")
     again = daemon.api.create_and_wait("main")
     assert os.listdir(again["Dbsnap"]["Path"] + "/tblspc")
+
+
+def test_a_tablespace_at_the_top_of_a_mount(make_disk, make_daemon, make_server):
+    """Beside what is the server's lies lost+found, which only root can read."""
+    disk, other = make_disk("ext4", "400M"), make_disk("ext4", "100M")
+    server = make_server(disk.subvolume("pg", "postgres"))
+    run("chown", "postgres:", other.mnt)
+    assert os.stat(other.path("lost+found")).st_uid == 0
+    server.sql(f"CREATE TABLESPACE top LOCATION '{other.mnt}'")
+    server.sql("CREATE TABLE t TABLESPACE top AS SELECT 1 AS n")
+    daemon = make_daemon(quota=QUOTA)
+    daemon.add_server("main", server, snapshot_dir=disk.path(".dbsnap", "main"), min_free="0%")
+    daemon.start()
+    backup = daemon.api.create_and_wait("main")
+    (oid,) = os.listdir(backup["Dbsnap"]["Path"] + "/tblspc")
+    (folder,) = os.listdir(backup["Dbsnap"]["Path"] + "/tblspc/" + oid)
+    assert folder.startswith("PG_")

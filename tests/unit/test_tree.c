@@ -127,7 +127,7 @@ static void test_measure_counts_an_inode_once(void **state)
 	memset(big, 'x', sizeof(big) - 1);
 	big[sizeof(big) - 1] = '\0';
 	folder_write(folder, "small", "x");
-	assert_int_equal(tree_measure(folder->fd, &before, &why), 0);
+	assert_int_equal(tree_measure(folder->fd, 0, NULL, NULL, &before, &why), 0);
 	for (int i = 0; i < 64; i++) {
 		char name[16];
 
@@ -135,7 +135,7 @@ static void test_measure_counts_an_inode_once(void **state)
 		folder_write(folder, name, big);
 	}
 	assert_int_equal(syncfs(folder->fd), 0);
-	assert_int_equal(tree_measure(folder->fd, &one, &why), 0);
+	assert_int_equal(tree_measure(folder->fd, 0, NULL, NULL, &one, &why), 0);
 	assert_true(one >= before + 64 * 8192);
 	for (int i = 0; i < 64; i++) {
 		char name[16], other[16];
@@ -144,8 +144,44 @@ static void test_measure_counts_an_inode_once(void **state)
 		snprintf(other, sizeof(other), "g%d", i);
 		assert_int_equal(linkat(folder->fd, name, folder->fd, other, 0), 0);
 	}
-	assert_int_equal(tree_measure(folder->fd, &two, &why), 0);
+	assert_int_equal(tree_measure(folder->fd, 0, NULL, NULL, &two, &why), 0);
 	assert_true(two < one + 64 * 8192);
+}
+
+static enum tree_fate judge(const void *arg, size_t root, const char *path, const struct stat *st, struct reason *why)
+{
+	assert_string_equal(arg, "arg");
+	assert_int_equal(root, 3);
+	assert_true(S_ISDIR(st->st_mode) || S_ISREG(st->st_mode));
+	if (strcmp(path, "emptied") == 0)
+		return TREE_EMPTY;
+	if (strcmp(path, "refused") == 0) {
+		reason_set(why, ERR_LAYOUT, NULL, "that is for who copies it to say");
+		return TREE_REFUSE;
+	}
+	return strcmp(path, "sub/out") == 0 ? TREE_LEAVE_OUT : TREE_TAKE;
+}
+
+static void test_measure_passes_by_what_is_left_out(void **state)
+{
+	struct folder *folder = *state;
+	struct reason why = {0};
+	uint64_t before, bytes;
+	char big[65537];
+
+	memset(big, 'x', sizeof(big) - 1);
+	big[sizeof(big) - 1] = '\0';
+	mkdirat(folder->fd, "sub", 0700);
+	mkdirat(folder->fd, "sub/out", 0700);
+	mkdirat(folder->fd, "emptied", 0700);
+	assert_int_equal(tree_measure(folder->fd, 3, judge, "arg", &before, &why), 0);
+	folder_write(folder, "sub/out/file", big);
+	folder_write(folder, "emptied/file", big);
+	folder_write(folder, "refused", big);
+	assert_int_equal(syncfs(folder->fd), 0);
+	assert_int_equal(tree_measure(folder->fd, 3, judge, "arg", &bytes, &why), 0);
+	assert_true(bytes >= before + 2 * 65536 && bytes < before + 3 * 65536);
+	assert_int_equal(why.code, 0);
 }
 
 int main(void)
@@ -157,6 +193,7 @@ int main(void)
 		WITH_FOLDER(test_read),
 		WITH_FOLDER(test_empty_removes_what_is_below_and_nothing_else),
 		WITH_FOLDER(test_measure_counts_an_inode_once),
+		WITH_FOLDER(test_measure_passes_by_what_is_left_out),
 	};
 
 	return cmocka_run_group_tests_name("tree", tests, NULL, NULL);
