@@ -2,22 +2,27 @@
 /*
  * Makes a fresh copy of a data directory startable beside its source, and
  * unable to touch it: no link, no slot, no archiving, no replication, no
- * subscription, no job scheduler, no TCP, a socket of its own. Runs in the
- * walker. Settings: pg_clone_config.
+ * subscription, no job scheduler, no TCP, a socket of its own, no WAL that
+ * makes tablespaces. Runs in the walker. Settings: pg_clone_config.
  */
 #include "daemon/engine/pg_clone.h"
 
 #include "common/err.h"
 #include "common/scope.h"
 #include "daemon/engine/db_postgresql.h"
+#include "daemon/engine/pg_label.h"
+#include "daemon/engine/pg_replay.h"
 #include "daemon/engine/tree.h"
 #include "daemon/engine/walker.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+static const char again[] = "delete the backup, and make a new one";
 
 /* A folder in which PostgreSQL keeps data: what is a link there would be missing in the clone. */
 static bool holds_data(const char *path)
@@ -93,6 +98,40 @@ static int read_major(int root_fd, uint32_t *ret_major, struct reason *why)
 	return 0;
 }
 
+/* Where recovery begins, if a label says so: without one 0, and pg_clone_map() sees to it that there should be none. */
+static int read_start(int root_fd, uint64_t *ret_start, struct reason *why)
+{
+	scope_free char *text = malloc(ASK_BLOB_SIZE);
+	int size = text ? tree_read(root_fd, "backup_label", text, ASK_BLOB_SIZE) : ERR_NOMEM;
+	struct pg_label label = {.start = 0};
+
+	if (size < 0 && size != ERR_NOT_FOUND)
+		return reason_set(why, size, NULL, "the backup's backup_label cannot be read: %s", err_text(size));
+	if (size >= 0 && pg_label_parse(text, (size_t)size, &label) < 0)
+		return reason_set(why, ERR_CORRUPT, again, "the backup's backup_label is damaged");
+	*ret_start = label.start;
+	return 0;
+}
+
+/* The image was looked at when it was made; this is what the source's safety hangs on. */
+static int check_replay(int root_fd, const struct pg_clone *clone, struct reason *why)
+{
+	struct pg_replay replay;
+	uint64_t start = 0;
+	int error = read_start(root_fd, &start, why);
+
+	if (error < 0)
+		return error;
+	pg_replay_of(&clone->control, clone->major, start, &replay);
+	error = pg_replay_check(&replay, root_fd, why);
+	if (why->retry && (error == ERR_LAYOUT || error == ERR_STATE)) {
+		/* It stays as it is: neither waiting nor a checkpoint helps. */
+		why->retry = false;
+		snprintf(why->remedy, sizeof(why->remedy), "%s", again);
+	}
+	return error;
+}
+
 static int make(const void *arg, const int *fds, void *answer, struct reason *why)
 {
 	struct pg_clone clone = *(const struct pg_clone *)arg;
@@ -104,6 +143,8 @@ static int make(const void *arg, const int *fds, void *answer, struct reason *wh
 		error = read_major(root, &clone.major, why);
 	if (error == 0)
 		error = tree_walk(root, clean_entry, NULL, why);
+	if (error == 0)
+		error = check_replay(root, &clone, why);
 	if (error == 0)
 		error = remove_files(root, why);
 	if (error == 0)

@@ -372,6 +372,38 @@ def test_tablespace_that_only_the_wal_knows(btrfs, pg, shelf, start_clone, stopp
     assert os.stat(btrfs.path("gone")).st_mtime == 0
 
 
+@pytest.mark.parametrize("label", [False, True])
+def test_no_clone_of_an_image_that_makes_a_tablespace(btrfs, pg, driver, shelf, label):
+    """However it came to be a backup: a clone is looked at by itself."""
+    pg.sql("SELECT pg_create_physical_replication_slot('keep', true)")
+    backup = pg.connect()
+    with backup.cursor() as cursor:
+        cursor.execute("SELECT pg_backup_start('dbsnap 7', true)")
+        make_and_drop_tablespace(pg, btrfs.path("gone"))
+        cursor.execute("SELECT labelfile FROM pg_backup_stop(false)")
+        text, = cursor.fetchone()
+    backup.close()
+    if label:
+        # From its own beginning, not from the checkpoint that pg_control names.
+        pg.sql("CHECKPOINT")
+    pg.kill()
+    folder = shelf.folder()
+    run("cp", "-a", pg.data_dir, os.path.join(folder, "data"))
+    name = os.path.join(folder, "data", "backup_label")
+    if label:
+        with open(name, "w", encoding="ascii") as file:
+            file.write(text)
+        shutil.chown(name, USER)
+    with pytest.raises(Refused, match="makes a tablespace") as refused:
+        Driver(driver.programs, backend="copy").clone(os.path.join(folder, "data"), shelf.clones, "c")
+    assert not refused.value.retry and "make a new one" in refused.value.remedy
+    if label:
+        with open(name, "w", encoding="ascii") as file:
+            file.write("nonsense")
+        with pytest.raises(Refused, match="backup_label is damaged"):
+            Driver(driver.programs, backend="copy").clone(os.path.join(folder, "data"), shelf.clones, "d")
+
+
 def test_stopped_server(pg, pgbench, shelf, start_clone):
     pgbench.stop()
     sums = check_sums(pg)
