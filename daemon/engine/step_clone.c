@@ -157,17 +157,10 @@ static int make_startable(struct clone *c)
 	return 0;
 }
 
-static int make(struct clone *c)
+static int make_parts(struct clone *c)
 {
-	struct space space;
-	uint64_t needed = c->snap->measure ? c->manifest.facts.size : 0;
-	int error = space_check(c->place.fd, c->place.path, &c->job->cluster->min_free, needed, &space, c->why);
+	int error = write_paper(c);
 
-	if (error < 0)
-		return error;
-	fill_intent(c);
-	c->begun = true;
-	error = write_paper(c);
 	job_progress(c->job, PHASE_CUTTING, 30);
 	if (error == 0)
 		error = copy_image(c);
@@ -182,6 +175,23 @@ static int make(struct clone *c)
 	if (error == 0)
 		error = write_paper(c);
 	return error == 0 ? place_rename(c->fd, c->names.making, c->names.whole, c->why) : error;
+}
+
+static int make(struct clone *c)
+{
+	struct space space;
+	uint64_t needed = c->snap->measure ? c->manifest.facts.size : 0;
+	int error = space_check(c->place.fd, c->place.path, &c->job->cluster->min_free, needed, &space, c->why);
+
+	if (error < 0)
+		return error;
+	fill_intent(c);
+	c->begun = true;
+	error = make_parts(c);
+	/* Before anything of it is removed again. */
+	if (error == ERR_FULL)
+		space_explain(c->place.fd, c->place.path, needed, c->why);
+	return error;
 }
 
 static enum msg_outcome undo(struct clone *c)

@@ -231,6 +231,13 @@ def test_full_in_the_middle_of_a_walk(make_disk, make_cluster, kind):
     invariants.check(daemon, disk, failed={backup["BackupId"]})
 
 
+def failed_clone(daemon, name):
+    """Its job, when that has ended so."""
+    jobs = daemon.api.ok("DescribeJobs", DBClusterId="main")["Items"]["Job"]
+    found = [job for job in jobs if job.get("CloneName") == name and job["State"] == "Failed"]
+    return found[0] if found else None
+
+
 def test_no_inode_left(make_disk, make_cluster):
     """ext4 is made for so many files; that bytes are free is no help then, and not what is told."""
     disk = make_disk("ext4", "32M")
@@ -247,6 +254,9 @@ def test_no_inode_left(make_disk, make_cluster):
     assert failed["Dbsnap"]["State"] == "FAILED"
     assert "No space left" in failed["Dbsnap"]["Cause"] and "ext4" in failed["Dbsnap"]["Cause"]
     assert "inodes free" in failed["Dbsnap"]["Cause"], failed
+    daemon.api.ok("CloneBackup", DBClusterId="main", BackupId=number, CloneName="c")
+    clone = eventually(lambda: failed_clone(daemon, "c"))
+    assert "No space left" in clone["Cause"] and "inodes free" in clone["Cause"] and clone["Remedy"], clone
     assert sorted(os.listdir(disk.path(".dbsnap", "main"))) == [number, "marker.json"]
 
 
