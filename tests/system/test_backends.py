@@ -254,10 +254,11 @@ def test_no_inode_left(make_disk, make_cluster):
     assert failed["Dbsnap"]["State"] == "FAILED"
     assert "No space left" in failed["Dbsnap"]["Cause"] and "ext4" in failed["Dbsnap"]["Cause"]
     assert "inodes free" in failed["Dbsnap"]["Cause"], failed
+    assert sorted(os.listdir(disk.path(".dbsnap", "main"))) == [number, "marker.json"]
     daemon.api.ok("CloneBackup", DBClusterId="main", BackupId=number, CloneName="c")
     clone = eventually(lambda: failed_clone(daemon, "c"))
     assert "No space left" in clone["Cause"] and "inodes free" in clone["Cause"] and clone["Remedy"], clone
-    assert sorted(os.listdir(disk.path(".dbsnap", "main"))) == [number, "marker.json"]
+    assert os.listdir(disk.path(".dbsnap", "main", "clones")) == []
 
 
 def test_size_of_a_database_counts_its_wal(make_disk, make_daemon, make_server):
