@@ -48,7 +48,8 @@ static const struct schema_row daemon_table[] = {
 	 .fallback = DBSNAP_SYSCONFDIR "/dbsnap/clusters.d", .doc = "The folder of cluster files. It may be missing."},
 	{"policies_dir", SCHEMA_PATH, DAEMON(policies_dir), .min = 1,
 	 .fallback = DBSNAP_SYSCONFDIR "/dbsnap/policies.d",
-	 .doc = "The folder of policies. They are not built yet: a file named *.yaml in it is an error, never ignored."},
+	 .doc = "The folder of policies, which say who may do what. It may be missing. Without a file in it root may do "
+		"everything and the members of listen.group create and list backups."},
 	{"access_keys", SCHEMA_PATH, .not_built = true, .doc = "The file of keys for signed requests."},
 	{"quota", SCHEMA_MAP, .doc = "How many manual backups a cluster may have."},
 	{"quota.manual_per_day", SCHEMA_NUMBER, DAEMON(quota.manual_per_day), .max = COUNT_MAX, .fallback = "3",
@@ -226,8 +227,11 @@ int conf_set_defaults(struct conf *conf)
 
 struct conf *conf_free(struct conf *conf)
 {
-	if (conf)
+	if (conf) {
 		free(conf->clusters);
+		policy_free(conf->policy);
+		conf_errors_clear(&conf->warnings);
+	}
 	free(conf);
 	return NULL;
 }

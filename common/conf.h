@@ -13,6 +13,7 @@
 
 #include "common/conf_error.h"
 #include "common/ident.h"
+#include "common/policy.h"
 #include "common/proc.h"
 #include "common/schema.h"
 
@@ -107,6 +108,8 @@ struct conf {
 	char copies_dir[CONF_PATH_SIZE]; /* no key: where backups lie that need not be on their source's file system */
 	struct conf_cluster *clusters; /* owned; sorted by id (strcmp) */
 	size_t cluster_count;
+	struct policy *policy;       /* owned; NULL: there is no policy file, and the default holds */
+	struct conf_errors warnings; /* owned: what is no error and probably not meant */
 };
 
 /* The tables, for the manual page and for tests. */
@@ -118,12 +121,14 @@ int conf_default_path(char *path, size_t size);
 
 /*
  * Loads path (NULL: the default path, which may be missing: then all defaults)
- * and the files in clusters_dir (which may be missing: no clusters). 0 and a
+ * and the files in clusters_dir and policies_dir (which may be missing: none). 0 and a
  * configuration that conf_free() releases; or ERR_INVALID with at least one line
  * in errors (the caller clears it in any case), or ERR_NOMEM. Blocks on files
  * and name services: at start and on reload only.
  */
 int conf_load(const char *path, struct conf_errors *errors, struct conf **ret_conf);
+/* The same of dbsnapd.yaml and the files in policies_dir alone: no other file is read, no cluster is in it. */
+int conf_load_policies(const char *path, struct conf_errors *errors, struct conf **ret_conf);
 /* NULL is fine. Always NULL. */
 struct conf *conf_free(struct conf *conf);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The folders of the configuration: one file a cluster, in the order of their names. */
+/* The folder of clusters: one file a cluster, in the order of their names. */
 #include "common/conf_parts.h"
 
 #include "common/err.h"
@@ -8,40 +8,9 @@
 #include <dirent.h>
 #include <string.h>
 
-static bool ends_with(const char *name, const char *end)
-{
-	size_t length = strlen(name), tail = strlen(end);
-
-	return name[0] != '.' && length > tail && strcmp(name + length - tail, end) == 0;
-}
-
 static int is_yaml_file(const struct dirent *entry)
 {
-	return ends_with(entry->d_name, ".yaml") || ends_with(entry->d_name, ".yml");
-}
-
-/* Sorted names of the YAML files in the folder path, and their number: 0 if it is missing. Errors are added. */
-static int list_files(const char *path, struct conf_errors *errors, int *ret_dir, struct dirent ***ret_files)
-{
-	int dir, count;
-
-	if (conf_file_open_dir(path, errors, &dir) < 0)
-		return 0;
-	count = scandirat(dir, ".", ret_files, is_yaml_file, alphasort);
-	if (count < 0) {
-		close(dir);
-		conf_errors_add(errors, path, 0, NULL, "cannot be listed");
-		return 0;
-	}
-	*ret_dir = dir;
-	return count;
-}
-
-static void free_files(struct dirent **files, int count)
-{
-	for (int i = 0; i < count; i++)
-		free(files[i]);
-	free(files);
+	return conf_file_ends(entry->d_name, ".yaml") || conf_file_ends(entry->d_name, ".yml");
 }
 
 /* A fresh entry at the end; NULL: no memory. */
@@ -71,7 +40,7 @@ static int read_cluster(struct conf_draft *draft, int dir, const char *name)
 	int error;
 
 	if (snprintf(shown, sizeof(shown), "%s/%s", draft->conf->clusters_dir, name) >= (int)sizeof(shown) ||
-	    !ends_with(name, ".yaml")) {
+	    !conf_file_ends(name, ".yaml")) {
 		conf_errors_add(draft->errors, shown, 0, NULL, "expected a name that ends in .yaml");
 		return 0;
 	}
@@ -93,7 +62,7 @@ int conf_read_clusters(struct conf_draft *draft)
 {
 	scope_close int dir = -1;
 	struct dirent **files = NULL;
-	int count = list_files(draft->conf->clusters_dir, draft->errors, &dir, &files);
+	int count = conf_file_list(draft->conf->clusters_dir, is_yaml_file, draft->errors, &dir, &files);
 	int error = 0;
 
 	if (count > CONF_CLUSTERS_MAX)
@@ -101,22 +70,6 @@ int conf_read_clusters(struct conf_draft *draft)
 				"expected at most %d cluster files, found %d", CONF_CLUSTERS_MAX, count);
 	for (int i = 0; error == 0 && i < count && i < CONF_CLUSTERS_MAX; i++)
 		error = read_cluster(draft, dir, files[i]->d_name);
-	free_files(files, count);
+	conf_file_free_list(files, count);
 	return error;
-}
-
-int conf_refuse_policies(struct conf_draft *draft)
-{
-	scope_close int dir = -1;
-	struct dirent **files = NULL;
-	char shown[CONF_PATH_SIZE + NAME_MAX + 2];
-	int count = list_files(draft->conf->policies_dir, draft->errors, &dir, &files);
-
-	for (int i = 0; i < count; i++) {
-		snprintf(shown, sizeof(shown), "%s/%s", draft->conf->policies_dir, files[i]->d_name);
-		conf_errors_add(draft->errors, shown, 0, NULL,
-				"policies are not built yet in this release; remove the file");
-	}
-	free_files(files, count);
-	return 0;
 }

@@ -54,9 +54,40 @@ static int open_trusted(int dir, const char *name, int flags, mode_t type, const
 	return 0;
 }
 
-int conf_file_open_dir(const char *path, struct conf_errors *errors, int *ret_fd)
+bool conf_file_ends(const char *name, const char *end)
 {
-	return open_trusted(AT_FDCWD, path, O_DIRECTORY, S_IFDIR, path, errors, ret_fd);
+	size_t length = strlen(name), tail = strlen(end);
+
+	return name[0] != '.' && length > tail && strcmp(name + length - tail, end) == 0;
+}
+
+static int compare_names(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+int conf_file_list(const char *path, int (*filter)(const struct dirent *entry), struct conf_errors *errors,
+		   int *ret_dir, struct dirent ***ret_files)
+{
+	int dir, count;
+
+	if (open_trusted(AT_FDCWD, path, O_DIRECTORY, S_IFDIR, path, errors, &dir) < 0)
+		return 0;
+	count = scandirat(dir, ".", ret_files, filter, compare_names);
+	if (count < 0) {
+		close(dir);
+		conf_errors_add(errors, path, 0, NULL, "cannot be listed");
+		return 0;
+	}
+	*ret_dir = dir;
+	return count;
+}
+
+void conf_file_free_list(struct dirent **files, int count)
+{
+	for (int i = 0; i < count; i++)
+		free(files[i]);
+	free(files);
 }
 
 /* Up to size bytes. Their number, or -1 with errno. */

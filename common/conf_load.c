@@ -58,19 +58,24 @@ static bool has_errors(const struct conf_draft *draft)
 }
 
 /* Every step whatever the one before found, so that one run reports all errors. */
-static int fill(struct conf_draft *draft, bool may_miss)
+static int fill(struct conf_draft *draft, bool may_miss, bool policies_only)
 {
 	int error = read_daemon(draft, may_miss);
 
-	if (error == 0)
+	if (error == 0 && !policies_only)
 		error = conf_read_clusters(draft);
 	if (error == 0)
-		error = conf_refuse_policies(draft);
+		error = conf_read_policies(draft);
 	if (error < 0)
 		return error;
-	conf_check(draft);
-	conf_resolve(draft);
-	return has_errors(draft) ? ERR_INVALID : 0;
+	if (!policies_only) {
+		conf_check(draft);
+		conf_resolve(draft);
+	}
+	if (has_errors(draft))
+		return ERR_INVALID;
+	conf_check_policies(draft);
+	return 0;
 }
 
 static int take_clusters(struct conf_draft *draft)
@@ -88,7 +93,7 @@ static int take_clusters(struct conf_draft *draft)
 	return 0;
 }
 
-int conf_load(const char *path, struct conf_errors *errors, struct conf **ret_conf)
+static int load(const char *path, bool policies_only, struct conf_errors *errors, struct conf **ret_conf)
 {
 	char default_path[CONF_PATH_SIZE];
 	struct conf_draft draft = {.path = path ? path : default_path, .errors = errors};
@@ -102,7 +107,7 @@ int conf_load(const char *path, struct conf_errors *errors, struct conf **ret_co
 	if (error < 0)
 		conf_errors_add(errors, NULL, 0, NULL, "expected short and clean paths in HOME and the XDG variables");
 	if (error == 0)
-		error = fill(&draft, path == NULL);
+		error = fill(&draft, path == NULL, policies_only);
 	if (error == 0)
 		error = take_clusters(&draft);
 	free(draft.entries);
@@ -112,4 +117,14 @@ int conf_load(const char *path, struct conf_errors *errors, struct conf **ret_co
 	}
 	*ret_conf = draft.conf;
 	return 0;
+}
+
+int conf_load(const char *path, struct conf_errors *errors, struct conf **ret_conf)
+{
+	return load(path, false, errors, ret_conf);
+}
+
+int conf_load_policies(const char *path, struct conf_errors *errors, struct conf **ret_conf)
+{
+	return load(path, true, errors, ret_conf);
 }

@@ -5,6 +5,8 @@
 
 #include "common/conf.h"
 
+#include <dirent.h>
+
 /* A cluster while it is being loaded. */
 struct conf_entry {
 	struct conf_cluster cluster;
@@ -37,18 +39,30 @@ void conf_add_cluster_error(struct conf_draft *draft, const struct conf_entry *e
  */
 int conf_file_read(int dir, const char *name, const char *shown, struct conf_errors *errors, char **ret_bytes,
 		   size_t *ret_size);
-/* Opens a folder after the same look. Same answers. */
-int conf_file_open_dir(const char *path, struct conf_errors *errors, int *ret_fd);
+/* Does the name of a file that is not hidden end so? */
+bool conf_file_ends(const char *name, const char *end);
+/*
+ * The entries of the folder path that filter takes, after the same look, in the order of their names' bytes. Their
+ * number, 0 also if the folder is missing or cannot be read (added to errors); if it is not 0 or there is one the
+ * caller closes *ret_dir (which stays as it was otherwise), and frees the list in any case.
+ */
+int conf_file_list(const char *path, int (*filter)(const struct dirent *entry), struct conf_errors *errors,
+		   int *ret_dir, struct dirent ***ret_files);
+void conf_file_free_list(struct dirent **files, int count);
 
-/* conf_clusters.c: reads every file of clusters_dir; refuses what policies_dir holds. 0 or ERR_NOMEM. */
+/* conf_clusters.c: reads every file of clusters_dir. 0 or ERR_NOMEM. */
 int conf_read_clusters(struct conf_draft *draft);
-int conf_refuse_policies(struct conf_draft *draft);
+
+/* conf_policies.c: reads every file of policies_dir. Of a draft without errors conf_check_policies() says what is odd. */
+int conf_read_policies(struct conf_draft *draft);
+void conf_check_policies(struct conf_draft *draft);
 
 /* conf_check.c: what no single key can be blamed for. Sorts the entries by id. */
 void conf_check(struct conf_draft *draft);
 
-/* conf_resolve.c: names to numbers. */
+/* conf_resolve.c: names to numbers. One user or group of this host: 0, ERR_NOT_FOUND, ERR_NOMEM, ERR_IO. */
 void conf_resolve(struct conf_draft *draft);
+int conf_resolve_id(const char *name, bool group, uint32_t *ret_id);
 
 /* conf_conninfo.c: NULL if text may be a conninfo of ours, else what was expected. */
 const char *conf_check_conninfo(const char *text);

@@ -14,12 +14,35 @@
 #include <pwd.h>
 #include <string.h>
 
+/* What the name services say when they can be asked and know no such name (getpwnam_r(3)). */
+static int id_error(int error)
+{
+	return error == 0 || error == ENOENT || error == ESRCH || error == EBADF || error == EPERM ? ERR_NOT_FOUND :
+												     ERR_IO;
+}
+
+int conf_resolve_id(const char *name, bool group, uint32_t *ret_id)
+{
+	enum { BUFFER_SIZE = 65536 };
+	scope_free char *buffer = malloc(BUFFER_SIZE);
+	struct passwd user, *found_user = NULL;
+	struct group entry, *found_group = NULL;
+	int error;
+
+	if (!buffer)
+		return ERR_NOMEM;
+	error = group ? getgrnam_r(name, &entry, buffer, BUFFER_SIZE, &found_group) :
+			getpwnam_r(name, &user, buffer, BUFFER_SIZE, &found_user);
+	if (!found_group && !found_user)
+		return id_error(error);
+	*ret_id = group ? found_group->gr_gid : found_user->pw_uid;
+	return 0;
+}
+
 static void resolve_group(struct conf_draft *draft)
 {
 	struct conf_listen *listen = &draft->conf->listen;
-	enum { BUFFER_SIZE = 65536 };
-	scope_free char *buffer = malloc(BUFFER_SIZE);
-	struct group entry, *found = NULL;
+	uint32_t gid;
 
 	if (!listen->group[0] && geteuid() != 0) {
 		listen->gid = getegid();
@@ -29,10 +52,8 @@ static void resolve_group(struct conf_draft *draft)
 		conf_add_error(draft, "listen.group", "expected the name of a group");
 		return;
 	}
-	if (buffer)
-		getgrnam_r(listen->group, &entry, buffer, BUFFER_SIZE, &found);
-	if (found)
-		listen->gid = found->gr_gid;
+	if (conf_resolve_id(listen->group, true, &gid) == 0)
+		listen->gid = gid;
 	else
 		conf_add_error(draft, "listen.group", "there is no group \"%s\"; make it with: groupadd --system %s",
 			       listen->group, listen->group);

@@ -10,6 +10,7 @@ libcommon_a_SOURCES = \
 	common/conf_error.c common/conf_error.h \
 	common/conf_file.c \
 	common/conf_load.c \
+	common/conf_policies.c \
 	common/conf_reload.c \
 	common/conf_resolve.c \
 	common/cursor.c common/cursor.h \

@@ -79,6 +79,9 @@ const struct policy_statement *policy_at(const struct policy *policy, size_t num
 const char *policy_statement_file(const struct policy_statement *statement);
 unsigned policy_statement_line(const struct policy_statement *statement);
 bool policy_statement_allows(const struct policy_statement *statement);
+/* Is there a cluster, with whichever id, that one of its resources matches? */
+bool policy_statement_can_match(const struct policy_statement *statement, const char *region_id,
+				const char *account_id);
 /* "10-dba.yaml, line 7: Allow". text is cut to size. */
 void policy_statement_describe(const struct policy_statement *statement, char *text, size_t size);
 

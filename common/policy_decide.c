@@ -234,3 +234,12 @@ bool policy_allows_some(const struct policy *policy, const struct policy_questio
 	decide(policy, &asked, &decision);
 	return decision.answer == POLICY_ALLOWED;
 }
+
+bool policy_statement_can_match(const struct policy_statement *statement, const char *region_id,
+				const char *account_id)
+{
+	struct asked asked = {.allow_scope = POLICY_SOME, .deny_scope = POLICY_SOME};
+
+	policy_target_of(region_id, account_id, "", &asked.target);
+	return match_resources(statement, &asked);
+}

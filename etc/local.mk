@@ -2,8 +2,10 @@
 # upgrade must not replace, nor a removal delete, what an administrator wrote.
 examplesdir = $(docdir)/examples
 exampleclustersdir = $(examplesdir)/clusters.d
+examplepoliciesdir = $(examplesdir)/policies.d
 nodist_examples_DATA = etc/dbsnapd.yaml
 dist_exampleclusters_DATA = etc/clusters.d/pc-orders.yaml
+dist_examplepolicies_DATA = etc/policies.d/10-dba.yaml
 EXTRA_DIST += etc/dbsnapd.yaml.in
 CLEANFILES += etc/dbsnapd.yaml
 

@@ -62,16 +62,32 @@ static void send_listener(struct engine *engine)
 	keeper_send(engine, &msg);
 }
 
+static void send_statement(struct engine *engine, const struct policy_statement *statement)
+{
+	struct msg msg = {.type = MSG_CONFIG_STATEMENT};
+	struct msg_blob *to = &msg.u.config_statement.statement;
+
+	_Static_assert((int)POLICY_STATEMENT_SIZE_MAX <= (int)MSG_BLOB_SIZE, "any statement fits");
+	msg.u.config_statement.generation = engine->generation;
+	to->size = (uint16_t)policy_statement_encode(statement, to->bytes, sizeof(to->bytes));
+	keeper_send(engine, &msg);
+}
+
 void engine_send_config(struct engine *engine)
 {
+	const struct policy *policy = engine->conf->policy;
 	struct msg end = {.type = MSG_CONFIG_END};
 
 	send_general(engine);
 	send_listener(engine);
 	for (size_t i = 0; i < engine->conf->cluster_count; i++)
 		send_cluster(engine, &engine->conf->clusters[i]);
+	for (size_t i = 0; policy && i < policy_count(policy); i++)
+		send_statement(engine, policy_at(policy, i));
 	end.u.config_end.generation = engine->generation;
 	end.u.config_end.clusters = (uint32_t)engine->conf->cluster_count;
 	end.u.config_end.listeners = 1;
+	end.u.config_end.statements = policy ? (uint32_t)policy_count(policy) : 0;
+	end.u.config_end.policies = policy != NULL;
 	keeper_send(engine, &end);
 }

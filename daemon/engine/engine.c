@@ -59,6 +59,12 @@ static int load_next(struct engine *engine, struct conf **ret_conf)
 	return error;
 }
 
+static void log_warnings(const struct conf *conf)
+{
+	for (size_t i = 0; i < conf->warnings.count; i++)
+		log_warning("%s", conf->warnings.lines[i]);
+}
+
 static void reload(struct engine *engine)
 {
 	struct conf *next;
@@ -74,6 +80,7 @@ static void reload(struct engine *engine)
 		engine->generation++;
 		notes_update(engine);
 		engine_send_config(engine);
+		log_warnings(next);
 		log_notice("configuration reloaded, %zu clusters", next->cluster_count);
 	}
 	/* A front that is still recovering says READY by itself. */
@@ -313,6 +320,7 @@ static int open_all(struct engine *engine)
 		error = open_signals(engine);
 	if (error < 0)
 		return error;
+	log_warnings(engine->conf);
 	freeze_thaw_all(engine->listen.path);
 	notes_update(engine);
 	keeper_init(&engine->keeper, &front);

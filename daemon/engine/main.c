@@ -32,12 +32,12 @@ struct options {
 	bool check, thaw;
 };
 
-static void print_errors(const struct conf_errors *errors)
+static void print_lines(const struct conf_errors *lines, const char *before, const char *what)
 {
-	for (size_t i = 0; i < errors->count; i++)
-		fprintf(stderr, "%s\n", errors->lines[i]);
-	if (errors->dropped)
-		fprintf(stderr, "and %zu more errors\n", errors->dropped);
+	for (size_t i = 0; i < lines->count; i++)
+		fprintf(stderr, "%s%s\n", before, lines->lines[i]);
+	if (lines->dropped)
+		fprintf(stderr, "and %zu more %s\n", lines->dropped, what);
 }
 
 /* NULL: the errors are printed. */
@@ -47,7 +47,7 @@ static struct conf *load(const char *path)
 	struct conf *conf = NULL;
 	int error = conf_load(path, &errors, &conf);
 
-	print_errors(&errors);
+	print_lines(&errors, "", "errors");
 	if (error < 0 && errors.count == 0)
 		fprintf(stderr, "dbsnapd: %s\n", err_text(error));
 	conf_errors_clear(&errors);
@@ -127,6 +127,7 @@ int main(int argc, char *argv[])
 	if (!conf)
 		return EXIT_FAILURE;
 	if (options.check) {
+		print_lines(&conf->warnings, "warning: ", "warnings");
 		conf_free(conf);
 		return EXIT_SUCCESS;
 	}

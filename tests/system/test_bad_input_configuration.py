@@ -32,8 +32,12 @@ def cluster_file(daemon, text, name="extra.yaml"):
     return path
 
 
-def policy(daemon):
-    daemon.write(os.path.join(daemon.policies_dir, "all.yaml"), "principals: ['*']\n")
+def policy(*statement, principals='"*"', version="1", name="all.yaml"):
+    def do(daemon):
+        daemon.write(os.path.join(daemon.policies_dir, name),
+                     f"principals: [{principals}]\npolicy:\n  Version: \"{version}\"\n  Statement:\n  - {{"
+                     + ", ".join(statement) + "}\n")
+    return do
 
 
 def writable(daemon):
@@ -51,6 +55,8 @@ def change(**settings):
     return do
 
 
+EVERYTHING = ("Effect: Allow", 'Action: "*"', 'Resource: "*"')
+
 # What is done to it, and what the one line names: its file, then these words.
 MISTAKES = {
     "unknown key": (lambda d: append(d, "bogus: 1\n"), "dbsnapd.yaml", "bogus: unknown"),
@@ -66,7 +72,19 @@ MISTAKES = {
     "no YAML": (lambda d: append(d, "region_id: \"x\n"), "dbsnapd.yaml", "expected YAML"),
     "writable by others": (writable, "dbsnapd.yaml", "chmod go-w"),
     "missing": (missing, "dbsnapd.yaml", "no such file"),
-    "policy": (policy, "all.yaml", "policies are not built yet"),
+    "policy of nothing": (lambda d: d.write(os.path.join(d.policies_dir, "all.yaml"), ""), "all.yaml:1: ", "an empty file"),
+    "policy of nobody": (policy(*EVERYTHING, principals=""), "all.yaml:1: principals: ", "an empty list"),
+    "policy of a stranger": (policy(*EVERYTHING, principals="user:no-such-user"), "all.yaml:1: ", "no user"),
+    "policy of another version": (policy(*EVERYTHING, version="2"), "all.yaml:3: Version: ", "expected"),
+    "policy with an unknown key": (policy(*EVERYTHING, "NotResource: x"), "all.yaml:5: ", "unknown key"),
+    "policy with an unknown operator": (policy(*EVERYTHING, "Condition: {IpAddress: {acs:SourceIp: 1.2.3.4}}"),
+                                        "all.yaml:5: Condition: ", "unknown operator"),
+    "policy with an unknown condition": (policy(*EVERYTHING, "Condition: {StringLike: {acs:SourceIp: x}}"),
+                                         "all.yaml:5: StringLike: ", "unknown condition key"),
+    "policy with a bad value": (policy(*EVERYTHING, "Condition: {DateLessThan: {acs:CurrentTime: soon}}"),
+                                "all.yaml:5: DateLessThan: ", "expected a time"),
+    "policy of two kinds": (policy(*EVERYTHING, 'NotAction: "*"'), "all.yaml:5: ", "got both"),
+    "policy not a .yaml": (policy(*EVERYTHING, name="all.json"), "all.json: ", "ends in .yaml"),
     "cluster without data_dir": (lambda d: cluster_file(d, "id: extra\n"), "extra.yaml", "data_dir"),
     "cluster with a bad id": (lambda d: cluster_file(d, "id: ../etc\ndata_dir: /srv/x\n"), "extra.yaml", "id: expected"),
     "same id twice": (lambda d: cluster_file(d, "id: main\ndata_dir: /srv/x\n", "zz.yaml"), "zz.yaml", "id: expected an id of its own"),
@@ -135,7 +153,7 @@ def test_keys_of_the_start_at_reload(files, btrfs, change_to, key):
 
 
 def test_every_mistake_is_told_at_once(files):
-    for mistake in ("unknown key", "policy", "cluster without data_dir"):
+    for mistake in ("unknown key", "policy of nobody", "cluster without data_dir"):
         MISTAKES[mistake][0](files)
     done = files.run("-t")
     assert done.returncode == 1 and len(done.stderr.splitlines()) == 3, done.stderr
@@ -144,3 +162,22 @@ def test_every_mistake_is_told_at_once(files):
 def test_good_one_says_nothing(files):
     done = files.run("-t")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_policy_that_locks_out_root(files):
+    """It is taken, and told: by -t, at the reload and at the start, with the way back in."""
+    told = ("policies.d: root may not do on every cluster: anything; to get back in, edit or move the files in this "
+            "folder and reload (systemctl reload dbsnapd)")
+    files.start()
+    policy(*EVERYTHING, principals="accesskey:AK")(files)
+    done = files.run("-t")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.startswith("warning: ") and done.stderr.endswith(told + "\n") and done.stderr.count("\n") == 1
+    before = len(files.log_text())
+    files.reload()
+    said = files.log_text()[before:]
+    assert "configuration reloaded" in said and told in said and said.count("warning:") == 1
+    os.unlink(os.path.join(files.policies_dir, "all.yaml"))
+    files.reload()
+    assert files.log_text().count(told) == 1
+    files.api.create_and_wait("main")

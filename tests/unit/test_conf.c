@@ -216,7 +216,120 @@ static void test_every_error_of_every_file(void **state)
 		"metrics: not built yet", "a.yaml:1: id: expected", "a.yaml:2: data_dir: expected", "a.yaml:3: protect: not built",
 		"a.yaml:4: restore: expected one of off (not built yet", "b.yaml:3: backend: expected one of auto, btrfs, reflink, copy, got \"zfs\"",
 		"b.yaml:4: database.type: expected", "b.yaml:4: database.bindir: not built", "b.yaml:4: database.max_freeze: not built",
-		"p.yaml: policies are not built yet in this release; remove the file");
+		"p.yaml:1: principals: missing", "p.yaml:1: policy: missing");
+}
+
+#define POLICY(principal, effect, action, resource) \
+	"principals: [\"" principal "\"]\npolicy:\n  Version: \"1\"\n  Statement:\n" \
+	"  - {Effect: " effect ", Action: \"" action "\", Resource: \"" resource "\"}\n"
+
+static void add_policy(struct fixture *f, const char *name, const char *text)
+{
+	write_file(path_of(f->policies, name), text);
+}
+
+static void test_policies_in_order(void **state)
+{
+	struct fixture *f = *state;
+	const struct conf *conf = load(f);
+
+	assert_null(conf->policy);
+	add_policy(f, "b.yaml", POLICY("*", "Allow", "*", "*"));
+	add_policy(f, "B.yaml", POLICY("*", "Deny", "ecs:*", "*"));
+	add_policy(f, ".hidden.yaml", "x");
+	conf = load(f);
+	unlink(path_of(f->policies, ".hidden.yaml"));
+	assert_int_equal(policy_count(conf->policy), 2);
+	assert_string_equal(policy_statement_file(policy_at(conf->policy, 0)), "B.yaml");
+	assert_string_equal(policy_statement_file(policy_at(conf->policy, 1)), "b.yaml");
+	assert_int_equal(conf->warnings.count, 1);
+	assert_non_null(strstr(conf->warnings.lines[0], "B.yaml:5: Action: \"ecs:*\" is no action"));
+}
+
+static void test_policies_refused(void **state)
+{
+	struct fixture *f = *state;
+
+	add_policy(f, "a.json", POLICY("*", "Allow", "*", "*"));
+	add_policy(f, "b.yml", POLICY("*", "Allow", "*", "*"));
+	add_policy(f, "c.yaml", POLICY("user:no-such-user", "Allow", "*", "*"));
+	add_policy(f, "d.yaml", POLICY("group:no-such-group", "Allow", "*", "x"));
+	add_policy(f, "e.yaml", POLICY("*", "Allow", "*", "*"));
+	assert_int_equal(chmod(path_of(f->policies, "e.yaml"), 0666), 0);
+	assert_int_equal(symlink("nowhere", path_of(f->policies, "f.yaml")), 0);
+	REFUSED(f, "a.json: expected a name that ends in .yaml", "b.yml: expected a name that ends in .yaml",
+		"c.yaml:1: principals: expected a user of this host, there is no user \"no-such-user\"",
+		"d.yaml:1: principals: expected a group of this host, there is no group \"no-such-group\"",
+		"d.yaml:5: Resource: expected", "e.yaml: expected to be writable by its owner alone",
+		"f.yaml: a link to nothing");
+}
+
+/* As many warnings as words, each with its own, in this order. */
+static void warned(const struct conf *conf, const char *const *words)
+{
+	size_t count = 0;
+
+	for (; words[count]; count++) {
+		if (count >= conf->warnings.count || !strstr(conf->warnings.lines[count], words[count]))
+			fail_msg("warning %zu: %s\nexpected: %s", count,
+				 count < conf->warnings.count ? conf->warnings.lines[count] : "none", words[count]);
+	}
+	assert_int_equal(conf->warnings.count, count);
+}
+
+#define WARNED(conf, ...) warned(conf, (const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
+
+static void test_policies_that_lock_out(void **state)
+{
+	struct fixture *f = *state;
+	const char *who = geteuid() == 0 ? ": root may not do on every cluster: " :
+					   ": the user who runs dbsnapd may not do on every cluster: ";
+	char text[512], all[256];
+
+	snprintf(all, sizeof(all), "%sanything; to get back in, edit or move the files in this folder and reload (", who);
+	add_policy(f, "a.yaml", POLICY("accesskey:AK", "Allow", "*", "*"));
+	WARNED(load(f), all);
+	/* One cluster is not every one. */
+	add_policy(f, "a.yaml", POLICY("*", "Allow", "*", "acs:polardb:*:*:dbcluster/pc-a"));
+	WARNED(load(f), all);
+	snprintf(text, sizeof(text), "principals: [uid:%u]%s", (unsigned)geteuid(),
+		 strchr(POLICY("*", "Allow", "*", "*"), '\n'));
+	add_policy(f, "a.yaml", text);
+	WARNED(load(f));
+	add_policy(f, "b.yaml",
+		   POLICY("*", "Deny", "polardb:ModifyBackupPolicy", "acs:polardb:*:*:dbcluster/pc-a"));
+	WARNED(load(f), "may not do on every cluster: ModifyBackupPolicy; to get back in");
+}
+
+static void test_policies_that_do_nothing(void **state)
+{
+	struct fixture *f = *state;
+
+	add_policy(f, "a.yaml", POLICY("*", "Allow", "*", "*"));
+	add_policy(f, "b.yaml", POLICY("*", "Allow", "*", "acs:polardb:cn-hangzhou:*:dbcluster/*"));
+	add_policy(f, "notes", "x");
+	add_policy(f, "a.yaml.bak", "x");
+	WARNED(load(f), "a.yaml.bak: is not read: its name does not end in .yaml", "notes: is not read",
+	       "b.yaml:5: this statement does nothing: none of its resources is acs:polardb:local:local:dbcluster/ID");
+	write_daemon(f, "region_id: cn-hangzhou\n");
+	WARNED(load(f), "a.yaml.bak: is not read", "notes: is not read");
+}
+
+static void test_policies_alone(void **state)
+{
+	struct fixture *f = *state;
+
+	add_cluster(f, "a.yaml", "x");
+	write_daemon(f, "region_id: r1\nlisten: {group: no-such-group}\n");
+	add_policy(f, "a.yaml", POLICY("*", "Allow", "*", "*"));
+	assert_int_equal(conf_load_policies(f->file, &f->errors, &f->conf), 0);
+	assert_string_equal(f->conf->region_id, "r1");
+	assert_int_equal(policy_count(f->conf->policy), 1);
+	f->conf = conf_free(f->conf);
+	add_policy(f, "a.yaml", POLICY("*", "allow", "*", "*"));
+	assert_int_equal(conf_load_policies(f->file, &f->errors, &f->conf), ERR_INVALID);
+	assert_int_equal(f->errors.count, 1);
+	assert_null(f->conf);
 }
 
 /* What the store would round up is refused: the page and usage would tell two sizes. */
@@ -493,6 +606,36 @@ static void test_samples(void **state)
 	check_sample(path, conf_cluster_table(), &want_cluster, &got_cluster, sizeof(want_cluster));
 }
 
+static int any_id(void *arg, const char *name, bool group, uint32_t *ret_id)
+{
+	(void)arg;
+	(void)name;
+	*ret_id = group ? 500 : 0;
+	return 0;
+}
+
+static void test_sample_policy(void **state)
+{
+	const char *source = getenv("DBSNAP_SRCDIR");
+	struct conf_errors lines = {0};
+	struct policy *policy = policy_new();
+	scope_free char *bytes = NULL;
+	char path[512];
+	size_t size;
+
+	(void)state;
+	if (!source) {
+		policy_free(policy);
+		skip();
+	}
+	snprintf(path, sizeof(path), "%s/etc/policies.d/10-dba.yaml", source);
+	assert_int_equal(conf_file_read(AT_FDCWD, path, path, &lines, &bytes, &size), 0);
+	assert_int_equal(policy_parse(policy, path, bytes, size, any_id, NULL, &lines, &lines), 0);
+	assert_int_equal(lines.count, 0);
+	assert_int_equal(policy_count(policy), 2);
+	policy_free(policy);
+}
+
 static void test_table_is_whole(void **state)
 {
 	const struct schema_row *tables[] = {conf_daemon_table(), conf_cluster_table()};
@@ -614,6 +757,11 @@ int main(void)
 		TEST(test_cluster_defaults),
 		TEST(test_clusters_are_sorted_and_found),
 		TEST(test_every_error_of_every_file),
+		TEST(test_policies_in_order),
+		TEST(test_policies_refused),
+		TEST(test_policies_that_lock_out),
+		TEST(test_policies_that_do_nothing),
+		TEST(test_policies_alone),
 		TEST(test_least_map_size),
 		TEST(test_listen_as_a_list),
 		TEST(test_clusters_on_each_other),
@@ -629,6 +777,7 @@ int main(void)
 		TEST(test_group),
 		TEST(test_users),
 		TEST(test_samples),
+		TEST(test_sample_policy),
 		TEST(test_table_is_whole),
 		TEST(test_reload_of_fixed_keys),
 		TEST(test_reload_under_a_job),
