@@ -65,6 +65,7 @@ struct db_ops {
 	/*
 	 * Right after the cut: is it still the same server (or still none)? Ends the server's own backup and adds to
 	 * backup_fd (the backup's folder, its image in data) what a start needs beside the image. position may be completed.
+	 * Done, the session is ended: nothing asks the server any more.
 	 */
 	int (*after)(struct db *db, int backup_fd, struct db_position *position, struct reason *why);
 	/* Would the image at image_fd start, and is it ours? */

@@ -185,6 +185,9 @@ static int after(struct db *db, int backup_fd, struct db_position *position, str
 	}
 	if (pg->mode == PG_MODE_RUNNING && !server_is_alive(&pg->server))
 		return reason_set_retry(why, ERR_STATE, NULL, "the server was restarted during the backup");
+	/* What follows looks at the image alone: the server need not wait for it, nor keep WAL. */
+	if (error == 0)
+		pg->session = session_end(pg->session);
 	return error;
 }
 

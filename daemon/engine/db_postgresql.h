@@ -38,7 +38,7 @@ struct db_postgresql {
 	struct db base;
 	struct worker_job *job;
 	enum pg_mode mode;
-	struct session *session; /* NULL unless running */
+	struct session *session; /* NULL unless running, and after the cut */
 	struct server server;
 	struct ask_facts facts;
 	struct ask_tablespaces tablespaces; /* as the server named them first */

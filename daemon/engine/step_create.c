@@ -354,12 +354,21 @@ static int make(struct create *c)
 	return error;
 }
 
+static void close_db(struct create *c)
+{
+	if (c->db)
+		c->db->ops->close(c->db);
+	c->db = NULL;
+}
+
 /* The attempt failed for why: nothing of it may stay. */
 static enum msg_outcome undo(struct create *c)
 {
 	struct reason second = {0};
 	struct place_look look;
 
+	/* To remove much takes long, and until its session ends the server keeps WAL for us. */
+	close_db(c);
 	if (!c->begun)
 		return step_outcome(c->why);
 	/* A rename whose sync failed has happened, or not: only a probe can tell. */
@@ -415,8 +424,7 @@ enum msg_outcome step_create(struct worker_job *job, struct msg_result *result, 
 	place_name(PLACE_MAKING, job->order.backup, c->making);
 	place_name(PLACE_WHOLE, job->order.backup, c->whole);
 	outcome = run(c, result);
-	if (c->db)
-		c->db->ops->close(c->db);
+	close_db(c);
 	step_report_space(&c->place, result);
 	if (c->fd >= 0)
 		close(c->fd);

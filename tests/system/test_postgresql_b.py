@@ -12,7 +12,7 @@ from harness.driver import Driver, Refused
 from harness.load import Acked, Pgbench, check_sums
 from harness.postgres import USER
 from harness.process import Pid, children, eventually, program
-from harness.steps import Strike
+from harness.steps import Pause, Strike
 
 
 
@@ -431,6 +431,33 @@ def test_btrfs_that_cannot_snapshot_it(programs, btrfs, make_server, start_clone
     clone = start_clone(shelf.clone(folder))
     assert clone.value("SELECT sum(i) FROM in_one") == 500500
     clone.stop()
+
+
+def wait_no_session(server):
+    eventually(lambda: server.value("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dbsnap'") == 0)
+    wait_no_slot(server)
+
+
+@pytest.mark.parametrize("backend", ["copy"], indirect=True)
+def test_no_session_longer_than_the_walk(daemon, server, disk, make_liar):
+    """Nor while the image is written out, nor while one is removed that became nothing."""
+    with Pause(daemon, "syncfs", 1) as pause:
+        number = daemon.api.create("main")
+        pause.wait()
+        wait_no_session(server)
+    assert daemon.api.wait_final("main", number)["Dbsnap"]["State"] == "AVAILABLE"
+    liar = make_liar(server, [(STOP, 1, "LABEL: dbsnap", "LABEL: another", 1)])
+    daemon.clusters["main"]["database"]["conninfo"] = liar.conninfo
+    daemon.add_cluster("main", **{k: v for k, v in daemon.clusters["main"].items() if k != "id"})
+    daemon.reload()
+    with Pause(daemon, "unlinkat", 1) as pause:
+        number = daemon.api.create("main")
+        pause.wait()
+        assert os.path.exists(disk.path(".dbsnap", "main", f".{number}"))
+        wait_no_session(server)
+    failed = daemon.api.wait_final("main", number)["Dbsnap"]
+    assert failed["State"] == "FAILED" and "its label has another name" in failed["Cause"]
+    liar.close()
 
 
 def jobs(daemon):
