@@ -171,6 +171,10 @@ static int refuse_spaces(const struct db_postgresql *pg, bool copies, struct rea
 	if (pg->tablespaces.count > ASK_TABLESPACES_MAX)
 		return reason_set(why, ERR_LAYOUT, NULL, "there are %" PRIu32 " tablespaces: this release copies %d",
 				  pg->tablespaces.count, ASK_TABLESPACES_MAX);
+	if (pg->tablespaces.count > 0 && pg->tree.tblspc)
+		return reason_set(why, ERR_LAYOUT, "move it elsewhere: it is none of PostgreSQL's",
+				  "there are tablespaces, which a clone has in its folder tblspc, but there is a %s/tblspc",
+				  pg->job->cluster->data_dir);
 	for (uint32_t i = 0; error == 0 && i < pg->tablespaces.count; i++) {
 		error = refuse_space(pg, i, why);
 		if (error == 0 && !copies)

@@ -190,6 +190,7 @@ static int inspect(const void *arg, const int *fds, void *answer, struct reason 
 	tree->backup_label = thing_at(root, "backup_label") != PG_THING_NONE;
 	tree->standby = thing_at(root, "standby.signal") != PG_THING_NONE ||
 			thing_at(root, "recovery.signal") != PG_THING_NONE;
+	tree->tblspc = thing_at(root, "tblspc") != PG_THING_NONE;
 	look_for_links(root, tree);
 	return 0;
 }

@@ -32,6 +32,7 @@ struct pg_tree {
 	bool floor_segment;    /* the same for the position asked about */
 	bool backup_label;
 	bool standby;          /* standby.signal or recovery.signal */
+	bool tblspc;           /* something has the name that a clone's folder of tablespaces has */
 	char tablespace[256];  /* the first entry of pg_tblspc, "16385 -> /somewhere"; "" */
 	char link[256];        /* a link among the folders that hold data, "base/5 -> /somewhere"; "" */
 };

@@ -380,6 +380,19 @@ class TestRefusals:
         space(server, server.data_dir + "/inside", "one")
         assert "lies inside the data directory" in self.refusal(driver, server).cause
 
+    def test_own_folder_of_the_name(self, server, driver, shelf, disk, start_clone):
+        """A clone has its tablespaces in tblspc: what is called so in the source would be in their way."""
+        os.mkdir(server.data_dir + "/tblspc")
+        shutil.chown(server.data_dir + "/tblspc", USER)
+        folder = shelf.folder()
+        driver.cut(server.data_dir, server.conninfo, folder)
+        start_clone(shelf.clone(folder)).stop()
+        space(server, disk.path("space"), "one")
+        refused = self.refusal(driver, server)
+        assert f"{server.data_dir}/tblspc" in refused.cause and "move it" in refused.remedy
+        os.rmdir(server.data_dir + "/tblspc")
+        driver.check(server.data_dir, server.conninfo)
+
     def test_tablespace_on_another_disk(self, server, driver, make_disk, shelf, start_clone):
         """Blocks are shared on one file system only; bytes go anywhere."""
         xfs = make_disk("xfs", "512M")
