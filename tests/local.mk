@@ -233,6 +233,12 @@ tests_unit_test_sign_SOURCES = tests/unit/test_sign.c
 tests_unit_test_sign_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_sign_LDADD = $(FRONTHTTP_LIBS) libcommon.a $(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/unit/test_snap_walk
+TESTS += tests/unit/test_snap_walk
+tests_unit_test_snap_walk_SOURCES = tests/unit/test_snap_walk.c
+tests_unit_test_snap_walk_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_snap_walk_LDADD = libengine.a libcommon.a $(BTRFSUTIL_LIBS) $(YAML_LIBS) $(SYSTEMD_LIBS) $(CMOCKA_LIBS)
+
 check_PROGRAMS += tests/unit/test_store
 TESTS += tests/unit/test_store
 tests_unit_test_store_SOURCES = tests/unit/test_store.c

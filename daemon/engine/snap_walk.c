@@ -207,7 +207,7 @@ int snap_walk_cut(const struct snap_order *order, enum file_way way, struct snap
 	scope_roots roots = {.count = 0};
 	struct question question = {.plan = order->plan, .roots = &roots, .tablespaces = order->tablespaces};
 	scope_free struct snap_made *made = calloc(1, sizeof(*made));
-	int image, error;
+	int image, from, error;
 
 	if (!made)
 		return reason_set_retry(why, ERR_NOMEM, NULL, "out of memory");
@@ -216,8 +216,10 @@ int snap_walk_cut(const struct snap_order *order, enum file_way way, struct snap
 		return image;
 	question.plan.way = way;
 	question.plan.lives = true;
-	roots.at[roots.count++] = (struct tree_root){
-		.from = fcntl(order->job->data_fd, F_DUPFD_CLOEXEC, 3), .to = image};
+	from = fcntl(order->job->data_fd, F_DUPFD_CLOEXEC, 3);
+	roots.at[roots.count++] = (struct tree_root){.from = from, .to = image};
+	if (from < 0)
+		return reason_set_errno(why, errno, "cannot keep the data directory open");
 	error = add_tablespaces(order, &roots, why);
 	if (error == 0)
 		error = run(order->job, &question, &made->report, why);
