@@ -111,7 +111,8 @@ static int next_length(struct copy *copy, off_t at, off_t range, off_t *ret_leng
 	off_t now;
 
 	*ret_length = range;
-	if (at + range < copy->size)
+	/* at lies before the size; the sum may be more than a number holds. */
+	if (range < copy->size - at)
 		return 0;
 	if (follow_size(copy, &now) < 0)
 		return -1;
@@ -120,12 +121,12 @@ static int next_length(struct copy *copy, off_t at, off_t range, off_t *ret_leng
 	return 0;
 }
 
-/* After EINVAL: is it that the source no longer reaches to end? Else errno is EINVAL again. */
-static bool has_shrunk(struct copy *copy, off_t end)
+/* After EINVAL: is it that the source no longer reaches length behind at? Else errno is EINVAL again. */
+static bool has_shrunk(struct copy *copy, off_t at, off_t length)
 {
 	off_t now;
 
-	if (follow_size(copy, &now) == 0 && now < end)
+	if (follow_size(copy, &now) == 0 && now - at < length)
 		return true;
 	errno = EINVAL;
 	return false;
@@ -176,7 +177,7 @@ static int clone_ranges(struct copy *copy)
 		}
 		if (errno != EINVAL)
 			return -1;
-		if (has_shrunk(copy, at + length) && ++shrinks <= SHRINKS_MAX)
+		if (has_shrunk(copy, at, length) && ++shrinks <= SHRINKS_MAX)
 			continue;
 		return clone_rest(copy, at);
 	}

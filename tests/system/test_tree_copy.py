@@ -150,6 +150,23 @@ def test_attributes_that_find_no_place_are_named(make_disk):
     assert trees.describe(source_disk.path("to")) == trees.describe(source)
 
 
+@pytest.mark.parametrize("kind", ["xfs", "btrfs"])
+def test_a_file_as_large_as_there_can_be(make_disk, kind):
+    """8 EiB of holes but for the end: behind it there is no number that an offset could have."""
+    disk = make_disk(kind)
+    source, size = folder(disk.mnt, "from"), (1 << 63) - 1
+    block = os.urandom(1 << 16)
+    with open(write(os.path.join(source, "file"), b"begin"), "r+b", buffering=0) as file:
+        file.truncate(size)
+        os.pwrite(file.fileno(), block, size - len(block))
+    for way in ("ranges", "copy"):
+        target = folder(disk.mnt, way)
+        drive(way, source, target)
+        with open(os.path.join(target, "file"), "rb", buffering=0) as file:
+            assert os.fstat(file.fileno()).st_size == size and os.pread(file.fileno(), 5, 0) == b"begin"
+            assert os.pread(file.fileno(), len(block), size - len(block)) == block
+
+
 def test_btrfs_without_copy_on_write(btrfs):
     source = folder(btrfs.mnt, "from")
     run("chattr", "+C", source)
