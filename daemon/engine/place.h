@@ -57,13 +57,13 @@ int place_find(const struct worker_job *job, char path[static MSG_PATH_SIZE], st
  */
 int place_open(struct worker_job *job, enum place_lock lock, bool create, struct place *ret_place,
 	       struct reason *why);
-/* The lock goes with the last descriptor of it, a walker's included. */
 /*
  * Whether what fd shows lies in the folder that outer_fd shows, by whatever mount it was
  * reached. fd may be O_PATH; false also when the one or the other cannot be looked at.
  */
 bool place_is_inside(int outer_fd, int fd);
 
+/* The lock goes with the last descriptor of it, a walker's included. */
 void place_close(struct place *place);
 
 /* A folder below dir_fd by a single name, no link followed. The descriptor, or a code from errno with why. */

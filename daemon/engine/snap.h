@@ -2,8 +2,8 @@
 /*
  * Snapshot mechanisms behind one table of functions. A verb names what it makes
  * by an open folder and a single name below it; the caller's folder carries
- * the nonce that makes a repeated verb safe. Every verb fills why on failure and
- * leaves nothing half made. All of them may block on the disk.
+ * the nonce that makes a repeated verb safe. Every verb fills why on failure; a walk
+ * that failed leaves what it made, for the caller to remove by destroy(). All of them may block on the disk.
  */
 #ifndef DBSNAP_ENGINE_SNAP_H
 #define DBSNAP_ENGINE_SNAP_H
