@@ -88,6 +88,12 @@ static void name_tablespace(uint32_t oid, char name[static 16])
 	snprintf(name, 16, "%" PRIu32, oid);
 }
 
+/* As an administrator finds it, from data_dir on. */
+static void name_in_source(uint32_t oid, char name[static TREE_ROOT_NAME_SIZE])
+{
+	snprintf(name, TREE_ROOT_NAME_SIZE, "pg_tblspc/%" PRIu32, oid);
+}
+
 /* In the walker. The server has named it, and it is its user who opens it: by whatever links, they are his rights. */
 static int open_tablespace(const struct snap_tablespace *tablespace, struct reason *why)
 {
@@ -121,7 +127,9 @@ static int copy(const void *arg, const int *fds, void *answer, struct reason *wh
 	struct tree_root roots[TREE_ROOTS_MAX];
 
 	for (size_t i = 0; i < known->count; i++) {
-		roots[i] = (struct tree_root){.from = fds[2 * i], .to = fds[2 * i + 1]};
+		roots[i] = known->at[i];
+		roots[i].from = fds[2 * i];
+		roots[i].to = fds[2 * i + 1];
 		if (known->at[i].from < 0)
 			roots[i].from = open_tablespace(&question->tablespaces[i - 1], why);
 		if (roots[i].from >= 0 && known->at[i].to < 0)
@@ -145,6 +153,27 @@ static int run(struct worker_job *job, const struct question *question, struct t
 	return walker_run(job, copy, question, fds, 2 * roots->count, ret_report, sizeof(*ret_report), why);
 }
 
+/* In the walker. */
+static int measure_tablespace(const struct snap_order *order, size_t number, uint64_t *ret_bytes, struct reason *why)
+{
+	const struct snap_tablespace *tablespace = &order->tablespaces[number];
+	scope_close int fd = open_tablespace(tablespace, why);
+	char name[TREE_ROOT_NAME_SIZE];
+	struct reason below = *why;
+	int error;
+
+	if (fd < 0)
+		return fd;
+	error = tree_measure(fd, number + 1, order->plan.judge, order->plan.arg, ret_bytes, &below);
+	if (error == 0)
+		return 0;
+	*why = below;
+	name_in_source(tablespace->oid, name);
+	snprintf(why->cause, sizeof(why->cause), "in %s: %.*s", name, (int)(sizeof(why->cause) - sizeof(name) - 8),
+		 below.cause);
+	return error;
+}
+
 /* In the walker. A folder that is only emptied counts: pg_wal, of which the WAL is taken later. */
 static int measure(const void *arg, const int *fds, void *answer, struct reason *why)
 {
@@ -154,9 +183,7 @@ static int measure(const void *arg, const int *fds, void *answer, struct reason 
 	int error = tree_measure(fds[0], 0, plan->judge, plan->arg, &sum, why);
 
 	for (size_t i = 0; error == 0 && i < order->tablespace_count; i++) {
-		scope_close int fd = open_tablespace(&order->tablespaces[i], why);
-
-		error = fd < 0 ? fd : tree_measure(fd, i + 1, plan->judge, plan->arg, &bytes, why);
+		error = measure_tablespace(order, i, &bytes, why);
 		sum += error == 0 ? bytes : 0;
 	}
 	*(uint64_t *)answer = sum;
@@ -187,7 +214,8 @@ static int add_tablespaces(const struct snap_order *order, struct roots *roots, 
 		to = make_image(order->job, folder, name, why);
 		if (to < 0)
 			return to;
-		roots->at[roots->count++] = (struct tree_root){.from = -1, .to = to};
+		roots->at[roots->count] = (struct tree_root){.from = -1, .to = to};
+		name_in_source(order->tablespaces[i].oid, roots->at[roots->count++].name);
 	}
 	return 0;
 }
@@ -251,7 +279,9 @@ static int add_images(int backup_fd, struct roots *roots, struct reason *why)
 		if (from < 0)
 			return from;
 		roots->oids[roots->count] = (uint32_t)oid;
-		roots->at[roots->count++] = (struct tree_root){.from = from, .to = -1};
+		roots->at[roots->count] = (struct tree_root){.from = from, .to = -1};
+		snprintf(roots->at[roots->count].name, sizeof(roots->at[0].name), "%s/%" PRIu32, tblspc, (uint32_t)oid);
+		roots->count++;
 	}
 	return !dir || more < 0 ? reason_set_errno(why, errno, "cannot list the backup's %s", tblspc) : 0;
 }

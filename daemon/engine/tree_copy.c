@@ -56,14 +56,12 @@ struct walk {
 /* The entry at hand, for people. */
 static const char *named(struct walk *walk)
 {
-	char prefix[24] = "";
+	const char *root = walk->roots[walk->root].name;
+	size_t length;
 
-	/* Roots after the first have no name here. */
-	if (walk->root > 0)
-		snprintf(prefix, sizeof(prefix), "#%zu/", walk->root);
-	snprintf(walk->said, sizeof(walk->said), "%s", prefix);
-	names_escape(walk->path[0] ? walk->path : ".", walk->said + strlen(prefix),
-		     sizeof(walk->said) - strlen(prefix));
+	snprintf(walk->said, sizeof(walk->said), "%s%s", root, root[0] ? "/" : "");
+	length = strlen(walk->said);
+	names_escape(walk->path[0] ? walk->path : ".", walk->said + length, sizeof(walk->said) - length);
 	return walk->said;
 }
 

@@ -17,7 +17,7 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
-enum { TREE_ROOTS_MAX = 65 };
+enum { TREE_ROOTS_MAX = 65, TREE_ROOT_NAME_SIZE = 32 };
 
 /* How to copy; plain data but for functions: read in the walker's fork. */
 struct tree_plan {
@@ -39,13 +39,14 @@ struct tree_report {
 	uint64_t bytes;   /* allocated, each inode once */
 	uint32_t skipped; /* entries listed below, and those that did not fit */
 	/*
-	 * "run/ctl: socket, left out", one an entry, names escaped (names.h), of roots after the first with "#1/" before
+	 * "run/ctl: socket, left out", one an entry, names escaped (names.h), with their root's name before
 	 * them; the last tells how many more.
 	 */
 	char lines[MANIFEST_LINES_SIZE];
 };
 
 struct tree_root {
+	char name[TREE_ROOT_NAME_SIZE]; /* what people look for it by, "pg_tblspc/16400"; "" where a path says enough */
 	int from; /* the folder whose contents are copied */
 	int to;   /* an empty folder; gets from's belongings as well, but for its owner when it may not */
 };

@@ -308,3 +308,24 @@ def test_a_tablespace_at_the_top_of_a_mount(make_disk, make_daemon, make_server)
     (oid,) = os.listdir(backup["Dbsnap"]["Path"] + "/tblspc")
     (folder,) = os.listdir(backup["Dbsnap"]["Path"] + "/tblspc/" + oid)
     assert folder.startswith("PG_")
+
+
+def test_what_fails_in_a_tablespace_is_found_from_data_dir(make_disk, make_daemon, make_server):
+    """The walk names a file by the path that leads to it, also the look at the size before."""
+    disk = make_disk("ext4", "400M")
+    server = make_server(disk.subvolume("pg", "postgres"))
+    away = disk.subvolume("away", "postgres")
+    server.sql(f"CREATE TABLESPACE away LOCATION '{away}'")
+    (oid,) = os.listdir(server.data_dir + "/pg_tblspc")
+    (folder,) = os.listdir(away)
+    closed = f"{away}/{folder}/closed"
+    daemon = make_daemon(quota=QUOTA)
+    daemon.add_server("main", server, snapshot_dir=disk.path(".dbsnap", "main"), min_free="0%")
+    daemon.start()
+    os.close(os.open(closed, os.O_CREAT | os.O_WRONLY, 0o600))
+    backup = daemon.api.wait_final("main", daemon.api.create("main"))
+    assert f"cannot open pg_tblspc/{oid}/{folder}/closed: Permission denied" in backup["Dbsnap"]["Cause"]
+    os.unlink(closed)
+    os.mkdir(closed, 0o700)
+    backup = daemon.api.wait_final("main", daemon.api.create("main"))
+    assert f"in pg_tblspc/{oid}: cannot open {folder}/closed: Permission denied" in backup["Dbsnap"]["Cause"]

@@ -60,7 +60,7 @@ static void list_again(int fd, void (*change)(void))
 /* Folders "from" and "to" of the fixture's. */
 static struct tree_root open_root(const struct folder *folder)
 {
-	struct tree_root root;
+	struct tree_root root = {0};
 
 	mkdirat(folder->fd, "from", 0700);
 	mkdirat(folder->fd, "to", 0700);
@@ -156,7 +156,7 @@ static void test_kinds_and_odd_names(void **state)
 static void test_hard_links_within_and_across_roots(void **state)
 {
 	struct folder *folder = *state;
-	struct tree_root roots[2];
+	struct tree_root roots[2] = {0};
 	struct tree_report report;
 	struct reason why = {0};
 	struct stat a, b, c, d;
@@ -165,6 +165,7 @@ static void test_hard_links_within_and_across_roots(void **state)
 	memset(big, 'x', sizeof(big) - 1);
 	big[sizeof(big) - 1] = '\0';
 	roots[0] = open_root(folder);
+	snprintf(roots[1].name, sizeof(roots[1].name), "pg_tblspc/16400");
 	mkdirat(folder->fd, "from2", 0700);
 	mkdirat(folder->fd, "to2", 0700);
 	roots[1].from = openat(folder->fd, "from2", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -184,7 +185,7 @@ static void test_hard_links_within_and_across_roots(void **state)
 	assert_true(a.st_ino == b.st_ino && a.st_ino == c.st_ino && a.st_ino != d.st_ino);
 	assert_int_equal(report.files, 4);
 	assert_true(report.bytes < 2 * 8192 + 8192);
-	assert_string_equal(report.lines, "#1/fifo: FIFO, left out");
+	assert_string_equal(report.lines, "pg_tblspc/16400/fifo: FIFO, left out");
 	close_root(roots[0]);
 	close_root(roots[1]);
 }
@@ -228,7 +229,7 @@ static enum tree_fate judge_and_reuse(const void *arg, size_t root, const char *
 static void test_an_inode_used_again_is_another_file(void **state)
 {
 	struct folder *folder = *state;
-	struct tree_root roots[2];
+	struct tree_root roots[2] = {0};
 	struct tree_plan plan = {.way = FILE_COPY, .judge = judge_and_reuse};
 	struct tree_report report;
 	struct reason why = {0};
@@ -488,7 +489,7 @@ static void test_the_last_file_may_change(void **state)
 {
 	static const int expected[] = {[VANISHED] = 0, [BECAME_LINK] = ERR_CORRUPT, [BECAME_FIFO] = ERR_CORRUPT};
 	struct folder *folder = *state;
-	struct tree_root roots[2];
+	struct tree_root roots[2] = {0};
 	struct tree_plan plan = {.way = FILE_COPY, .judge = judge_and_change};
 	struct tree_report report;
 	struct reason why = {0};
