@@ -177,6 +177,22 @@ static int make_parts(struct clone *c)
 	return error == 0 ? place_rename(c->fd, c->names.making, c->names.whole, c->why) : error;
 }
 
+/* A clone is its user's, and is made by him: what was another's he may not read. Nobody is given files behind his back. */
+static void explain_denied(struct clone *c)
+{
+	const struct proc_identity *now = &c->job->identity;
+	char cause[MSG_TEXT_SIZE / 2], remedy[256];
+
+	if (!c->job->as_root || now->uid == c->manifest.uid)
+		return;
+	snprintf(cause, sizeof(cause), "%.*s", (int)sizeof(cause) - 1, c->why->cause);
+	snprintf(remedy, sizeof(remedy),
+		 "let database.user be uid %u's name while the clone is made, then chown -R it to uid %u; or make a new backup",
+		 (unsigned)c->manifest.uid, (unsigned)now->uid);
+	reason_set(c->why, ERR_DENIED, remedy, "%s: the backup's files belong to uid %u, not to uid %u, whose the database is now", cause,
+		   (unsigned)c->manifest.uid, (unsigned)now->uid);
+}
+
 static int make(struct clone *c)
 {
 	struct space space;
@@ -191,6 +207,8 @@ static int make(struct clone *c)
 	/* Before anything of it is removed again. */
 	if (error == ERR_FULL)
 		space_explain(c->place.fd, c->place.path, needed, c->why);
+	else if (error == ERR_DENIED)
+		explain_denied(c);
 	return error;
 }
 

@@ -2,6 +2,7 @@
 """The real daemon with plain files (type none) on every backend: what auto takes and what it says,
 where backups go, create, clone and delete, full disks, and whose hands touch a tree."""
 import os
+import pwd
 import shutil
 import stat
 import subprocess
@@ -259,6 +260,26 @@ def test_no_inode_left(make_disk, make_cluster):
     clone = eventually(lambda: failed_clone(daemon, "c"))
     assert "No space left" in clone["Cause"] and "inodes free" in clone["Cause"] and clone["Remedy"], clone
     assert os.listdir(disk.path(".dbsnap", "main", "clones")) == []
+
+
+def test_clone_of_a_backup_by_an_earlier_user(make_disk, make_cluster):
+    """Its files are that user's alone: said, and the way round it leads to a clone."""
+    disk = make_disk("ext4", "64M")
+    daemon = make_cluster(disk)
+    run("chown", "-R", "daemon:", disk.path("data"))
+    number = daemon.api.create_and_wait("main")["BackupId"]
+    run("chown", "-R", "bin:", disk.path("data"))
+    daemon.api.ok("CloneBackup", DBClusterId="main", BackupId=number, CloneName="c")
+    clone = eventually(lambda: failed_clone(daemon, "c"))
+    before, now = (pwd.getpwnam(name).pw_uid for name in ("daemon", "bin"))
+    assert f"uid {before}, not to uid {now}" in clone["Cause"], clone
+    assert "database.user" in clone["Remedy"] and f"uid {before}" in clone["Remedy"]
+    cluster = {k: v for k, v in daemon.clusters["main"].items() if k != "id"}
+    cluster["database"] = {**cluster.get("database", {}), "user": "daemon"}
+    daemon.add_cluster("main", **cluster)
+    daemon.reload()
+    path = daemon.api.clone_and_wait("main", number, "c2")["ClonePath"]
+    assert os.stat(path).st_uid == before
 
 
 def test_size_of_a_database_counts_its_wal(make_disk, make_daemon, make_server):
