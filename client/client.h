@@ -32,6 +32,8 @@ struct options {
 	const char *id;
 	const char *clusters_dir;
 	const char *config;
+	const char *mode;
+	const char *time;
 };
 
 struct client {
@@ -47,6 +49,6 @@ command_fn cmd_backup_hold, cmd_backup_unhold;
 command_fn cmd_clone_create, cmd_clone_list, cmd_clone_delete;
 command_fn cmd_cluster_list, cmd_cluster_check, cmd_cluster_add;
 command_fn cmd_job_list, cmd_job_show, cmd_job_cancel;
-command_fn cmd_policy_show, cmd_status;
+command_fn cmd_policy_show, cmd_policy_test, cmd_status;
 
 #endif

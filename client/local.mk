@@ -9,6 +9,7 @@ dbsnap_SOURCES = \
 	client/cmd_cluster.c \
 	client/cmd_job.c \
 	client/cmd_policy.c \
+	client/cmd_policy_test.c \
 	client/cmd_status.c \
 	client/discover.c client/discover.h \
 	client/explain.c \
@@ -27,7 +28,7 @@ dbsnap_SOURCES = \
 	client/token.h \
 	client/wait.c client/wait.h
 dbsnap_CPPFLAGS = $(AM_CPPFLAGS) $(CURL_CFLAGS) $(JANSSON_CFLAGS) -DDBSNAP_SBINDIR='"$(sbindir)"'
-dbsnap_LDADD = libcommon.a $(CURL_LIBS) $(JANSSON_LIBS) $(SYSTEMD_LIBS)
+dbsnap_LDADD = libcommon.a $(CURL_LIBS) $(JANSSON_LIBS) $(YAML_LIBS) $(SYSTEMD_LIBS)
 
 # bash-completion looks a command up by its name.
 dist_completion_DATA = client/completion/dbsnap

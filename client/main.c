@@ -24,8 +24,10 @@
 enum {
 	TAKES_JSON = 1 << 0,
 	TAKES_TOKEN = 1 << 1,
-	TAKES_WAIT = 1 << 2, /* and --timeout */
-	TAKES_ADD = 1 << 3   /* those of cluster add */
+	TAKES_WAIT = 1 << 2,   /* and --timeout */
+	TAKES_ADD = 1 << 3,    /* those of cluster add alone */
+	TAKES_CONFIG = 1 << 4, /* --config */
+	TAKES_TEST = 1 << 5    /* those of policy test alone */
 };
 
 struct command {
@@ -55,10 +57,12 @@ static const struct command commands[] = {
 	{"cluster list", "", "List the registered clusters", TAKES_JSON, 0, 0, cmd_cluster_list},
 	{"cluster check", "ID", "Show how a cluster lies on disk and what a backup of it promises",
 	 TAKES_JSON, 1, 1, cmd_cluster_check},
-	{"cluster add", "", "Find a running PostgreSQL server and register it", TAKES_ADD, 0, 0,
+	{"cluster add", "", "Find a running PostgreSQL server and register it", TAKES_ADD | TAKES_CONFIG, 0, 0,
 	 cmd_cluster_add},
 	{"policy show", "CLUSTER", "Show when automated backups are made and how long they are kept",
 	 TAKES_JSON, 1, 1, cmd_policy_show},
+	{"policy test", "PRINCIPAL ACTION CLUSTER", "Show what the policy files on disk allow, and which statement decides",
+	 TAKES_JSON | TAKES_CONFIG | TAKES_TEST, 3, 3, cmd_policy_test},
 	{"job list", "[CLUSTER]", "List jobs, newest first", TAKES_JSON, 0, 1, cmd_job_list},
 	{"job show", "ID", "Show all that is known of a job", TAKES_JSON, 1, 1, cmd_job_show},
 	{"job cancel", "ID", "Ask a job to stop", TAKES_JSON, 1, 1, cmd_job_cancel},
@@ -78,6 +82,8 @@ enum {
 	OPT_CLUSTERS_DIR,
 	OPT_CONFIG,
 	OPT_YES,
+	OPT_MODE,
+	OPT_TIME,
 	OPT_VERSION
 };
 
@@ -92,6 +98,8 @@ static const struct option longs[] = {
 	{"clusters-dir", required_argument, NULL, OPT_CLUSTERS_DIR},
 	{"config", required_argument, NULL, OPT_CONFIG},
 	{"yes", no_argument, NULL, OPT_YES},
+	{"mode", required_argument, NULL, OPT_MODE},
+	{"time", required_argument, NULL, OPT_TIME},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, OPT_VERSION},
 	{NULL, 0, NULL, 0},
@@ -136,8 +144,7 @@ static void take_add(struct line *line, int option)
 	else
 		*(option == OPT_DATA_DIR       ? &options->data_dir
 		  : option == OPT_ID	       ? &options->id
-		  : option == OPT_CLUSTERS_DIR ? &options->clusters_dir
-					       : &options->config) = optarg;
+					       : &options->clusters_dir) = optarg;
 }
 
 static int take_option(struct line *line, int option)
@@ -161,6 +168,16 @@ static int take_option(struct line *line, int option)
 		return 0;
 	case OPT_TIMEOUT:
 		return take_timeout(line);
+	case OPT_CONFIG:
+	case 'c':
+		line->used |= TAKES_CONFIG;
+		line->options.config = optarg;
+		return 0;
+	case OPT_MODE:
+	case OPT_TIME:
+		line->used |= TAKES_TEST;
+		*(option == OPT_MODE ? &line->options.mode : &line->options.time) = optarg;
+		return 0;
 	case 'h':
 		line->help = true;
 		return 0;
@@ -180,7 +197,7 @@ static int read_line(int argc, char **argv, struct line *line)
 {
 	int option, r = 0;
 
-	while (r == 0 && (option = getopt_long(argc, argv, "-h", longs, NULL)) != -1)
+	while (r == 0 && (option = getopt_long(argc, argv, "-hc:", longs, NULL)) != -1)
 		r = take_option(line, option);
 	for (; r == 0 && optind < argc; optind++)
 		line->words[line->count++] = argv[optind];
@@ -194,7 +211,8 @@ static void print_synopsis(FILE *file, const struct command *command, const char
 		command->takes & TAKES_WAIT ? " [--wait [--timeout DURATION]]" : "",
 		command->takes & TAKES_ADD
 			? " [--data-dir DIR] [--id ID] [--clusters-dir DIR] [--config FILE] [--yes]"
-			: "");
+		: command->takes & TAKES_TEST ? " [--config FILE] [--mode Manual|Automated] [--time TIME]"
+					      : "");
 }
 
 static void print_options(FILE *file, unsigned takes)
@@ -215,8 +233,13 @@ static void print_options(FILE *file, unsigned takes)
 		      "  --clusters-dir DIR   where the file goes; default: " DBSNAP_SYSCONFDIR
 		      "/dbsnap/clusters.d,\n"
 		      "                       without root ~/.config/dbsnap/clusters.d\n"
-		      "  --config FILE        the configuration that 'dbsnapd -t' checks afterwards\n"
 		      "  --yes                write without asking\n",
+		      file);
+	if (takes & TAKES_CONFIG)
+		fputs("  -c, --config FILE    the configuration, as 'dbsnapd -c'\n", file);
+	if (takes & TAKES_TEST)
+		fputs("  --mode MODE          Manual or Automated: what dbsnap:BackupMode is\n"
+		      "  --time TIME          such as 2026-01-31T08:00:00Z: what acs:CurrentTime is\n",
 		      file);
 	fputs("  -h, --help           this text\n", file);
 }
@@ -322,6 +345,8 @@ static int check_use(const struct line *line, const struct command *command, siz
 			      wrong & TAKES_JSON    ? "--json"
 			      : wrong & TAKES_TOKEN ? "--token"
 			      : wrong & TAKES_WAIT  ? "--wait or --timeout"
+			      : wrong & TAKES_CONFIG ? "--config"
+			      : wrong & TAKES_TEST   ? "--mode or --time"
 						    : "option of 'cluster add'");
 	else if (count < command->min)
 		text_complain("'%s' wants %s", command->words, command->args);

@@ -127,8 +127,11 @@ int conf_default_path(char *path, size_t size);
  * and name services: at start and on reload only.
  */
 int conf_load(const char *path, struct conf_errors *errors, struct conf **ret_conf);
-/* The same of dbsnapd.yaml and the files in policies_dir alone: no other file is read, no cluster is in it. */
+/* The same without a look at clusters_dir: no cluster is in it. */
 int conf_load_policies(const char *path, struct conf_errors *errors, struct conf **ret_conf);
+/* The number of a user or group of this host. 0, ERR_NOT_FOUND, ERR_NOMEM, ERR_IO. Blocks on name services. */
+int conf_resolve_id(const char *name, bool group, uint32_t *ret_id);
+
 /* NULL is fine. Always NULL. */
 struct conf *conf_free(struct conf *conf);
 

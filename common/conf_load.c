@@ -68,10 +68,8 @@ static int fill(struct conf_draft *draft, bool may_miss, bool policies_only)
 		error = conf_read_policies(draft);
 	if (error < 0)
 		return error;
-	if (!policies_only) {
-		conf_check(draft);
-		conf_resolve(draft);
-	}
+	conf_check(draft);
+	conf_resolve(draft);
 	if (has_errors(draft))
 		return ERR_INVALID;
 	conf_check_policies(draft);

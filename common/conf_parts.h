@@ -60,9 +60,8 @@ void conf_check_policies(struct conf_draft *draft);
 /* conf_check.c: what no single key can be blamed for. Sorts the entries by id. */
 void conf_check(struct conf_draft *draft);
 
-/* conf_resolve.c: names to numbers. One user or group of this host: 0, ERR_NOT_FOUND, ERR_NOMEM, ERR_IO. */
+/* conf_resolve.c: names to numbers. */
 void conf_resolve(struct conf_draft *draft);
-int conf_resolve_id(const char *name, bool group, uint32_t *ret_id);
 
 /* conf_conninfo.c: NULL if text may be a conninfo of ours, else what was expected. */
 const char *conf_check_conninfo(const char *text);

@@ -2,11 +2,14 @@
 /* The one list of names. */
 #include "common/operation.h"
 
+#include <stdint.h>
 #include <string.h>
 
 /* The cloud's own operations and ours differ in the prefix alone. */
 #define CLOUD(name) "polardb:" name
 #define OURS(name) "dbsnap:" name
+
+#define BIT(operation) (UINT64_C(1) << OPERATION_##operation)
 
 static const char *const actions[OPERATIONS] = {
 	[OPERATION_CREATE_BACKUP] = CLOUD("CreateBackup"),
@@ -49,4 +52,13 @@ enum operation operation_find(const char *name)
 	while (operation < OPERATIONS && strcmp(operation_name(operation), name) != 0)
 		operation++;
 	return operation;
+}
+
+bool operation_is_for_group(enum operation operation)
+{
+	static const uint64_t operations = BIT(CREATE_BACKUP) | BIT(DESCRIBE_BACKUPS) | BIT(DESCRIBE_BACKUP_TASKS) |
+					   BIT(DESCRIBE_BACKUP_POLICY) | BIT(DESCRIBE_DB_CLUSTERS) |
+					   BIT(DESCRIBE_CLONES) | BIT(DESCRIBE_JOBS) | BIT(DESCRIBE_STATUS);
+
+	return operations >> operation & 1;
 }

@@ -6,6 +6,8 @@
 #ifndef DBSNAP_OPERATION_H
 #define DBSNAP_OPERATION_H
 
+#include <stdbool.h>
+
 enum operation {
 	OPERATION_CREATE_BACKUP,
 	OPERATION_DESCRIBE_BACKUPS,
@@ -35,6 +37,8 @@ enum operation {
 const char *operation_name(enum operation operation);
 /* Its name in policies ("polardb:CreateBackup", "dbsnap:CloneBackup"). Static. */
 const char *operation_action(enum operation operation);
+/* While there is no policy file: may the members of the socket's group do it? */
+bool operation_is_for_group(enum operation operation);
 /* OPERATIONS: there is none of this name. Compares with case. */
 enum operation operation_find(const char *name);
 

@@ -79,6 +79,9 @@ const struct policy_statement *policy_at(const struct policy *policy, size_t num
 const char *policy_statement_file(const struct policy_statement *statement);
 unsigned policy_statement_line(const struct policy_statement *statement);
 bool policy_statement_allows(const struct policy_statement *statement);
+/* 1 to 64 of A-Z, a-z, 0-9, ".", "_" and "-": may it stand after "accesskey:"? */
+bool policy_is_key_id(const char *text);
+
 /* Is there a cluster, with whichever id, that one of its resources matches? */
 bool policy_statement_can_match(const struct policy_statement *statement, const char *region_id,
 				const char *account_id);

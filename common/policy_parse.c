@@ -137,7 +137,7 @@ struct who_draft {
 	size_t uid_count, gid_count, key_count;
 };
 
-static bool is_key_id(const char *text)
+bool policy_is_key_id(const char *text)
 {
 	size_t length = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
 
@@ -188,7 +188,7 @@ static void read_principal(struct parse *p, const struct node *node, struct who_
 		read_uid(p, node, text + 4, draft);
 	else if (strncmp(text, "accesskey:", 10) != 0)
 		add_error(p, node, "principals", "expected %s, got \"%.*s\"%s", forms, SHOW(text));
-	else if (!is_key_id(text + 10))
+	else if (!policy_is_key_id(text + 10))
 		add_error(p, node, "principals", "expected 1 to %d of A-Z, a-z, 0-9, \".\", \"_\" and \"-\" after accesskey:",
 			  POLICY_KEY_ID_MAX);
 	else

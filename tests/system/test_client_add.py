@@ -344,6 +344,10 @@ def complete(programs, folder):
     ("dbsnap backup create --token x pc-s", ["pc-stock"]),
     ("dbsnap backup list --t", []),
     ("dbsnap --v", ["--version"]),
+    ("dbsnap policy ''", ["show", "test"]),
+    ("dbsnap policy test uid:1 CreateBackup pc-s", ["pc-stock"]),
+    ("dbsnap policy test --mode A", ["Automated"]),
+    ("dbsnap policy test -c x --t", ["--time"]),
     ("dbsnap cluster add --d", ["--data-dir"])])
 def test_completion(complete, line, offered):
     assert complete(line) == offered
