@@ -44,8 +44,8 @@ FLOOD = "SELECT pg_switch_wal(), pg_logical_emit_message(false, 'x', 'x') FROM g
 # What is done to a cut, and where in its walk (0 to 1).
 WALKED = [("plain", 0), ("slow", 0), ("checkpoint", 0.95), ("flood", 0.3), ("checkpoint", 0.25), ("flood", 0.9),
           ("checkpoint", 0.6), ("flood", 0.6)]
-ATOMIC = [("plain", 0), ("plain", 0), ("during", 0), ("checkpoint", 0), ("plain", 0), ("flood", 0), ("during", 0),
-          ("plain", 0)]
+ATOMIC = [("plain", 0), ("late", 0), ("during", 0), ("checkpoint", 0), ("late", 0), ("flood", 0), ("during", 0),
+          ("late", 0)]
 
 
 class Cell:
@@ -80,6 +80,7 @@ class Cut:
 
     def __init__(self, cell, ids, way, where):
         self.cell, self.way, self.where = cell, way, where
+        self.late_row = None  # of which nobody but the daemon makes sure that it is flushed
         self.control = None  # a checkpoint that the image's pg_control must not be older than
         self.must = ids.acked()
         self.backup = getattr(self, way)(ids)
@@ -90,6 +91,20 @@ class Cut:
 
     def plain(self, _):
         return self.cell.finish(self.create())
+
+    def late(self, _):
+        """All writers wait for a lock: else whoever of them writes out a page flushes the last commit as well."""
+        server = self.cell.server
+        server.sql("CREATE TABLE IF NOT EXISTS late (n serial)")
+        holder = server.connect()
+        holder.autocommit = False
+        with holder.cursor() as cursor:
+            cursor.execute("LOCK TABLE acked, pgbench_history IN EXCLUSIVE MODE")
+            server.sql("SET synchronous_commit = on; SELECT pg_logical_emit_message(true, 'x', 'x')")
+            self.late_row = server.value("INSERT INTO late DEFAULT VALUES RETURNING n")
+            backup = self.cell.finish(self.create())
+        holder.close()
+        return backup
 
     def during(self, _):
         """A checkpoint writes while it is cut."""
@@ -140,6 +155,8 @@ class Cut:
         control = tool("pg_controldata", "-D", path)
         clone = start_clone(path)
         self.check_moment(clone)
+        if self.late_row:
+            assert clone.value("SELECT max(n) FROM late") == self.late_row, "the last commit is missing"
         check_sums(clone)
         clone.amcheck()
         clone.stop()
