@@ -244,7 +244,7 @@ static int check_image(struct db *db, int image_fd, struct db_position *position
 		error = refuse_image(pg, &image, &control, why);
 	if (error == 0 && pg_is_recovered(pg))
 		error = pg_backup_check(pg, image_fd, &image, &control, why);
-	if (error == 0)
+	if (error == 0 && (pg_is_recovered(pg) || !pg_replay_is_settled(image.spaces_s, control.checkpoint_s)))
 		error = check_replay(pg, image_fd, &control, why);
 	if (error < 0)
 		return error;

@@ -17,6 +17,7 @@ enum {
 	AT_CHECKPOINT = 32,
 	AT_REDO = 40,
 	AT_TIMELINE = 48,
+	AT_CHECKPOINT_TIME = 104,
 	AT_MIN_RECOVERY = 136,
 	AT_MIN_RECOVERY_TIMELINE = 144,
 	AT_MAX_CONNECTIONS = 180,
@@ -96,6 +97,7 @@ int pg_control_parse(const void *bytes, size_t size, struct pg_control *ret_cont
 	control.checkpoint = u64_at(at, AT_CHECKPOINT);
 	control.redo = u64_at(at, AT_REDO);
 	control.timeline = u32_at(at, AT_TIMELINE);
+	control.checkpoint_s = (int64_t)u64_at(at, AT_CHECKPOINT_TIME);
 	control.min_recovery = u64_at(at, AT_MIN_RECOVERY);
 	control.min_recovery_timeline = u32_at(at, AT_MIN_RECOVERY_TIMELINE);
 	control.wal_segment_size = u32_at(at, AT_WAL_SEGMENT_SIZE);

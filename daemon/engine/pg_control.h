@@ -35,6 +35,7 @@ struct pg_control {
 	uint64_t checkpoint; /* LSN */
 	uint64_t redo;       /* LSN: recovery begins here */
 	uint32_t timeline;   /* of that checkpoint */
+	int64_t checkpoint_s; /* when it began, by the clock of the server that made it */
 	uint64_t min_recovery;      /* LSN; 0 unless recovering */
 	uint32_t min_recovery_timeline;
 	uint32_t wal_segment_size;

@@ -171,6 +171,14 @@ static void look_for_links(int root_fd, struct pg_tree *tree)
 		list(root_fd, "base", note_link, tree);
 }
 
+/* Not there, or not to be looked at: just now. */
+static int64_t spaces_changed(int root_fd)
+{
+	struct stat st;
+
+	return fstatat(root_fd, "pg_tblspc", &st, AT_SYMLINK_NOFOLLOW) == 0 ? st.st_ctim.tv_sec : INT64_MAX;
+}
+
 static int inspect(const void *arg, const int *fds, void *answer, struct reason *why)
 {
 	const struct question *question = arg;
@@ -191,6 +199,7 @@ static int inspect(const void *arg, const int *fds, void *answer, struct reason 
 	tree->standby = thing_at(root, "standby.signal") != PG_THING_NONE ||
 			thing_at(root, "recovery.signal") != PG_THING_NONE;
 	tree->tblspc = thing_at(root, "tblspc") != PG_THING_NONE;
+	tree->spaces_s = spaces_changed(root);
 	look_for_links(root, tree);
 	return 0;
 }

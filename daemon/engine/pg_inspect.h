@@ -33,6 +33,7 @@ struct pg_tree {
 	bool backup_label;
 	bool standby;          /* standby.signal or recovery.signal */
 	bool tblspc;           /* something has the name that a clone's folder of tablespaces has */
+	int64_t spaces_s;      /* when a link of a tablespace was last made or removed: pg_tblspc's ctime */
 	char tablespace[256];  /* the first entry of pg_tblspc, "16385 -> /somewhere"; "" */
 	char link[256];        /* a link among the folders that hold data, "base/5 -> /somewhere"; "" */
 };

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { CHUNK = 1 << 20, TIMELINES_MAX = 1000 };
+enum { CHUNK = 1 << 20, TIMELINES_MAX = 1000, SETTLED_S = 3600 };
 
 void pg_replay_of(const struct pg_control *control, uint32_t major, uint64_t start, struct pg_replay *ret_replay)
 {
@@ -22,6 +22,12 @@ void pg_replay_of(const struct pg_control *control, uint32_t major, uint64_t sta
 	};
 	if (control->min_recovery_timeline > control->timeline)
 		ret_replay->newest = control->min_recovery_timeline;
+}
+
+/* The server makes the link a moment before it writes the record. */
+bool pg_replay_is_settled(int64_t spaces_s, int64_t checkpoint_s)
+{
+	return checkpoint_s > SETTLED_S && spaces_s < checkpoint_s - SETTLED_S;
 }
 
 /* The segment that holds lsn: recovery takes that of the newest timeline. The descriptor; -1: there is none. */

@@ -26,6 +26,12 @@ struct pg_replay {
 void pg_replay_of(const struct pg_control *control, uint32_t major, uint64_t start, struct pg_replay *ret_replay);
 
 /*
+ * Needs it not be looked at, because no link of a tablespace was made for long before the checkpoint? For a backup: it
+ * saves reading as much WAL as a server may keep. Clocks may be set, so a clone is looked at in any case.
+ */
+bool pg_replay_is_settled(int64_t spaces_s, int64_t checkpoint_s);
+
+/*
  * Reads all of it: the WAL since a checkpoint. Runs in the walker. 0; ERR_LAYOUT, worth a retry, when a tablespace is made
  * in it; ERR_STATE, worth a retry, when it ends too early; or a code.
  */

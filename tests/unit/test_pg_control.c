@@ -39,6 +39,7 @@ static void test_fields(void **state)
 	assert_int_equal(control.checkpoint, 0x17529B0);
 	assert_int_equal(control.redo, 0x17529B0);
 	assert_int_equal(control.timeline, 1);
+	assert_int_equal(control.checkpoint_s, 0x6b05bbb5);
 	assert_int_equal(control.min_recovery, 0);
 	assert_int_equal(control.wal_segment_size, 16777216);
 	assert_true(control.checksums);

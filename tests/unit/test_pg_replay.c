@@ -278,6 +278,18 @@ static void test_what_control_says(void **state)
 	assert_int_equal(replay.newest, 4);
 }
 
+static void test_settled(void **state)
+{
+	(void)state;
+	assert_true(pg_replay_is_settled(1000000, 1003601));
+	assert_false(pg_replay_is_settled(1000000, 1003600));
+	assert_false(pg_replay_is_settled(1003600, 1000000));
+	assert_false(pg_replay_is_settled(INT64_MAX, INT64_MAX));
+	/* What no server says is no proof. */
+	assert_false(pg_replay_is_settled(INT64_MIN, INT64_MIN));
+	assert_false(pg_replay_is_settled(-1, 0));
+}
+
 #define WITH_FOLDER(test) cmocka_unit_test_setup_teardown(test, folder_make, folder_remove)
 
 int main(void)
@@ -293,6 +305,7 @@ int main(void)
 		WITH_FOLDER(test_newer_timeline),
 		WITH_FOLDER(test_nothing_there),
 		cmocka_unit_test(test_what_control_says),
+		cmocka_unit_test(test_settled),
 	};
 
 	return cmocka_run_group_tests_name("pg_replay", tests, NULL, NULL);
