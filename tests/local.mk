@@ -82,6 +82,12 @@ tests_unit_test_file_copy_SOURCES = tests/unit/test_file_copy.c
 tests_unit_test_file_copy_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_file_copy_LDADD = libengine.a libcommon.a $(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/unit/test_gauge
+TESTS += tests/unit/test_gauge
+tests_unit_test_gauge_SOURCES = tests/unit/test_gauge.c
+tests_unit_test_gauge_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_gauge_LDADD = libengine.a libcommon.a $(YAML_LIBS) $(SYSTEMD_LIBS) $(CMOCKA_LIBS)
+
 check_PROGRAMS += tests/unit/test_ident
 TESTS += tests/unit/test_ident
 tests_unit_test_ident_SOURCES = tests/unit/test_ident.c

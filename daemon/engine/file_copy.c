@@ -61,7 +61,14 @@ struct copy {
 	off_t size;   /* that the copy gets at most; follows the source when that shrinks */
 	bool to_end;  /* what is there reaches the source's end: no hole is missing behind it */
 	bool by_hand; /* the kernel does not copy between these two by itself */
+	uint64_t *done; /* NULL: nobody wants to know */
 };
+
+static void count(const struct copy *copy, off_t bytes)
+{
+	if (copy->done)
+		__atomic_add_fetch(copy->done, (uint64_t)bytes, __ATOMIC_RELAXED);
+}
 
 /* 0, or -1 with errno. */
 static int clone_range(const struct copy *copy, off_t at, off_t length)
@@ -168,6 +175,7 @@ static int clone_ranges(struct copy *copy)
 		if (next_length(copy, at, range, &length) < 0)
 			return -1;
 		if (clone_range(copy, at, length) == 0) {
+			count(copy, length ? length : copy->size - at);
 			copy->to_end = length == 0;
 			if (copy->to_end)
 				break;
@@ -190,11 +198,11 @@ static int clone_file(struct copy *copy, bool ranges)
 	if (ranges && copy->size > RANGE_LEAST)
 		return clone_ranges(copy);
 	copy->to_end = true;
-	if (ioctl(copy->to, FICLONE, copy->from) == 0)
-		return 0;
-	if (errno != EINVAL || !match_cow(copy->from, copy->to))
+	if (ioctl(copy->to, FICLONE, copy->from) < 0 &&
+	    (errno != EINVAL || !match_cow(copy->from, copy->to) || ioctl(copy->to, FICLONE, copy->from) < 0))
 		return -1;
-	return ioctl(copy->to, FICLONE, copy->from);
+	count(copy, copy->size);
+	return 0;
 }
 
 /* Through memory. The bytes done, 0 at the source's end, -1 with errno. */
@@ -244,6 +252,7 @@ static off_t copy_span(struct copy *copy, off_t at, off_t end)
 			return -1;
 		if (got == 0)
 			break;
+		count(copy, got);
 		at += got;
 	}
 	return at;
@@ -301,7 +310,12 @@ static int fill(struct copy *copy, const struct stat *from, enum file_way way, b
 
 int file_copy_bytes(int from_fd, int to_fd, enum file_way way, bool ranges, uint64_t *ret_bytes)
 {
-	struct copy copy = {.from = from_fd, .to = to_fd};
+	return file_copy_counted(from_fd, to_fd, way, ranges, NULL, ret_bytes);
+}
+
+int file_copy_counted(int from_fd, int to_fd, enum file_way way, bool ranges, uint64_t *done, uint64_t *ret_bytes)
+{
+	struct copy copy = {.from = from_fd, .to = to_fd, .done = done};
 	struct stat from, to;
 
 	if (fstat(from_fd, &from) < 0)

@@ -25,6 +25,8 @@ enum file_way {
  * the clone one. The kernel copies bytes where it can, which on some file systems shares blocks even with FILE_COPY.
  */
 int file_copy_bytes(int from_fd, int to_fd, enum file_way way, bool ranges, uint64_t *ret_bytes);
+/* The same; *done (NULL: none), which another process may read, grows by what is done meanwhile, holes left out. */
+int file_copy_counted(int from_fd, int to_fd, enum file_way way, bool ranges, uint64_t *done, uint64_t *ret_bytes);
 
 /* What of its belongings a copy does not have. */
 enum { FILE_LOST_OWNER = 1, FILE_LOST_XATTR = 2 };

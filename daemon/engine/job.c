@@ -175,6 +175,8 @@ void job_progress(const struct worker_job *job, enum msg_phase phase, unsigned p
 	msg.u.progress.job = job->order.job;
 	msg.u.progress.phase = (uint8_t)phase;
 	msg.u.progress.percent = (uint8_t)percent;
+	msg.u.progress.bytes_done = job->gauge.told;
+	msg.u.progress.bytes_total = job->gauge.total;
 	send_or_exit(job, &msg);
 }
 

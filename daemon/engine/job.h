@@ -9,6 +9,7 @@
 #include "common/conf.h"
 #include "common/msg.h"
 #include "common/proc.h"
+#include "daemon/engine/gauge.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -52,6 +53,7 @@ struct worker_job {
 	struct proc_identity identity; /* the database's user; valid with data_fd */
 	int64_t deadline_ms;  /* running time at which the engine kills this worker; 0: none */
 	bool cancelled;
+	struct gauge gauge;   /* of the walk that goes on, or was the last */
 };
 
 /*
@@ -61,7 +63,7 @@ struct worker_job {
  */
 int job_open_source(struct worker_job *job, struct reason *why);
 
-/* Tells the engine how far the job is. A lost link ends the process. */
+/* Tells the engine how far the job is, and its gauge's bytes. A lost link ends the process. */
 void job_progress(const struct worker_job *job, enum msg_phase phase, unsigned percent);
 
 /* Has the engine asked to stop? Does not block; to be asked between steps. */

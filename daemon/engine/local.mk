@@ -11,6 +11,7 @@ libengine_a_SOURCES = \
 	daemon/engine/engine.c daemon/engine/engine.h \
 	daemon/engine/file_copy.c daemon/engine/file_copy.h \
 	daemon/engine/freeze.c daemon/engine/freeze.h \
+	daemon/engine/gauge.c daemon/engine/gauge.h \
 	daemon/engine/job.c daemon/engine/job.h \
 	daemon/engine/json.c daemon/engine/json.h \
 	daemon/engine/keeper.c daemon/engine/keeper.h \

@@ -244,6 +244,7 @@ int snap_walk_cut(const struct snap_order *order, enum file_way way, struct snap
 		return image;
 	question.plan.way = way;
 	question.plan.lives = true;
+	question.plan.done = order->job->gauge.done;
 	from = fcntl(order->job->data_fd, F_DUPFD_CLOEXEC, 3);
 	roots.at[roots.count++] = (struct tree_root){.from = from, .to = image};
 	if (from < 0)
@@ -290,7 +291,7 @@ int snap_walk_clone(struct worker_job *job, int backup_fd, int parent_fd, const 
 		    struct snap_identity *ret_identity, struct reason *why)
 {
 	scope_roots roots = {.count = 0};
-	struct question question = {.plan = {.way = way}, .roots = &roots};
+	struct question question = {.plan = {.way = way, .done = job->gauge.done}, .roots = &roots};
 	scope_free struct tree_report *report = calloc(1, sizeof(*report));
 	int from, error;
 

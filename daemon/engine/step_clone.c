@@ -161,9 +161,10 @@ static int make_parts(struct clone *c)
 {
 	int error = write_paper(c);
 
-	job_progress(c->job, PHASE_CUTTING, 30);
+	gauge_begin(c->job, PHASE_CUTTING, 30, 60, c->snap->atomic ? 0 : c->manifest.facts.size);
 	if (error == 0)
 		error = copy_image(c);
+	gauge_end(c->job);
 	job_progress(c->job, PHASE_CHECKING, 60);
 	if (error == 0)
 		error = make_startable(c);

@@ -164,12 +164,22 @@ static int prepare(struct create *c)
 	return error;
 }
 
+/* A snapshot is a moment; a walk is nearly all the time that its backup takes. In percent of the job. */
+static const struct stages {
+	unsigned flush, cut, check, name;
+} of_snapshot = {30, 50, 70, 90}, of_walk = {8, 10, 90, 95};
+
+static const struct stages *stages(const struct create *c)
+{
+	return c->layout.snap->atomic ? &of_snapshot : &of_walk;
+}
+
 /* Last things before the cut: the longer they take, the shorter it is. */
 static int flush(struct create *c)
 {
 	int error = c->layout.db->before(c->db, &c->position, c->why);
 
-	job_progress(c->job, PHASE_PREPARING, 30);
+	job_progress(c->job, PHASE_PREPARING, stages(c)->flush);
 	if (error == 0)
 		error = c->layout.snap->flush(c->job->data_fd, c->why);
 	return error == 0 ? job_check_cancelled(c->job, c->why) : error;
@@ -183,10 +193,12 @@ static int cut(struct create *c)
 	int error;
 
 	fill_order(c, &order);
-	job_progress(c->job, PHASE_CUTTING, 50);
+	gauge_begin(c->job, PHASE_CUTTING, stages(c)->cut, stages(c)->check,
+		    c->layout.snap->atomic ? 0 : c->needed ? c->needed : c->job->order.known_size);
 	before = clock_measure_us();
 	error = c->layout.snap->cut(&order, &c->made, c->why);
 	facts->cut_us = (uint64_t)(clock_measure_us() - before);
+	gauge_end(c->job);
 	return error;
 }
 
@@ -237,7 +249,7 @@ static int check(struct create *c)
 
 	/* After the cut and what completes it, so that the moment it shows lies before this one. */
 	c->manifest.facts.consistent_ms = clock_wall_ms();
-	job_progress(c->job, PHASE_CHECKING, 70);
+	job_progress(c->job, PHASE_CHECKING, stages(c)->check);
 	if (error == 0)
 		error = layout_check_again(c->job, &c->layout, c->why);
 	if (error == 0)
@@ -325,7 +337,7 @@ static int finish(struct create *c)
 	if (!text)
 		return reason_set_retry(c->why, ERR_NOMEM, NULL, "out of memory");
 	error = place_write_file(c->fd, "manifest.json", text, c->why);
-	job_progress(c->job, PHASE_CHECKING, 90);
+	job_progress(c->job, PHASE_CHECKING, stages(c)->name);
 	if (error == 0)
 		error = job_check_cancelled(c->job, c->why);
 	return error == 0 ? place_rename(c->place.fd, c->making, c->whole, c->why) : error;

@@ -273,7 +273,7 @@ static int copy_file(struct walk *walk, int from_dir, int to_dir, const char *na
 	walk->report->files++;
 	if (st.st_nlink > 1)
 		note_first_name(walk, &key);
-	if (file_copy_bytes(from, to, walk->plan->way, walk->plan->ranges, &bytes) < 0)
+	if (file_copy_counted(from, to, walk->plan->way, walk->plan->ranges, walk->plan->done, &bytes) < 0)
 		return fail_to_copy(walk, errno);
 	walk->report->bytes += bytes;
 	return give_belongings(walk, from, to, &st);

@@ -24,6 +24,7 @@ struct tree_plan {
 	enum file_way way;
 	bool ranges;           /* files need not be of one moment each: see file_copy_bytes() */
 	bool lives;            /* names go and come back: one that is listed twice is copied once, and listed */
+	uint64_t *done;        /* grows by the bytes as they are copied; shared memory, or NULL */
 	tree_judge_fn *judge;  /* NULL: take everything */
 	const void *arg;       /* for judge */
 	/*

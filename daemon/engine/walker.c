@@ -132,10 +132,13 @@ static int wait_for(struct walk *walk, struct reason *why)
 				 {.fd = walk->job->link, .events = POLLIN},
 				 {.fd = walk->signals, .events = POLLIN}};
 	int most = walk->since_ms ? patience_ms(walk) : WAIT_MS_MAX;
-	int left = job_time_left_ms(walk->job, WAIT_MS_MAX);
-	int ready = poll(items, 3, least(left, most));
+	int left = job_time_left_ms(walk->job, WAIT_MS_MAX), wait = least(left, most);
+	bool counts = walk->job->gauge.done && GAUGE_PAUSE_MS < wait;
+	int ready = poll(items, 3, counts ? GAUGE_PAUSE_MS : wait);
 
-	if (ready == 0 && left <= most)
+	if (ready == 0 && counts)
+		gauge_tell(walk->job);
+	else if (ready == 0 && left <= most)
 		return reason_set_retry(why, ERR_TIMEOUT, NULL, "reading the data directory took too long");
 	if (ready >= 0)
 		look_at_stops(walk);

@@ -6,6 +6,7 @@ import signal
 import socket
 import stat
 import subprocess
+import time
 
 import pytest
 
@@ -426,6 +427,44 @@ def test_a_clone_goes_whatever_its_owner_made_of_it(engine, front, btrfs):
     gone = front.run(msgs.DELETE_CLONE, "c1", 3, clone="copy", nonce=nonce_of(2))
     assert gone.outcome == msgs.DONE, gone
     assert not os.path.exists(made[0]) and len(subvolumes(btrfs)) == 2
+
+
+@pytest.mark.parametrize("kind, call, known", [
+    ("ext4", "copy_file_range", 0), ("xfs", "ioctl", 8 << 20), ("xfs", "ioctl", 0)])
+def test_progress_moves_with_the_bytes(make_daemon, fronts, make_disk, kind, call, known):
+    """copy has looked at the size, reflink goes by the last one: without it the percentage stands."""
+    disk = make_disk(kind, "400M")
+    daemon = make_daemon()
+    daemon.bin = fronts.bin
+    data = disk.files("data", 1)
+    for number in range(32):
+        with open(os.path.join(data, str(number)), "wb") as file:
+            os.fchown(file.fileno(), 1, 1)
+            file.write(os.urandom(256 << 10))
+    os.sync()
+    daemon.add_cluster("c1", data, database={"type": "none"}, min_free="0%", snapshot_dir=disk.path(".dbsnap", "c1"))
+    daemon.spawn()
+    front = fronts.accept()
+    front.hello()
+    front.send("READY")
+    assert front.probe("c1", exclusive=True)[0].place == msgs.ONLINE
+
+    def watch(job_kind, job, first, last, total, **order):
+        front.seen.clear()
+        begin = time.monotonic()
+        with Inject(daemon.main.pid, call, "delay_enter=100000"):
+            assert front.run(job_kind, "c1", job, **order).outcome == msgs.DONE
+        told = [m for m in front.seen if m.name == "PROGRESS"]
+        walk = [m for m in told if m.phase == msgs.CUTTING]
+        for values in ([m.percent for m in told], [m.bytes_done for m in walk]):
+            assert values == sorted(values)
+        assert len(walk) >= 4 and len(walk) <= 2 * (time.monotonic() - begin) + 1
+        assert walk[-1].bytes_done > 1 << 20
+        assert walk[0].percent == first and (walk[-1].percent > first + (last - first) / 4) == bool(total)
+        assert {bool(m.bytes_total) for m in walk} == {bool(total)}
+        assert max(m.percent for m in walk) <= last and max(m.percent for m in told) < 100
+    watch(msgs.CREATE, 1, 10, 90, known or kind == "ext4", known_size=known)
+    watch(msgs.CLONE, 2, 30, 60, True, backup=1, clone="copy", nonce=nonce_of(2), source=nonce_of(1))
 
 
 def test_one_create_a_cluster_and_max_running(engine, front):
