@@ -22,6 +22,7 @@ static const struct api_row rows[] = {
 	{OPERATION_DESCRIBE_BACKUP_TASKS, API_LEVEL_GET, true, API_CLUSTER, {NULL}, op_describe_backup_tasks},
 	{OPERATION_DELETE_BACKUP, API_LEVEL_DELETE, false, API_CLUSTER | API_OR_BACKUP, {"BackupId"}, op_delete_backup},
 	{OPERATION_DESCRIBE_BACKUP_POLICY, API_LEVEL_GET, true, API_CLUSTER, {NULL}, op_describe_backup_policy},
+	{OPERATION_MODIFY_BACKUP_POLICY, API_LEVEL_UPDATE, false, API_CLUSTER, {NULL}, op_modify_backup_policy},
 	{OPERATION_DESCRIBE_DB_CLUSTERS, API_LEVEL_GET, true, 0, {NULL}, op_describe_db_clusters},
 	{OPERATION_CLONE_BACKUP, API_LEVEL_CREATE, false, API_TOKEN, {"BackupId", "CloneName"}, op_clone_backup},
 	{OPERATION_DESCRIBE_CLONES, API_LEVEL_GET, true, 0, {NULL}, op_describe_clones},

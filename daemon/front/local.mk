@@ -32,6 +32,7 @@ libfronthttp_a_SOURCES = \
 	daemon/front/op.h \
 	daemon/front/op_backup.c daemon/front/op_clone.c daemon/front/op_cluster.c \
 	daemon/front/op_create.c daemon/front/op_hold.c daemon/front/op_job.c daemon/front/op_policy.c \
+	daemon/front/op_policy.h daemon/front/op_policy_set.c \
 	daemon/front/op_status.c \
 	daemon/front/param.c daemon/front/param.h \
 	daemon/front/peer.c daemon/front/peer.h \
@@ -46,6 +47,7 @@ FRONTHTTP_LIBS = libfronthttp.a $(EVENT_LIBS) $(JANSSON_LIBS)
 # The scheduler, recovery, the link to the engine, and the process around all of it.
 pkglibexec_PROGRAMS += dbsnapd-front
 dbsnapd_front_SOURCES = \
+	daemon/front/clock_watch.c daemon/front/clock_watch.h \
 	daemon/front/cluster.c daemon/front/cluster.h \
 	daemon/front/front.c daemon/front/front.h \
 	daemon/front/intake.c daemon/front/intake.h \
@@ -55,6 +57,7 @@ dbsnapd_front_SOURCES = \
 	daemon/front/recover.c daemon/front/recover.h \
 	daemon/front/sandbox.c daemon/front/sandbox.h \
 	daemon/front/sched.c daemon/front/sched.h daemon/front/sched_internal.h \
+	daemon/front/sched_auto.c daemon/front/sched_auto.h daemon/front/sched_auto_expire.c \
 	daemon/front/sched_end.c daemon/front/sched_facts.c \
 	daemon/front/sched_job.c daemon/front/sched_measure.c \
 	daemon/front/sched_place.c daemon/front/sched_question.c \

@@ -12,11 +12,13 @@
 #include "common/log.h"
 #include "common/proc.h"
 #include "common/scope.h"
+#include "daemon/front/clock_watch.h"
 #include "daemon/front/http.h"
 #include "daemon/front/intake.h"
 #include "daemon/front/link.h"
 #include "daemon/front/sandbox.h"
 #include "daemon/front/sched.h"
+#include "daemon/front/sched_auto.h"
 #include "daemon/front/store.h"
 #include "daemon/front/timer.h"
 
@@ -40,7 +42,9 @@ enum { LINK_FD = 3, LISTEN_FD = 4, CLOCK_FD = 5, LOCK_WAIT_MS = 10000 };
 struct process {
 	struct front front;
 	struct intake intake;
+	struct clock_watch *watch; /* NULL: scripted */
 	bool scripted;
+	int64_t scripted_offset_ms; /* between the script's clocks, as last seen */
 	int end; /* why the link ended */
 };
 
@@ -189,6 +193,24 @@ static void stop(struct front *front)
 	http_stop(front->http);
 }
 
+static void on_clock_set(void *arg)
+{
+	struct front *front = arg;
+
+	timers_run(front->timers); /* the machine may have slept */
+	sched_auto_clock_set(front->sched);
+}
+
+static void follow_script(struct process *process)
+{
+	int64_t offset_ms = clock_wall_ms() - clock_running_ms();
+
+	timers_run(process->front.timers);
+	if (offset_ms != process->scripted_offset_ms)
+		on_clock_set(&process->front);
+	process->scripted_offset_ms = offset_ms;
+}
+
 static int on_message(void *arg, const struct msg *msg)
 {
 	struct process *process = arg;
@@ -212,7 +234,7 @@ static int on_message(void *arg, const struct msg *msg)
 	case MSG_CLOCK:
 		if (!process->scripted)
 			return ERR_INVALID;
-		timers_run(process->front.timers);
+		follow_script(process);
 		return 0;
 	default:
 		return sched_take(process->front.sched, msg);
@@ -302,7 +324,9 @@ static int make_modules(struct process *process)
 		front->sched = sched_new(front, on_ready, front);
 	if (front->sched)
 		front->http = http_new(front, LISTEN_FD);
-	if (!front->http) {
+	if (front->http && !process->scripted)
+		process->watch = clock_watch_new(front->base, on_clock_set, front);
+	if (!front->http || (!process->scripted && !process->watch)) {
 		log_error("out of memory, or the catalogue cannot be read");
 		return ERR_NOMEM;
 	}
@@ -344,6 +368,7 @@ static void stop_all(struct process *process)
 	struct front *front = &process->front;
 
 	log_set_sink(NULL, NULL);
+	clock_watch_free(process->watch);
 	http_free(front->http);
 	sched_free(front->sched);
 	timers_free(front->timers);
@@ -366,6 +391,7 @@ static int run(struct process *process)
 		return ERR_NOMEM;
 	front->started_ms = clock_wall_ms();
 	front->started_running_ms = clock_running_ms();
+	process->scripted_offset_ms = front->started_ms - front->started_running_ms;
 	r = start(process);
 	if (r < 0)
 		return r;

@@ -14,6 +14,7 @@ api_fn op_describe_backup_tasks;
 api_fn op_delete_backup;
 api_fn op_describe_db_clusters;
 api_fn op_describe_backup_policy;
+api_fn op_modify_backup_policy;
 api_fn op_hold_backup;
 api_fn op_release_backup;
 api_fn op_clone_backup;

@@ -6,6 +6,7 @@
 #include "daemon/front/op.h"
 #include "daemon/front/param.h"
 #include "daemon/front/reply.h"
+#include "daemon/front/sched_auto.h"
 
 #include <string.h>
 
@@ -30,6 +31,7 @@ static int put(struct call *call, uint64_t id, bool held)
 
 static void hold(struct call *call, bool held)
 {
+	struct sched *sched = call->front->sched;
 	uint64_t id;
 	int r;
 
@@ -46,6 +48,8 @@ static void hold(struct call *call, bool held)
 		reply_store_error(call, r);
 	else
 		reply_done(call);
+	if (r == 0)
+		sched_auto_changed(sched);
 }
 
 void op_hold_backup(struct call *call)

@@ -6,6 +6,7 @@
 #include "common/scope.h"
 #include "daemon/front/reply.h"
 #include "daemon/front/sched.h"
+#include "daemon/front/sched_auto.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -89,11 +90,15 @@ static json_t *backup_extra(const struct front *front, const struct record_backu
 	return object;
 }
 
-static void put_expiry(json_t *object, int64_t expires_ms)
+/* By the policy in force: what changes there changes what is shown of every backup. */
+static void put_expiry(const struct front *front, const struct record_backup *backup, json_t *object)
 {
-	reply_put_time(object, "ExpectExpireTime", expires_ms);
+	int64_t goes_ms = sched_auto_expires(front->sched, backup);
+
+	if (goes_ms != SCHEDULE_NEVER)
+		reply_put_time(object, "ExpectExpireTime", goes_ms);
 	reply_put(object, "ExpectExpireType",
-		  expires_ms == 0 ? "NEVER" : expires_ms > clock_wall_ms() ? "EXPIRE" : "EXPIRED");
+		  goes_ms == SCHEDULE_NEVER ? "NEVER" : goes_ms > clock_wall_ms() ? "EXPIRE" : "EXPIRED");
 }
 
 json_t *present_backup(const struct front *front, const struct record_backup *backup)
@@ -114,7 +119,7 @@ json_t *present_backup(const struct front *front, const struct record_backup *ba
 	reply_put(object, "StoreStatus", "Disabled");
 	reply_put(object, "BackupsLevel", "Level-1");
 	reply_put(object, "IsAvail", backup->state == BACKUP_AVAILABLE ? "1" : "0");
-	put_expiry(object, backup->expires_ms);
+	put_expiry(front, backup, object);
 	reply_put_new(object, "Dbsnap", backup_extra(front, backup));
 	return object;
 }

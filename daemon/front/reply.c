@@ -122,14 +122,20 @@ void reply_error_and_close(struct call *call, enum reply_code code, const char *
 	va_end(args);
 }
 
-void reply_malformed(struct call *call, const char *parameter)
+void reply_malformed_because(struct call *call, const char *parameter, const char *sentence)
 {
 	char code[CODE_SIZE], message[MESSAGE_SIZE];
 	struct call_answer answer = {.status = 400};
 
 	snprintf(code, sizeof(code), "Invalid%s.Malformed", parameter);
-	snprintf(message, sizeof(message), "The specified parameter %s is not valid.", parameter);
+	snprintf(message, sizeof(message), "The specified parameter %s is not valid.%s%s", parameter, sentence[0] ? " " : "",
+		 sentence);
 	finish(call, error_object(call->request_id, code, message), code, &answer);
+}
+
+void reply_malformed(struct call *call, const char *parameter)
+{
+	reply_malformed_because(call, parameter, "");
 }
 
 void reply_missing(struct call *call, const char *parameter)

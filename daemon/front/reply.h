@@ -51,6 +51,8 @@ void reply_error_and_close(struct call *call, enum reply_code code, const char *
 	__attribute__((format(printf, 3, 4)));
 /* Invalid<parameter>.Malformed. */
 void reply_malformed(struct call *call, const char *parameter);
+/* The same, with a sentence that tells the form. */
+void reply_malformed_because(struct call *call, const char *parameter, const char *sentence);
 void reply_missing(struct call *call, const char *parameter);
 /* An error of the store: ServiceUnavailable or InternalError. An unknown outcome of a commit ends the process: nobody is answered. */
 void reply_store_error(struct call *call, int error);

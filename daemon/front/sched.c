@@ -36,6 +36,7 @@ static void on_kick(evutil_socket_t fd, short what, void *arg)
 	sched_question_refuse(sched);
 	if (!sched->started)
 		return;
+	sched_auto_run(sched);
 	sched_store_result("reading the new jobs", sched_job_load(sched));
 	sched_job_run(sched);
 	sched_measure_run(sched);
@@ -61,6 +62,7 @@ static void tell_ready(struct sched *sched)
 	sched->told = true;
 	timer_disarm(&sched->ready_timer);
 	sched->ready(sched->arg);
+	sched_auto_changed(sched);
 }
 
 static void on_ready_late(void *arg)
@@ -98,8 +100,9 @@ struct sched *sched_new(struct front *front, sched_ready_fn *ready, void *arg)
 	timer_init(&sched->timer, front->timers, on_pause_over, sched);
 	timer_init(&sched->ready_timer, front->timers, on_ready_late, sched);
 	timer_init(&sched->question_timer, front->timers, sched_question_expire, sched);
+	timer_init(&sched->auto_timer, front->timers, sched_auto_timer, sched);
 	sched->kick = event_new(front->base, -1, 0, on_kick, sched);
-	if (!sched->kick || sched_facts_load(sched) < 0 || sched_job_load(sched) < 0)
+	if (!sched->kick || sched_facts_load(sched) < 0 || sched_job_load(sched) < 0 || sched_auto_load(sched) < 0)
 		return sched_free(sched);
 	return sched;
 }
@@ -112,12 +115,14 @@ struct sched *sched_free(struct sched *sched)
 	timer_disarm(&sched->timer);
 	timer_disarm(&sched->ready_timer);
 	timer_disarm(&sched->question_timer);
+	timer_disarm(&sched->auto_timer);
 	if (sched->kick)
 		event_free(sched->kick);
 	for (size_t i = 0; i < sched->job_count; i++)
 		sched_job_free(sched->jobs[i]);
 	free(sched->jobs);
 	free(sched->sizes);
+	sched_auto_free_all(sched);
 	sched_place_free_all(sched);
 	free(sched);
 	return NULL;
@@ -232,6 +237,7 @@ void sched_reconfigured(struct sched *sched)
 		if (sched->started)
 			sched_place_look(place);
 	}
+	sched_auto_changed(sched);
 	sched_kick(sched);
 }
 

@@ -292,6 +292,7 @@ static void remember(struct sched *sched, struct sched_job *job, const struct en
 		job->view = (struct sched_view){0};
 		return;
 	}
+	sched_auto_changed(sched);
 	if (needs_cleaning(sched, job, &nonce))
 		clean_after(sched, job, &nonce);
 	else

@@ -9,6 +9,8 @@
  * sched_question.c CHECK for operations
  * sched_facts.c    a cluster's table entry and its stored facts
  * sched_measure.c  sizes, when nothing else is to be done
+ * sched_auto.c     policies: when they are looked at, automated creates
+ * sched_auto_expire.c  removal by age, and what is planned
  */
 #ifndef DBSNAP_FRONT_SCHED_INTERNAL_H
 #define DBSNAP_FRONT_SCHED_INTERNAL_H
@@ -18,6 +20,7 @@
 #include "daemon/front/link.h"
 #include "daemon/front/recover.h"
 #include "daemon/front/sched.h"
+#include "daemon/front/sched_auto.h"
 #include "daemon/front/store.h"
 #include "daemon/front/timer.h"
 
@@ -106,6 +109,22 @@ struct sched_size_due {
 	uint64_t backup;
 };
 
+/* A cluster's policy, made when it is first set. The cluster itself may not be there. */
+struct sched_auto {
+	struct sched_auto *next;
+	struct sched *sched;
+	struct record_schedule record; /* as stored */
+	uint64_t seed;
+	int64_t slot_ms;   /* that try_ms is for; INT64_MIN: no try is planned */
+	uint64_t after;    /* the create that failed for this slot; 0: none was accepted for it yet */
+	int64_t try_ms;    /* running time */
+	uint32_t refusals; /* in a row, for this slot */
+	bool asked;        /* whether a create can be accepted is being looked at */
+	bool refused;      /* the last one was: */
+	char cause[RECORD_TEXT_SIZE];
+	char remedy[RECORD_TEXT_SIZE];
+};
+
 struct sched {
 	struct front *front;
 	sched_ready_fn *ready;
@@ -134,6 +153,12 @@ struct sched {
 	size_t size_count, size_size;
 	struct sched_size_due measuring;
 	uint32_t measure_tag;
+
+	struct sched_auto *autos;
+	struct schedule_guard guard;
+	int64_t noted_ms; /* what was left of its pause when it was last written */
+	bool auto_due; /* look at them again before the loop sleeps */
+	struct timer auto_timer;
 };
 
 /* sched.c */
@@ -209,5 +234,22 @@ void sched_measure_add(struct sched *sched, struct sched_place *place, uint64_t 
 void sched_measure_load(struct sched *sched);
 void sched_measure_run(struct sched *sched);
 void sched_measure_take(struct sched *sched, const struct msg *msg);
+
+/* sched_auto.c */
+/* Policies and guard as stored. 0 or a code. */
+int sched_auto_load(struct sched *sched);
+void sched_auto_free_all(struct sched *sched);
+void sched_auto_run(struct sched *sched);
+void sched_auto_timer(void *arg);
+/* NULL: nobody has set a policy for it. */
+struct sched_auto *sched_auto_find(const struct sched *sched, const char *cluster);
+/* What would be stored with this policy from now on. */
+struct record_schedule sched_auto_changed_record(const struct sched_auto *a, const struct schedule *policy, int64_t wall_ms);
+/* Commits the record (NULL: none) and the guard. 0 or a code of the store. */
+int sched_auto_save(struct sched *sched, const struct record_schedule *record);
+
+/* sched_auto_expire.c */
+/* Accepts removals that are due; the running time of the next look, INT64_MAX: an event will be a reason for it. */
+int64_t sched_auto_expire(struct sched_auto *a, const struct store_now *now);
 
 #endif

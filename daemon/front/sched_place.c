@@ -258,6 +258,7 @@ static void on_note(void *arg, const struct recover_note *note)
 		if (job->kind == JOB_KIND_CREATE)
 			sched_measure_add(place->sched, place, job->backup);
 		sched_job_remove(place->sched, job);
+		sched_auto_changed(place->sched);
 		return;
 	}
 	if (note->what == RECOVER_JOB_WHOLE) {
@@ -374,6 +375,7 @@ static void open_place(struct sched_place *place, const struct msg_probed *probe
 	place->opened = true;
 	place->pause_ms = 0;
 	put_place(place, PLACE_ONLINE, "", "");
+	sched_auto_changed(place->sched);
 	if (place->exclusive)
 		settle(place);
 }

@@ -142,7 +142,7 @@ def test_forms(world, data):
     (form("action=DescribeStatus"), (400, "MissingParameter")),
     (form("Action=DescribeBackupLogs"), (403, "InvalidAction")),
     (form("Action=createBackup"), (403, "InvalidAction")),
-    (form("Action=ModifyBackupPolicy"), (403, "InvalidAction")),
+    (form("Action=DescribeDetachedBackups"), (403, "InvalidAction")),
     (form("a=" + "x" * 65535), (413, "RequestTooLarge")),
 ])
 def test_refused(world, data, expected):

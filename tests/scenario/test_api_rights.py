@@ -9,6 +9,7 @@ ALLOWED_TO_GROUP = ["CreateBackup", "DescribeBackups", "DescribeBackupTasks",
                     "DescribeBackupPolicy", "DescribeDBClusters", "DescribeClones",
                     "DescribeJobs", "DescribeStatus"]
 REFUSED_TO_GROUP = ["DeleteBackup", "CloneBackup", "DeleteClone", "CancelJob", "CheckCluster",
+                    "ModifyBackupPolicy",
                     "HoldBackup", "ReleaseBackup"]
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="needs root to call as somebody else")
