@@ -82,6 +82,12 @@ tests_unit_test_file_copy_SOURCES = tests/unit/test_file_copy.c
 tests_unit_test_file_copy_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_file_copy_LDADD = libengine.a libcommon.a $(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/unit/test_framing
+TESTS += tests/unit/test_framing
+tests_unit_test_framing_SOURCES = tests/unit/test_framing.c
+tests_unit_test_framing_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_framing_LDADD = $(FRONTHTTP_LIBS) libcommon.a $(CMOCKA_LIBS)
+
 check_PROGRAMS += tests/unit/test_gauge
 TESTS += tests/unit/test_gauge
 tests_unit_test_gauge_SOURCES = tests/unit/test_gauge.c

@@ -140,6 +140,7 @@ static void refusals(void **state)
 		{HEAD BODY ", \"clone\": \"a\\u0000b\"}", ERR_CORRUPT},
 		{HEAD BODY ", \"backend\": \"longer-than-sixteen\"}", ERR_CORRUPT},
 		{HEAD BODY ", \"backend\": \"\\u0100\"}", ERR_CORRUPT},
+		{HEAD BODY ", \"backend\": \"\\u0141\"}", ERR_CORRUPT},
 		{HEAD BODY ", \"x\": &a 1, \"y\": *a}", ERR_CORRUPT},
 		{HEAD BODY "}\n---\n{}", ERR_CORRUPT},
 		{HEAD BODY "} trailing", ERR_CORRUPT},
