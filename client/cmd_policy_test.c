@@ -198,7 +198,7 @@ static bool default_allows(const struct client *client, const struct conf *conf,
 	/* An ordinary user's own daemon is his. */
 	if (caller->uid == 0 || (!client->options.config && caller->uid == geteuid()))
 		return true;
-	return operation_is_for_group(question->operation) && in_group(caller, conf->listen.gid);
+	return operation_is_for_group(question->operation) && in_group(caller, conf->listens[0].gid);
 }
 
 static void print_verdict(const struct client *client, bool allowed, const char *why, const char *file,

@@ -30,14 +30,25 @@
 /* schema_value.c stores a word's value as an int. */
 _Static_assert(sizeof(enum conf_backend) == sizeof(int), "enums are ints");
 
+static const struct schema_list listens = {
+	.max = CONF_LISTENS_MAX, .stride = sizeof(struct conf_listen), .count = offsetof(struct conf, listen_count),
+	.line = offsetof(struct conf, listens[0].line),
+};
+
 static const struct schema_row daemon_table[] = {
-	{"listen", SCHEMA_MAP, .list_not_built = true, .doc = "The Unix socket that clients connect to."},
-	{"listen.path", SCHEMA_PATH, DAEMON(listen.path), .min = 1, .fallback = "/run/dbsnap/dbsnapd.sock",
+	{"listen", SCHEMA_MAP, DAEMON(listens), .list = &listens,
+	 .doc = "The Unix socket that clients connect to; or a list of sockets, of which the first is the daemon's own and "
+		"each has its own path."},
+	{"listen.path", SCHEMA_PATH, DAEMON(listens[0].path), .min = 1, .fallback = "/run/dbsnap/dbsnapd.sock",
 	 .doc = "Where the socket is. A socket inherited from systemd must be at this path."},
-	{"listen.mode", SCHEMA_MODE, DAEMON(listen.mode), .fallback = "0660",
+	{"listen.mode", SCHEMA_MODE, DAEMON(listens[0].mode), .fallback = "0660",
 	 .doc = "Its permissions. An inherited socket has its unit's. Without root the default is 0600."},
-	{"listen.group", SCHEMA_NAME, DAEMON(listen.group), .fallback = "dbsnap",
-	 .doc = "Its group, whose members may create and list backups. Without root the default is the caller's own."},
+	{"listen.group", SCHEMA_NAME, DAEMON(listens[0].group), .fallback = "dbsnap",
+	 .doc = "Its group; members of the first socket's may create and list backups where no policy says otherwise. Without "
+		"root the default is the caller's own."},
+	{"listen.require_signature", SCHEMA_BOOL, DAEMON(listens[0].require_signature), .fallback = "false",
+	 .doc = "Whether requests without a signature are refused here: for a socket that a forwarder from TCP connects to, "
+		"whose peer is always the forwarder."},
 	{"state_dir", SCHEMA_PATH, DAEMON(state_dir), .min = 1, .fallback = DBSNAP_LOCALSTATEDIR "/lib/dbsnap",
 	 .doc = "Where the catalogue is kept; not inside anything that is backed up."},
 	{"region_id", SCHEMA_NAME, DAEMON(region_id), .min = 1, .fallback = "local",
@@ -201,9 +212,9 @@ static int set_own_places(struct conf *conf)
 {
 	int error = set_own_place(conf, "listen.path", XDG_SOCKET);
 
-	conf->listen.group[0] = '\0';
+	conf->listens[0].group[0] = '\0';
 	/* The caller's own group may be everybody's. */
-	conf->listen.mode = 0600;
+	conf->listens[0].mode = 0600;
 	if (error == 0)
 		error = set_own_place(conf, "state_dir", "XDG_STATE_HOME", ".local/state", "dbsnap");
 	if (error == 0)

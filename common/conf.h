@@ -25,6 +25,7 @@
 enum {
 	CONF_CLUSTERS_MAX = 256,
 	CONF_PATH_SIZE = 1024,
+	CONF_LISTENS_MAX = 8,
 	CONF_SOCKET_SIZE = 108, /* sun_path */
 	CONF_NAME_SIZE = 33,    /* a user's or group's name */
 	CONF_LABEL_SIZE = 64,
@@ -47,6 +48,8 @@ struct conf_listen {
 	uint32_t mode;
 	char group[CONF_NAME_SIZE]; /* "" (only without root): the caller's own */
 	gid_t gid;                  /* resolved from group */
+	bool require_signature;     /* unsigned requests are refused */
+	unsigned line;              /* in a list, for messages; else 0 */
 };
 
 struct conf_quota {
@@ -89,7 +92,8 @@ struct conf_cluster {
 };
 
 struct conf {
-	struct conf_listen listen;
+	struct conf_listen listens[CONF_LISTENS_MAX]; /* the first is the daemon's own: what lies beside it */
+	size_t listen_count;                          /* at least 1 */
 	char state_dir[CONF_PATH_SIZE];
 	char region_id[CONF_LABEL_SIZE];
 	char account_id[CONF_LABEL_SIZE];

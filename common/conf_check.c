@@ -64,8 +64,24 @@ static int compare_entries(const void *a, const void *b)
 	return order ? order : strcmp(x->file, y->file);
 }
 
+/* Locks and notes lie beside a socket under its own name, so no two may share one. */
+static void check_listens(struct conf_draft *draft)
+{
+	const struct conf *conf = draft->conf;
+
+	for (size_t i = 0; i < conf->listen_count; i++) {
+		for (size_t k = 0; k < i; k++) {
+			if (strcmp(conf->listens[i].path, conf->listens[k].path) == 0)
+				conf_add_listen_error(draft, &conf->listens[i], "listen.path",
+						      "expected a path of its own, another socket has %s",
+						      conf->listens[i].path);
+		}
+	}
+}
+
 void conf_check(struct conf_draft *draft)
 {
+	check_listens(draft);
 	if (draft->entry_count > 0)
 		qsort(draft->entries, draft->entry_count, sizeof(draft->entries[0]), compare_entries);
 	for (size_t i = 0; i < draft->entry_count; i++) {

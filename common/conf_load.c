@@ -12,16 +12,19 @@
 #include <stdarg.h>
 #include <string.h>
 
-void conf_add_error(struct conf_draft *draft, const char *key, const char *format, ...)
+void conf_add_listen_error(struct conf_draft *draft, const struct conf_listen *listen, const char *key,
+			   const char *format, ...)
 {
 	char text[CONF_ERROR_SIZE];
 	int row = schema_find(conf_daemon_table(), key);
+	/* Of a list the keys' lines are those of its last map. */
+	unsigned line = row >= 0 && draft->conf->listen_count == 1 ? draft->lines.at[row] : listen->line;
 	va_list args;
 
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	conf_errors_add(draft->errors, draft->path, row < 0 ? 0 : draft->lines.at[row], key, "%s", text);
+	conf_errors_add(draft->errors, draft->path, line, key, "%s", text);
 }
 
 void conf_add_cluster_error(struct conf_draft *draft, const struct conf_entry *entry, const char *key,

@@ -27,9 +27,9 @@ struct conf_draft {
 /* conf.c: defaults of the daemon's table, and where things lie without root. 0, ERR_TOO_LONG, ERR_INVALID. */
 int conf_set_defaults(struct conf *conf);
 
-/* conf_load.c: an error at a key of the daemon's file, or of a cluster's. */
-void conf_add_error(struct conf_draft *draft, const char *key, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+/* conf_load.c: an error at a key of a listening socket, or of a cluster's. */
+void conf_add_listen_error(struct conf_draft *draft, const struct conf_listen *listen, const char *key,
+			   const char *format, ...) __attribute__((format(printf, 4, 5)));
 void conf_add_cluster_error(struct conf_draft *draft, const struct conf_entry *entry, const char *key,
 			    const char *format, ...) __attribute__((format(printf, 4, 5)));
 

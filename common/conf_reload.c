@@ -7,15 +7,27 @@
 #include <inttypes.h>
 #include <string.h>
 
+/* Whether signatures are required may change: the front is told. */
+static const char *find_fixed_listen(const struct conf_listen *old, const struct conf_listen *next)
+{
+	if (strcmp(old->path, next->path) != 0)
+		return "listen.path";
+	if (old->mode != next->mode)
+		return "listen.mode";
+	return strcmp(old->group, next->group) != 0 || old->gid != next->gid ? "listen.group" : NULL;
+}
+
 /* The first key that differs and is only read at start; NULL if there is none. */
 static const char *find_fixed(const struct conf *old, const struct conf *next)
 {
-	if (strcmp(old->listen.path, next->listen.path) != 0)
-		return "listen.path";
-	if (old->listen.mode != next->listen.mode)
-		return "listen.mode";
-	if (strcmp(old->listen.group, next->listen.group) != 0 || old->listen.gid != next->listen.gid)
-		return "listen.group";
+	if (old->listen_count != next->listen_count)
+		return "listen";
+	for (size_t i = 0; i < old->listen_count; i++) {
+		const char *key = find_fixed_listen(&old->listens[i], &next->listens[i]);
+
+		if (key)
+			return key;
+	}
 	if (strcmp(old->state_dir, next->state_dir) != 0)
 		return "state_dir";
 	return old->store_map_size != next->store_map_size ? "store.map_size" : NULL;

@@ -39,9 +39,8 @@ int conf_resolve_id(const char *name, bool group, uint32_t *ret_id)
 	return 0;
 }
 
-static void resolve_group(struct conf_draft *draft)
+static void resolve_group(struct conf_draft *draft, struct conf_listen *listen)
 {
-	struct conf_listen *listen = &draft->conf->listen;
 	uint32_t gid;
 
 	if (!listen->group[0] && geteuid() != 0) {
@@ -49,13 +48,13 @@ static void resolve_group(struct conf_draft *draft)
 		return;
 	}
 	if (!listen->group[0]) {
-		conf_add_error(draft, "listen.group", "expected the name of a group");
+		conf_add_listen_error(draft, listen, "listen.group", "expected the name of a group");
 		return;
 	}
 	if (conf_resolve_id(listen->group, true, &gid) == 0)
 		listen->gid = gid;
 	else
-		conf_add_error(draft, "listen.group", "there is no group \"%s\"; make it with: groupadd --system %s",
+		conf_add_listen_error(draft, listen, "listen.group", "there is no group \"%s\"; make it with: groupadd --system %s",
 			       listen->group, listen->group);
 }
 
@@ -112,7 +111,8 @@ static void resolve_cluster(struct conf_cluster *cluster)
 
 void conf_resolve(struct conf_draft *draft)
 {
-	resolve_group(draft);
+	for (size_t i = 0; i < draft->conf->listen_count; i++)
+		resolve_group(draft, &draft->conf->listens[i]);
 	for (size_t i = 0; i < draft->entry_count; i++)
 		resolve_cluster(&draft->entries[i].cluster);
 }

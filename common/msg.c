@@ -101,7 +101,6 @@ static const struct field config_end_fields[] = {
 static const struct field config_listener_fields[] = {
 	F(U32, msg_config_listener, generation, 0),
 	F(STR, msg_config_listener, path, 0),
-	F(U32, msg_config_listener, gid, 0),
 	F(BOOL, msg_config_listener, require_signature, 0),
 	{END},
 };

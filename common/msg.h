@@ -170,7 +170,7 @@ struct msg_config {
 	uint64_t body_max;
 	uint64_t map_size;
 	uint32_t daemon_uid; /* the engine's own */
-	uint32_t socket_gid; /* its members may CreateBackup and Describe */
+	uint32_t socket_gid; /* of the first socket: its members may CreateBackup and Describe */
 	char state_dir[MSG_PATH_SIZE];
 };
 
@@ -190,7 +190,6 @@ struct msg_config_cluster {
 struct msg_config_listener {
 	uint32_t generation;
 	char path[MSG_SOCKET_SIZE];
-	uint32_t gid; /* its members may CreateBackup and Describe where no policy file says otherwise */
 	bool require_signature;
 };
 

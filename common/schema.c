@@ -14,7 +14,7 @@
 struct parse {
 	const struct schema_row *table;
 	const char *file;
-	void *base;
+	char *base; /* within a list: moved on by as many elements as were read */
 	struct conf_errors *errors;
 	struct schema_lines *lines;
 	yaml_parser_t parser;
@@ -174,6 +174,71 @@ static void read_scalar(struct parse *p, const struct schema_row *row)
 }
 
 static bool read_map(struct parse *p, const char *prefix);
+static bool refuse_decoration(struct parse *p, const struct schema_row *row);
+
+static bool is_below(const struct schema_row *row, const struct schema_row *map)
+{
+	size_t length = strlen(map->key);
+
+	return strncmp(row->key, map->key, length) == 0 && row->key[length] == '.';
+}
+
+/* One map of a list, into the element that base is at. */
+static bool read_element(struct parse *p, const struct schema_row *map)
+{
+	char prefix[KEY_SIZE];
+
+	for (const struct schema_row *row = p->table; row->key; row++) {
+		if (is_below(row, map))
+			p->lines->at[row - p->table] = 0;
+	}
+	*(unsigned *)(void *)(p->base + map->list->line) = event_line(p);
+	snprintf(prefix, sizeof(prefix), "%s.", map->key);
+	return read_map(p, prefix);
+}
+
+/* A list's item at its event; *count is how many have been read. False at the end of what libyaml can read. */
+static bool read_item(struct parse *p, const struct schema_row *map, const void *defaults, size_t *count)
+{
+	const struct schema_list *list = map->list;
+	char *base = p->base;
+	bool more;
+
+	if (refuse_decoration(p, map))
+		return skip_node(p);
+	if (p->event.type != YAML_MAPPING_START_EVENT) {
+		add_error(p, event_line(p), map->key, "expected a list of maps, got %s in it", node_name(&p->event));
+		return skip_node(p);
+	}
+	if (*count == list->max) {
+		add_error(p, event_line(p), map->key, "expected no more than %zu maps", list->max);
+		return skip_node(p);
+	}
+	memcpy(base + map->offset + *count * list->stride, defaults, list->stride);
+	p->base = base + *count * list->stride;
+	more = read_element(p, map);
+	p->base = base;
+	++*count;
+	return more;
+}
+
+static bool read_list(struct parse *p, const struct schema_row *map)
+{
+	unsigned line = event_line(p);
+	void *defaults = malloc(map->list->stride);
+	size_t count = 0;
+	bool more = defaults != NULL, empty = true;
+
+	if (defaults)
+		memcpy(defaults, p->base + map->offset, map->list->stride);
+	for (; more && (more = next_event(p)) && p->event.type != YAML_SEQUENCE_END_EVENT; empty = false)
+		more = read_item(p, map, defaults, &count);
+	free(defaults);
+	if (more && empty)
+		add_error(p, line, map->key, "expected at least one map in the list");
+	*(size_t *)(void *)(p->base + map->list->count) = count;
+	return more;
+}
 
 /* The value of a known key that may be given here. */
 static bool read_value(struct parse *p, const struct schema_row *row)
@@ -181,6 +246,8 @@ static bool read_value(struct parse *p, const struct schema_row *row)
 	yaml_event_type_t wanted = row->kind == SCHEMA_MAP ? YAML_MAPPING_START_EVENT : YAML_SCALAR_EVENT;
 	char prefix[KEY_SIZE], expected[CONF_ERROR_SIZE / 2];
 
+	if (row->list && p->event.type == YAML_SEQUENCE_START_EVENT)
+		return read_list(p, row);
 	if (p->event.type == wanted && row->kind == SCHEMA_MAP) {
 		snprintf(prefix, sizeof(prefix), "%s.", row->key);
 		return read_map(p, prefix);
@@ -190,9 +257,7 @@ static bool read_value(struct parse *p, const struct schema_row *row)
 		return true;
 	}
 	schema_describe(row, expected, sizeof(expected));
-	add_error(p, event_line(p), row->key, "expected %s, got %s%s", expected, node_name(&p->event),
-		  row->list_not_built && p->event.type == YAML_SEQUENCE_START_EVENT ?
-			  ": a list is not built yet in this release" : "");
+	add_error(p, event_line(p), row->key, "expected %s, got %s", expected, node_name(&p->event));
 	return skip_node(p);
 }
 
@@ -223,6 +288,18 @@ static const struct schema_row *accept_key(struct parse *p, const char *prefix)
 	return &p->table[index];
 }
 
+/* True: the value has one, which has been added to the errors. */
+static bool refuse_decoration(struct parse *p, const struct schema_row *row)
+{
+	const char *decorated = decoration(&p->event);
+
+	if (!decorated)
+		return false;
+	add_error(p, event_line(p), row->key, "expected a value without anchors, aliases and tags, got one with an %s%s",
+		  strcmp(decorated, "tag") == 0 ? "explicit " : "", decorated);
+	return true;
+}
+
 static bool read_pair(struct parse *p, const char *prefix)
 {
 	const struct schema_row *row = NULL;
@@ -235,13 +312,7 @@ static bool read_pair(struct parse *p, const char *prefix)
 		row = accept_key(p, prefix);
 	if (!skip_node(p) || !next_event(p))
 		return false;
-	decorated = decoration(&p->event);
-	if (row && decorated) {
-		add_error(p, event_line(p), row->key, "expected a value without anchors, aliases and tags, got one with an %s%s",
-			  strcmp(decorated, "tag") == 0 ? "explicit " : "", decorated);
-		row = NULL;
-	}
-	return row ? read_value(p, row) : skip_node(p);
+	return row && !refuse_decoration(p, row) ? read_value(p, row) : skip_node(p);
 }
 
 /* From a map's first event to its last. */

@@ -5,8 +5,9 @@
  * checking and the manual page's key list all come from it.
  *
  * A key inside a map is written with dots ("jobs.timeout"); the map itself is a
- * row of kind SCHEMA_MAP. Everything but plain maps of scalars is an error:
- * lists, aliases, anchors, tags, several documents, unknown and doubled keys.
+ * row of kind SCHEMA_MAP. Where the row has a schema_list, a list of such maps may stand in
+ * its place. Everything else is an error: other lists, aliases, anchors, tags, several
+ * documents, unknown and doubled keys.
  */
 #ifndef DBSNAP_SCHEMA_H
 #define DBSNAP_SCHEMA_H
@@ -46,6 +47,17 @@ struct schema_word {
 	bool not_built; /* known, and refused by name */
 };
 
+/*
+ * An array in base, whose first element the rows below the map are about. A single map fills that one, a list
+ * one element for each of its maps, each with the defaults of the first. Rows below such a map have defaults.
+ */
+struct schema_list {
+	size_t max;    /* elements of the array */
+	size_t stride; /* bytes of one */
+	size_t count;  /* offset of a size_t in base: 1 by default, a list's length where one was given */
+	size_t line;   /* offset of an unsigned in the first element: where it stood in a list, else 0 */
+};
+
 struct schema_row {
 	const char *key; /* NULL ends the table */
 	enum schema_kind kind;
@@ -58,7 +70,7 @@ struct schema_row {
 	const char *(*check)(const char *text);
 	const char *doc; /* one line for the manual page */
 	bool not_built;  /* the function does not exist yet: the key is refused, saying so; it has no member */
-	bool list_not_built; /* SCHEMA_MAP: a list of such maps has a meaning, but not in this release */
+	const struct schema_list *list; /* SCHEMA_MAP: NULL, or a list of such maps may be given */
 };
 
 enum { SCHEMA_ROWS_MAX = 48, SCHEMA_BYTES_MAX = 1 << 20 };

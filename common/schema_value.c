@@ -253,6 +253,8 @@ void schema_set_defaults(const struct schema_row *table, void *base)
 	char expected[CONF_ERROR_SIZE];
 
 	for (const struct schema_row *row = table; row->key; row++) {
+		if (row->list)
+			*(size_t *)(void *)((char *)base + row->list->count) = 1;
 		if (row->fallback && !row->not_built &&
 		    schema_set_value(row, row->fallback, base, expected, sizeof(expected)) < 0)
 			abort();
@@ -310,7 +312,7 @@ void schema_describe(const struct schema_row *row, char *text, size_t size)
 	static const struct unit count_units[] = {{"", 1}, {NULL, 0}};
 
 	if (row->kind == SCHEMA_MAP)
-		snprintf(text, size, "a map of keys");
+		snprintf(text, size, row->list ? "a map of keys or a list of such maps" : "a map of keys");
 	else if (row->kind == SCHEMA_NUMBER)
 		describe_range(row, "number", count_units, text, size);
 	else if (row->kind == SCHEMA_DURATION)

@@ -30,7 +30,7 @@ static void send_general(struct engine *engine)
 	to->body_max = (uint64_t)conf->limits_body;
 	to->map_size = (uint64_t)conf->store_map_size;
 	to->daemon_uid = geteuid();
-	to->socket_gid = conf->listen.gid;
+	to->socket_gid = conf->listens[0].gid;
 	snprintf(to->state_dir, sizeof(to->state_dir), "%s", conf->state_dir);
 	keeper_send(engine, &msg);
 }
@@ -51,14 +51,14 @@ static void send_cluster(struct engine *engine, const struct conf_cluster *clust
 	keeper_send(engine, &msg);
 }
 
-static void send_listener(struct engine *engine)
+static void send_listener(struct engine *engine, const struct conf_listen *listen)
 {
 	struct msg msg = {.type = MSG_CONFIG_LISTENER};
 	struct msg_config_listener *to = &msg.u.config_listener;
 
 	to->generation = engine->generation;
-	snprintf(to->path, sizeof(to->path), "%s", engine->conf->listen.path);
-	to->gid = engine->conf->listen.gid;
+	snprintf(to->path, sizeof(to->path), "%s", listen->path);
+	to->require_signature = listen->require_signature;
 	keeper_send(engine, &msg);
 }
 
@@ -79,14 +79,15 @@ void engine_send_config(struct engine *engine)
 	struct msg end = {.type = MSG_CONFIG_END};
 
 	send_general(engine);
-	send_listener(engine);
+	for (size_t i = 0; i < engine->conf->listen_count; i++)
+		send_listener(engine, &engine->conf->listens[i]);
 	for (size_t i = 0; i < engine->conf->cluster_count; i++)
 		send_cluster(engine, &engine->conf->clusters[i]);
 	for (size_t i = 0; policy && i < policy_count(policy); i++)
 		send_statement(engine, policy_at(policy, i));
 	end.u.config_end.generation = engine->generation;
 	end.u.config_end.clusters = (uint32_t)engine->conf->cluster_count;
-	end.u.config_end.listeners = 1;
+	end.u.config_end.listeners = (uint32_t)engine->conf->listen_count;
 	end.u.config_end.statements = policy ? (uint32_t)policy_count(policy) : 0;
 	end.u.config_end.policies = policy != NULL;
 	keeper_send(engine, &end);

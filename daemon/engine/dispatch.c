@@ -77,7 +77,8 @@ static int on_ready(struct engine *engine, const struct msg *msg)
 	if (!engine->ready)
 		notify_ready();
 	engine->ready = true;
-	log_info("the front serves at %s", engine->listen.path);
+	for (size_t i = 0; i < engine->listens.count; i++)
+		log_info("the front serves at %s", engine->listens.at[i].path);
 	return 0;
 }
 

@@ -310,7 +310,7 @@ static int open_all(struct engine *engine)
 	if (error == 0)
 		error = sandbox_engine();
 	if (error == 0)
-		error = listen_open(&engine->conf->listen, &engine->listen);
+		error = listens_open(engine->conf, &engine->listens);
 	/* After what another daemon, or a wrong path, makes fail: that start leaves no new folder behind. */
 	if (error == 0)
 		error = statedir_prepare(engine->conf, &front);
@@ -321,7 +321,7 @@ static int open_all(struct engine *engine)
 	if (error < 0)
 		return error;
 	log_warnings(engine->conf);
-	freeze_thaw_all(engine->listen.path);
+	freeze_thaw_all(engine->listens.at[0].path);
 	notes_update(engine);
 	keeper_init(&engine->keeper, &front);
 	notify_init(&engine->notify);
@@ -331,7 +331,7 @@ static int open_all(struct engine *engine)
 static void close_all(struct engine *engine)
 {
 	keeper_free(&engine->keeper);
-	listen_close(&engine->listen);
+	listens_close(&engine->listens);
 	records_clear(engine);
 	notes_close(engine);
 	conf_free(engine->conf);
@@ -351,7 +351,7 @@ int engine_run(struct conf *conf, const char *conf_path, const char *libexec_dir
 {
 	struct engine engine = {
 		.conf = conf, .conf_path = conf_path, .libexec_dir = libexec_dir, .generation = 1,
-		.as_root = geteuid() == 0, .listen = {.fd = -1}, .signal_fd = -1, .keeper = {.link = -1},
+		.as_root = geteuid() == 0, .signal_fd = -1, .keeper = {.link = -1},
 		.notes = {.fd = -1},
 	};
 	struct watch *watch = calloc(1, sizeof(*watch));

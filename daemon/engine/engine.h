@@ -29,7 +29,7 @@ struct engine {
 	struct conf *conf; /* owned; replaced by a reload */
 	uint32_t generation;
 	bool as_root;
-	struct listen listen;
+	struct listens listens;
 	int signal_fd;
 	struct notify notify;
 	struct keeper keeper;

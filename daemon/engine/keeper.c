@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The front has nothing of the engine's but two descriptors: its link and the
- * listening socket. Its death changes nothing for workers.
+ * The front has nothing of the engine's but its link and the listening sockets. Its death
+ * changes nothing for workers.
  */
 #include "daemon/engine/keeper.h"
 
@@ -45,13 +45,25 @@ static void drop_waiting(struct keeper *keeper)
 	keeper->waiting = 0;
 }
 
+/* What the front has from descriptor 3 on. How many there are. */
+static size_t list_descriptors(const struct engine *engine, int link, int fds[static 1 + CONF_LISTENS_MAX])
+{
+	size_t count = 0;
+
+	fds[count++] = link;
+	for (size_t i = 0; i < engine->listens.count; i++)
+		fds[count++] = engine->listens.at[i].fd;
+	return count;
+}
+
 /* In the child. */
 _Noreturn static void become_front(const struct engine *engine, int link, pid_t parent)
 {
 	char path[CONF_PATH_SIZE + 32];
-	char name[] = "dbsnapd-front";
-	char *argv[] = {name, NULL};
-	int fds[] = {link, engine->listen.fd};
+	char name[] = "dbsnapd-front", listeners[16];
+	char *argv[] = {name, listeners, NULL};
+	int fds[1 + CONF_LISTENS_MAX];
+	size_t count = list_descriptors(engine, link, fds);
 	int error = proc_become(&engine->keeper.identity);
 
 	if (error < 0) {
@@ -60,7 +72,8 @@ _Noreturn static void become_front(const struct engine *engine, int link, pid_t 
 	}
 	proc_die_with(parent);
 	snprintf(path, sizeof(path), "%s/dbsnapd-front", engine->libexec_dir);
-	error = proc_exec(path, argv, NULL, fds, 2);
+	snprintf(listeners, sizeof(listeners), "%zu", engine->listens.count);
+	error = proc_exec(path, argv, NULL, fds, count);
 	log_error("cannot start %s: %s", path, err_text(error));
 	_exit(1);
 }
@@ -81,14 +94,12 @@ int keeper_start(struct engine *engine)
 {
 	pid_t parent = getpid(), pid;
 	int fds[2];
-	int keep[2];
+	int keep[1 + CONF_LISTENS_MAX];
 
 	if (proc_socketpair(fds) < 0)
 		return ERR_IO;
 	proc_refuse_descriptors(fds[0]);
-	keep[0] = fds[1];
-	keep[1] = engine->listen.fd;
-	pid = proc_fork(keep, 2);
+	pid = proc_fork(keep, list_descriptors(engine, fds[1], keep));
 	if (pid == 0)
 		become_front(engine, fds[1], parent);
 	close(fds[1]);

@@ -38,25 +38,47 @@ static void warn_mode(const struct conf_listen *conf)
 			    (unsigned)st.st_gid, conf->group);
 }
 
-static int inherit(const struct conf_listen *conf, int count, struct listen *listen)
+/* The configured socket that an inherited one is, or NULL, logged. */
+static const struct conf_listen *find_inherited(const struct conf *conf, int fd, size_t *ret_number)
 {
 	struct sockaddr_un address = {0};
 	socklen_t size = sizeof(address) - 1;
 
-	if (count > 1 || sd_is_socket_unix(SD_LISTEN_FDS_START, SOCK_STREAM, 1, NULL, 0) <= 0) {
-		log_error("expected one listening Unix stream socket from the socket unit");
-		return ERR_INVALID;
+	if (sd_is_socket_unix(fd, SOCK_STREAM, 1, NULL, 0) <= 0) {
+		log_error("expected listening Unix stream sockets from the socket unit, and nothing else");
+		return NULL;
 	}
-	if (getsockname(SD_LISTEN_FDS_START, (struct sockaddr *)&address, &size) < 0)
-		return ERR_IO;
-	if (strcmp(address.sun_path, conf->path) != 0) {
-		log_error("the socket unit listens at \"%s\", listen.path is %s: make them the same",
-			  address.sun_path, conf->path);
-		return ERR_MISMATCH;
+	if (getsockname(fd, (struct sockaddr *)&address, &size) < 0) {
+		log_error("the socket unit's socket has no name: %s", strerror(errno));
+		return NULL;
 	}
-	warn_mode(conf);
-	fcntl(SD_LISTEN_FDS_START, F_SETFD, FD_CLOEXEC);
-	listen->fd = SD_LISTEN_FDS_START;
+	for (size_t i = 0; i < conf->listen_count; i++) {
+		if (strcmp(address.sun_path, conf->listens[i].path) == 0) {
+			*ret_number = i;
+			return &conf->listens[i];
+		}
+	}
+	log_error("the socket unit listens at \"%s\", listen.path is %s%s: make them the same", address.sun_path,
+		  conf->listens[0].path, conf->listen_count > 1 ? " (or another of the list)" : "");
+	return NULL;
+}
+
+static int inherit(const struct conf *conf, int count, struct listens *listens)
+{
+	for (int fd = SD_LISTEN_FDS_START; fd < SD_LISTEN_FDS_START + count; fd++) {
+		size_t number;
+		const struct conf_listen *at = find_inherited(conf, fd, &number);
+
+		if (!at)
+			return ERR_MISMATCH;
+		if (listens->at[number].fd >= 0) {
+			log_error("the socket unit hands on two sockets at %s", at->path);
+			return ERR_MISMATCH;
+		}
+		warn_mode(at);
+		fcntl(fd, F_SETFD, FD_CLOEXEC);
+		listens->at[number].fd = fd;
+	}
 	return 0;
 }
 
@@ -253,13 +275,21 @@ static int bind_own(const struct conf_listen *conf, struct listen *listen)
 	return 0;
 }
 
-int listen_open(const struct conf_listen *conf, struct listen *ret_listen)
+int listens_open(const struct conf *conf, struct listens *ret_listens)
 {
-	int count = sd_listen_fds(1);
+	int count = sd_listen_fds(1), error;
 
-	*ret_listen = (struct listen){.fd = -1};
-	memcpy(ret_listen->path, conf->path, sizeof(ret_listen->path));
-	return count > 0 ? inherit(conf, count, ret_listen) : bind_own(conf, ret_listen);
+	ret_listens->count = conf->listen_count;
+	for (size_t i = 0; i < conf->listen_count; i++) {
+		ret_listens->at[i] = (struct listen){.fd = -1};
+		memcpy(ret_listens->at[i].path, conf->listens[i].path, sizeof(ret_listens->at[i].path));
+	}
+	error = inherit(conf, count > 0 ? count : 0, ret_listens);
+	for (size_t i = 0; error == 0 && i < conf->listen_count; i++) {
+		if (ret_listens->at[i].fd < 0)
+			error = bind_own(&conf->listens[i], &ret_listens->at[i]);
+	}
+	return error;
 }
 
 /* Another daemon may have taken the name since; one that is about to replaces what is left. */
@@ -271,11 +301,13 @@ static void unlink_own(const struct listen *listen)
 		unlink(listen->path);
 }
 
-void listen_close(struct listen *listen)
+void listens_close(struct listens *listens)
 {
-	if (listen->fd >= 0)
-		close(listen->fd);
-	if (listen->bound)
-		unlink_own(listen);
-	*listen = (struct listen){.fd = -1};
+	for (size_t i = 0; i < listens->count; i++) {
+		if (listens->at[i].fd >= 0)
+			close(listens->at[i].fd);
+		if (listens->at[i].bound)
+			unlink_own(&listens->at[i]);
+	}
+	listens->count = 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The listening socket: inherited from systemd, or bound. */
+/* The listening sockets: inherited from systemd, or bound. */
 #ifndef DBSNAP_ENGINE_LISTEN_H
 #define DBSNAP_ENGINE_LISTEN_H
 
@@ -16,8 +16,16 @@ struct listen {
 	char path[CONF_SOCKET_SIZE];
 };
 
-/* 0; or a code, logged: inherited with another path, another daemon answers, cannot bind. */
-int listen_open(const struct conf_listen *conf, struct listen *ret_listen);
-void listen_close(struct listen *listen);
+struct listens {
+	struct listen at[CONF_LISTENS_MAX]; /* in the order of the configuration */
+	size_t count;
+};
+
+/*
+ * One for each that the configuration names; what systemd did not hand on is bound. 0; or a code, logged: inherited
+ * with a path that is not named, another daemon answers, cannot bind. What was opened stays for listens_close().
+ */
+int listens_open(const struct conf *conf, struct listens *ret_listens);
+void listens_close(struct listens *listens);
 
 #endif

@@ -62,7 +62,7 @@ static int thaw(const char *path)
 	int count;
 
 	conf_load(path, &errors, &conf);
-	count = freeze_thaw_all(conf ? conf->listen.path : "/run/dbsnap/dbsnapd.sock");
+	count = freeze_thaw_all(conf ? conf->listens[0].path : "/run/dbsnap/dbsnapd.sock");
 	conf_errors_clear(&errors);
 	conf_free(conf);
 	return count < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

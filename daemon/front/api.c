@@ -65,7 +65,10 @@ static bool check_signature(struct call *call)
 
 	switch (sign_classify(&call->request, call->authorization, &missing)) {
 	case SIGN_NONE:
-		return true;
+		if (!call->require_signature)
+			return true;
+		reply_error(call, REPLY_INCOMPLETE_SIGNATURE, "This socket takes signed requests only.");
+		return false;
 	case SIGN_INCOMPLETE:
 		reply_error(call, REPLY_INCOMPLETE_SIGNATURE, "The signature lacks \"%s\".", missing);
 		return false;

@@ -13,6 +13,7 @@
 #include "daemon/front/peer.h"
 #include "daemon/front/request.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
@@ -46,6 +47,7 @@ struct call {
 	const char *header_action;
 	const char *header_version;
 	const struct peer *peer; /* the same */
+	bool require_signature;  /* the socket that it came by takes no unsigned request */
 
 	uint32_t uid;                  /* of the peer */
 	char key_id[MSG_KEY_ID_SIZE];  /* whose signature was verified; "": unsigned, the caller is its uid */

@@ -32,10 +32,18 @@ enum {
 
 LIST_HEAD(conn_list, conn);
 
+/* A socket that clients come in by. */
+struct door {
+	struct conns *conns;
+	size_t number;
+	struct evconnlistener *listener; /* its server's */
+};
+
 struct conns {
 	struct event_base *base;
 	struct conn_limits limits;
-	struct evconnlistener *listener; /* the server's */
+	struct door doors[CONNS_DOORS_MAX];
+	size_t door_count;
 	struct event *admit;
 	struct conn_list fresh;    /* accepted, not admitted */
 	struct conn_list admitted;
@@ -51,14 +59,16 @@ static struct timeval milliseconds(int64_t ms)
 	return (struct timeval){ms / 1000, ms % 1000 * 1000};
 }
 
-static void update_listener(struct conns *conns)
+static void update_doors(struct conns *conns)
 {
-	if (!conns->listener)
-		return;
-	if (conns->accepting && conns->count < conns->limits.connections)
-		evconnlistener_enable(conns->listener);
-	else
-		evconnlistener_disable(conns->listener);
+	bool accept = conns->accepting && conns->count < conns->limits.connections;
+
+	for (size_t i = 0; i < conns->door_count; i++) {
+		if (accept)
+			evconnlistener_enable(conns->doors[i].listener);
+		else
+			evconnlistener_disable(conns->doors[i].listener);
+	}
 }
 
 /*
@@ -102,7 +112,7 @@ static void forget(struct conn *conn)
 	event_free(conn->deadline);
 	peer_clear(&conn->peer);
 	free(conn);
-	update_listener(conns);
+	update_doors(conns);
 }
 
 static void on_close(struct evhttp_connection *evcon, void *arg)
@@ -128,7 +138,8 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 
 static struct bufferevent *on_accept(struct event_base *base, void *arg)
 {
-	struct conns *conns = arg;
+	struct door *door = arg;
+	struct conns *conns = door->conns;
 	scope_free struct conn *conn = calloc(1, sizeof(*conn));
 	struct bufferevent *bev = conn ? bufferevent_socket_new(base, -1, 0) : NULL;
 
@@ -140,15 +151,16 @@ static struct bufferevent *on_accept(struct event_base *base, void *arg)
 		return NULL;
 	}
 	conn->conns = conns;
+	conn->door = door->number;
 	conn->fd = -1;
 	conn->bev = bev;
 	bufferevent_incref(bev); /* until it is admitted */
 	LIST_INSERT_HEAD(&conns->fresh, conn, link);
 	conns->count++;
-	evconnlistener_set_error_cb(conns->listener, on_accept_failed);
+	evconnlistener_set_error_cb(door->listener, on_accept_failed);
 	scope_take_ptr(conn);
 	event_active(conns->admit, EV_TIMEOUT, 0);
-	update_listener(conns);
+	update_doors(conns);
 	return bev;
 }
 
@@ -256,8 +268,9 @@ static void on_admit(evutil_socket_t fd, short what, void *arg)
 }
 
 /* The listener becomes the server's, which closes nothing with it. */
-static bool listen_with(struct conns *conns, struct evhttp *server, int listen_fd)
+bool conns_add_door(struct conns *conns, struct evhttp *server, int listen_fd)
 {
+	struct door *door = &conns->doors[conns->door_count];
 	struct evconnlistener *listener = evconnlistener_new(conns->base, NULL, NULL,
 							     LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_DISABLED, 0, listen_fd);
 
@@ -267,12 +280,13 @@ static bool listen_with(struct conns *conns, struct evhttp *server, int listen_f
 		evconnlistener_free(listener);
 		return false;
 	}
-	conns->listener = listener;
+	*door = (struct door){.conns = conns, .number = conns->door_count++, .listener = listener};
 	evconnlistener_set_error_cb(listener, on_accept_failed);
+	evhttp_set_bevcb(server, on_accept, door);
 	return true;
 }
 
-struct conns *conns_new(struct event_base *base, struct evhttp *server, int listen_fd, conns_gone_fn *gone)
+struct conns *conns_new(struct event_base *base, conns_gone_fn *gone)
 {
 	struct conns *conns = calloc(1, sizeof(*conns));
 
@@ -283,16 +297,13 @@ struct conns *conns_new(struct event_base *base, struct evhttp *server, int list
 	LIST_INIT(&conns->fresh);
 	LIST_INIT(&conns->admitted);
 	conns->admit = evtimer_new(base, on_admit, conns);
-	if (!conns->admit || !listen_with(conns, server, listen_fd))
-		return conns_free(conns);
-	evhttp_set_bevcb(server, on_accept, conns);
-	return conns;
+	return conns->admit ? conns : conns_free(conns);
 }
 
 void conns_close(struct conns *conns)
 {
 	conns_accept(conns, false);
-	conns->listener = NULL;
+	conns->door_count = 0;
 }
 
 struct conns *conns_free(struct conns *conns)
@@ -319,13 +330,13 @@ void conns_set_limits(struct conns *conns, const struct conn_limits *limits)
 	conns->limits = *limits;
 	LIST_FOREACH(conn, &conns->admitted, link)
 		bound_unread(conn);
-	update_listener(conns);
+	update_doors(conns);
 }
 
 void conns_accept(struct conns *conns, bool accept)
 {
 	conns->accepting = accept;
-	update_listener(conns);
+	update_doors(conns);
 }
 
 struct conn *conns_find(struct conns *conns, struct evhttp_connection *evcon)

@@ -23,6 +23,7 @@ struct evhttp_connection;
 
 struct conn {
 	struct conns *conns;
+	size_t door;                     /* number of the socket that it came in by */
 	struct bufferevent *bev;         /* evhttp's */
 	struct evhttp_connection *evcon; /* evhttp's; NULL until admitted */
 	int fd;                          /* evhttp's; -1 until admitted */
@@ -40,11 +41,18 @@ struct conn_limits {
 };
 
 /* Called when a connection that has an exchange ends: nobody waits for its answer any more. */
+enum { CONNS_DOORS_MAX = 8 };
+
 typedef void conns_gone_fn(void *exchange);
 
-/* server: evhttp, whose connections these become; listen_fd stays the caller's. Not accepting yet. NULL: out of memory. */
-struct conns *conns_new(struct event_base *base, struct evhttp *server, int listen_fd, conns_gone_fn *gone);
-/* Before the server is freed, which frees its listener and its connections; conns_free() comes after that. */
+/* NULL: out of memory. */
+struct conns *conns_new(struct event_base *base, conns_gone_fn *gone);
+/*
+ * server: evhttp, whose connections become these; listen_fd stays the caller's. Doors are numbered from 0 in the order in
+ * which they are added, at most CONNS_DOORS_MAX. Not accepting yet. False: out of memory.
+ */
+bool conns_add_door(struct conns *conns, struct evhttp *server, int listen_fd);
+/* Before the servers are freed, which frees their listeners and connections; conns_free() comes after that. */
 void conns_close(struct conns *conns);
 struct conns *conns_free(struct conns *conns);
 void conns_set_limits(struct conns *conns, const struct conn_limits *limits);

@@ -17,6 +17,8 @@ struct sched;
 struct store;
 struct timers;
 
+enum { FRONT_LISTENERS_MAX = 8 };
+
 struct front {
 	struct event_base *base;
 	struct timers *timers;
@@ -26,6 +28,7 @@ struct front {
 	struct http *http;
 	struct cluster_table *clusters;
 	struct msg_config conf; /* the generation in force */
+	struct msg_config_listener listeners[FRONT_LISTENERS_MAX]; /* of the same; in the order of the descriptors */
 	int64_t started_ms;     /* wall time */
 	int64_t started_running_ms;
 };

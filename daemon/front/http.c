@@ -35,7 +35,8 @@ enum {
 
 struct http {
 	struct front *front;
-	struct evhttp *server;
+	struct evhttp *servers[FRONT_LISTENERS_MAX]; /* one a listening socket */
+	size_t server_count;
 	struct conns *conns;
 	struct api *api;
 	bool stopping;
@@ -226,6 +227,7 @@ static struct exchange *exchange_new(struct http *http, struct evhttp_request *r
 	call->owner = exchange;
 	call->peer = &conn->peer;
 	call->uid = conn->peer.uid;
+	call->require_signature = http->front->listeners[conn->door].require_signature;
 	snprintf(call->principal, sizeof(call->principal), "uid:%" PRIu32, conn->peer.uid);
 	uuid_make(call->request_id);
 	return exchange;
@@ -253,12 +255,30 @@ void http_limits_changed(struct http *http)
 				     .timeout_ms = conf->request_timeout_ms,
 				     .unread_max = (size_t)conf->body_max + BODY_SLACK + UNREAD_SLACK};
 
-	evhttp_set_max_headers_size(http->server, HEADERS_MAX);
-	evhttp_set_max_body_size(http->server, (ev_ssize_t)conf->body_max + BODY_SLACK);
+	for (size_t i = 0; i < http->server_count; i++) {
+		evhttp_set_max_headers_size(http->servers[i], HEADERS_MAX);
+		evhttp_set_max_body_size(http->servers[i], (ev_ssize_t)conf->body_max + BODY_SLACK);
+	}
 	conns_set_limits(http->conns, &limits);
 }
 
-struct http *http_new(struct front *front, int listen_fd)
+/* evhttp does not say by which of its listeners a connection came: so each has a server of its own. */
+static bool add_server(struct http *http, int listen_fd)
+{
+	struct evhttp *server = evhttp_new(http->front->base);
+
+	if (!server)
+		return false;
+	http->servers[http->server_count++] = server;
+	evhttp_set_default_content_type(server, NULL);
+	evhttp_set_allowed_methods(server, METHODS_ALL);
+	evhttp_set_gencb(server, on_request, http);
+	return conns_add_door(http->conns, server, listen_fd);
+}
+
+_Static_assert((int)CONNS_DOORS_MAX >= (int)FRONT_LISTENERS_MAX, "each listener is a door");
+
+struct http *http_new(struct front *front, int first_fd, size_t count)
 {
 	struct http *http = calloc(1, sizeof(*http));
 
@@ -266,13 +286,13 @@ struct http *http_new(struct front *front, int listen_fd)
 		return NULL;
 	http->front = front;
 	http->api = api_new();
-	http->server = evhttp_new(front->base);
-	http->conns = http->server ? conns_new(front->base, http->server, listen_fd, on_gone) : NULL;
+	http->conns = conns_new(front->base, on_gone);
 	if (!http->api || !http->conns)
 		return http_free(http);
-	evhttp_set_default_content_type(http->server, NULL);
-	evhttp_set_allowed_methods(http->server, METHODS_ALL);
-	evhttp_set_gencb(http->server, on_request, http);
+	for (size_t i = 0; i < count; i++) {
+		if (!add_server(http, first_fd + (int)i))
+			return http_free(http);
+	}
 	http_limits_changed(http);
 	return http;
 }
@@ -296,8 +316,8 @@ struct http *http_free(struct http *http)
 	api_free(http->api);
 	if (http->conns)
 		conns_close(http->conns);
-	if (http->server)
-		evhttp_free(http->server);
+	for (size_t i = 0; i < http->server_count; i++)
+		evhttp_free(http->servers[i]);
 	conns_free(http->conns);
 	free(http);
 	return NULL;

@@ -3,11 +3,13 @@
 #ifndef DBSNAP_FRONT_HTTP_H
 #define DBSNAP_FRONT_HTTP_H
 
+#include <stddef.h>
+
 struct front;
 struct http;
 
-/* listen_fd: a listening Unix socket, non-blocking; stays the caller's. Limits are read from front->conf. NULL: out of memory. */
-struct http *http_new(struct front *front, int listen_fd);
+/* first_fd and count - 1 after it: listening Unix sockets, non-blocking, as front->listeners says; they stay the caller's. Limits are read from front->conf. NULL: out of memory. */
+struct http *http_new(struct front *front, int first_fd, size_t count);
 /* Begin to accept (recovery is over). Until then clients wait in the backlog. */
 void http_serve(struct http *http);
 /* After a reload: take limits from front->conf again. */

@@ -124,12 +124,15 @@ int intake_apply(const struct intake *intake, struct front *front)
 {
 	const struct msg_config_cluster *clusters = intake->clusters.items;
 
+	if (intake->listeners.count == 0 || intake->listeners.count > FRONT_LISTENERS_MAX)
+		return ERR_INVALID;
 	/* First all that can fail. */
 	for (size_t i = 0; i < intake->clusters.count; i++) {
 		if (!cluster_ensure(front->clusters, clusters[i].cluster))
 			return ERR_NOMEM;
 	}
 	front->conf = intake->conf;
+	memcpy(front->listeners, intake->listeners.items, intake->listeners.count * sizeof(front->listeners[0]));
 	for (size_t i = 0; i < cluster_count(front->clusters); i++)
 		cluster_at(front->clusters, i)->registered = false;
 	for (size_t i = 0; i < intake->clusters.count; i++) {

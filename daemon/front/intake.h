@@ -39,7 +39,7 @@ struct intake_statement {
  * order, another generation, a cluster twice, a number that cannot be; ERR_NOMEM.
  */
 int intake_take(struct intake *intake, const struct msg *msg, bool *ret_complete);
-/* A complete one: front->conf and the table of clusters; every cluster that is not in it becomes retired. 0 or ERR_NOMEM. */
+/* A complete one: front->conf and the table of clusters; every cluster that is not in it becomes retired. 0, ERR_NOMEM or ERR_INVALID. */
 int intake_apply(const struct intake *intake, struct front *front);
 void intake_clear(struct intake *intake);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * dbsnapd-front: started by the engine, which has dropped its privileges, with
- * the link as descriptor 3 and the listening socket as 4 (5: a test's clock).
+ * dbsnapd-front [LISTENERS [--test-clock]]: started by the engine, which has dropped its privileges, with
+ * the link as descriptor 3, and so many listening sockets (1 if it is not said) from 4 on; a test's clock
+ * follows them.
  * Everything that needs a path is opened first; then the sandbox closes; then
  * it recovers, and only then serves.
  */
@@ -29,6 +30,7 @@
 #include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -37,13 +39,14 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LINK_FD = 3, LISTEN_FD = 4, CLOCK_FD = 5, LOCK_WAIT_MS = 10000 };
+enum { LINK_FD = 3, LISTEN_FD = 4, LOCK_WAIT_MS = 10000 };
 
 struct process {
 	struct front front;
 	struct intake intake;
 	struct clock_watch *watch; /* NULL: scripted */
-	bool scripted;
+	size_t listeners;          /* descriptors from LISTEN_FD on */
+	bool scripted;             /* the descriptor after them is the clock */
 	int64_t scripted_offset_ms; /* between the script's clocks, as last seen */
 	int end; /* why the link ended */
 };
@@ -94,22 +97,27 @@ static bool is_socket(int fd, int type)
 
 static int check_descriptors(const struct process *process)
 {
-	const int keep[] = {LINK_FD, LISTEN_FD, CLOCK_FD};
-	size_t count = process->scripted ? 3 : 2;
+	int clock = LISTEN_FD + (int)process->listeners;
+	int last = process->scripted ? clock : clock - 1;
+	int keep[FRONT_LISTENERS_MAX + 2];
 
-	if (!is_socket(LINK_FD, SOCK_SEQPACKET) || !is_socket(LISTEN_FD, SOCK_STREAM)) {
-		log_error("refused: descriptors 3 and 4 are not dbsnapd's sockets; it is started by dbsnapd");
+	for (int fd = LINK_FD; fd <= last; fd++) {
+		if (fd < clock && !is_socket(fd, fd == LINK_FD ? SOCK_SEQPACKET : SOCK_STREAM)) {
+			log_error("refused: descriptor %d is not dbsnapd's socket; it is started by dbsnapd", fd);
+			return ERR_INVALID;
+		}
+		fcntl(fd, F_SETFD, FD_CLOEXEC);
+		keep[fd - LINK_FD] = fd;
+	}
+	proc_close_all_but(keep, (size_t)(last - LINK_FD + 1));
+	if (process->scripted && clock_follow(clock) < 0) {
+		log_error("refused: descriptor %d is no clock", clock);
 		return ERR_INVALID;
 	}
-	for (size_t i = 0; i < count; i++)
-		fcntl(keep[i], F_SETFD, FD_CLOEXEC);
-	proc_close_all_but(keep, count);
-	if (process->scripted && clock_follow(CLOCK_FD) < 0) {
-		log_error("refused: descriptor 5 is no clock");
-		return ERR_INVALID;
+	for (int fd = LISTEN_FD; fd < clock; fd++) {
+		evutil_make_socket_nonblocking(fd);
+		proc_refuse_descriptors(fd);
 	}
-	evutil_make_socket_nonblocking(LISTEN_FD);
-	proc_refuse_descriptors(LISTEN_FD);
 	return 0;
 }
 
@@ -126,6 +134,14 @@ static void raise_descriptors(void)
 
 /* ---- configuration ---- */
 
+/* The engine says of each of our descriptors what it is for. */
+static int apply(struct process *process)
+{
+	if (process->intake.listeners.count != process->listeners)
+		return ERR_INVALID;
+	return intake_apply(&process->intake, &process->front);
+}
+
 static int receive_configuration(struct process *process)
 {
 	bool complete = false;
@@ -139,7 +155,7 @@ static int receive_configuration(struct process *process)
 		if (r < 0)
 			return r;
 	}
-	return intake_apply(&process->intake, &process->front);
+	return apply(process);
 }
 
 /* Without root everything is one user's; a root engine's front is never the engine's user. */
@@ -171,7 +187,7 @@ static void reload(struct process *process)
 {
 	struct front *front = &process->front;
 	int64_t offset = front->conf.utc_offset_min;
-	int r = intake_apply(&process->intake, front);
+	int r = apply(process);
 
 	if (r < 0)
 		front_die("a new configuration", r);
@@ -323,7 +339,7 @@ static int make_modules(struct process *process)
 	if (front->timers)
 		front->sched = sched_new(front, on_ready, front);
 	if (front->sched)
-		front->http = http_new(front, LISTEN_FD);
+		front->http = http_new(front, LISTEN_FD, process->listeners);
 	if (front->http && !process->scripted)
 		process->watch = clock_watch_new(front->base, on_clock_set, front);
 	if (!front->http || (!process->scripted && !process->watch)) {
@@ -403,6 +419,17 @@ static int run(struct process *process)
 	return 0;
 }
 
+/* False: started by hand. */
+static bool read_arguments(struct process *process, int argc, char **argv)
+{
+	char *end = NULL;
+
+	process->listeners = argc > 1 ? strtoul(argv[1], &end, 10) : 1;
+	process->scripted = argc == 3 && strcmp(argv[2], "--test-clock") == 0;
+	return (!end || *end == '\0') && process->listeners > 0 && process->listeners <= FRONT_LISTENERS_MAX &&
+	       (argc <= 2 || process->scripted);
+}
+
 int main(int argc, char **argv)
 {
 	struct process process = {0};
@@ -410,8 +437,7 @@ int main(int argc, char **argv)
 	int r;
 
 	log_open("dbsnapd-front");
-	process.scripted = argc == 2 && strcmp(argv[1], "--test-clock") == 0;
-	if (argc != 1 && !process.scripted) {
+	if (!read_arguments(&process, argc, argv)) {
 		fprintf(stderr, "dbsnapd-front is started by dbsnapd, never by hand\n");
 		return 2;
 	}

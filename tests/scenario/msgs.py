@@ -22,7 +22,7 @@ TYPES = {
         database:str min_free_percent:u8 min_free_bytes:u64 refusal:str remedy:str"""),
     "CONFIG_END": (3, """generation:u32 clusters:u32 listeners:u32 keys:u32 statements:u32
         policies:bool"""),
-    "CONFIG_LISTENER": (4, "generation:u32 path:str gid:u32 require_signature:bool"),
+    "CONFIG_LISTENER": (4, "generation:u32 path:str require_signature:bool"),
     "CONFIG_KEY": (5, """generation:u32 id:str secret:str has_uid:bool uid:u32 has_gid:bool
         gid:u32"""),
     "CONFIG_STATEMENT": (6, "generation:u32 statement:blob"),

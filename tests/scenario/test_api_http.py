@@ -564,3 +564,31 @@ def test_stopping_before_it_has_served(world):
     assert (status, body["Code"]) == (503, "ServiceUnavailable")
     waiting.ended()
     world.stop()
+
+
+def test_a_socket_that_requires_signatures(make_world):
+    """Each socket has its own rule, which a reload may change; the same front serves both."""
+    world = make_world()
+    world.add("pc-1")
+    forwarded = world.listen(world.path + "-forwarder", require_signature=True)
+    world.start()
+    world.api.ok("DescribeBackups", DBClusterId="pc-1")
+    for action in ("DescribeBackups", "CreateBackup", "NoSuchAction"):
+        status, answer = forwarded.call(action, DBClusterId="pc-1")
+        assert (status, answer["Code"]) == (400, "IncompleteSignature"), answer
+        assert answer["Message"] == "This socket takes signed requests only."
+    world.listeners[1]["require_signature"] = False
+    world.listeners[0]["require_signature"] = True
+    world.send_config()
+    eventually(lambda: forwarded.call("DescribeBackups", DBClusterId="pc-1")[0] == 200, what="reloaded")
+    assert world.api.call("DescribeBackups", DBClusterId="pc-1")[1]["Code"] == "IncompleteSignature"
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_each_descriptor_has_its_listener(make_world, count):
+    world = make_world()
+    world.listen(world.path + "-2")
+    world.connect()
+    world.listeners = (world.listeners * 2)[:count]
+    world.send_config()
+    assert os.waitstatus_to_exitcode(world.reap()) == 1

@@ -45,7 +45,6 @@ class World:
         self.places = {}
         self.retired = {}   # places of clusters that no file registers, which the engine noted
         self.generation = 0
-        self.listeners = [{"path": self.path, "gid": os.getgid()}]
         self.keys = []           # fields of CONFIG_KEY
         self.statements = None   # encoded; None: there is no policy file
         self.settings = {
@@ -63,15 +62,24 @@ class World:
             os.chown(self.state_dir, self.uid, self.gid)
         else:
             self.uid, self.gid = os.getuid(), os.getgid()
-        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.listener.bind(self.path)
-        os.chmod(self.path, 0o666)
-        self.listener.listen(64)
+        self.sockets = []
+        self.listeners = []      # fields of CONFIG_LISTENER, one for each of the sockets
+        self.listen(self.path)
         self.api = Api(self.path)
         self.engine = None
         self.front = None
         self.acked = {}     # backups that were acknowledged: id -> cluster
         self.deleted = {}   # deletes that were acknowledged: id -> cluster
+
+    def listen(self, path, **fields):
+        """One more socket, before the front is started."""
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listener.bind(path)
+        os.chmod(path, 0o666)
+        listener.listen(64)
+        self.sockets.append(listener)
+        self.listeners.append({"path": path, **fields})
+        return Api(path)
 
     # Clusters and clock.
 
@@ -107,12 +115,12 @@ class World:
         try:
             os.dup2(err, 1)
             os.dup2(err, 2)
-            high = [os.dup(fd) for fd in (link, self.listener.fileno(), self.clock_fd)]
-            while min(high) < 10:
+            high = [os.dup(fd) for fd in (link, *(s.fileno() for s in self.sockets), self.clock_fd)]
+            while min(high) < 20:
                 high = [os.dup(fd) for fd in high]
             for number, fd in enumerate(high, 3):
                 os.dup2(fd, number, inheritable=True)
-            os.closerange(6, 1024)
+            os.closerange(3 + len(high), 1024)
             if os.getuid() == 0:
                 for capability in range(64):
                     LIBC.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
@@ -120,7 +128,7 @@ class World:
                 os.setresgid(self.gid, self.gid, self.gid)
                 os.setresuid(self.uid, self.uid, self.uid)
             LIBC.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-            os.execve(self.program, [self.program, *arguments], {})
+            os.execve(self.program, [self.program, str(len(self.sockets)), *arguments], {})
         finally:
             os._exit(127)
 
@@ -205,7 +213,8 @@ class World:
             if self.front:
                 self.kill()
         finally:
-            self.listener.close()
+            for listener in self.sockets:
+                listener.close()
             self.clock.close()
             os.close(self.clock_fd)
             shutil.rmtree(self.state_dir)

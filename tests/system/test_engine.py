@@ -224,6 +224,37 @@ def test_inherited_socket_is_checked_and_stays(engine, fronts, btrfs):
     assert os.path.exists(engine.socket)
 
 
+def test_more_sockets_than_one(engine, fronts, btrfs):
+    """One from systemd, one bound, in the order of the configuration whatever the order of the descriptors."""
+    forwarder = os.path.join(engine.run_dir, "forwarder.sock")
+    engine.configure(listen=[{"path": engine.socket, "group": "root", "mode": "0660"},
+                             {"path": forwarder, "group": "root", "mode": "0600", "require_signature": True}])
+    os.makedirs(engine.run_dir, exist_ok=True)
+    given = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    given.bind(forwarder)
+    given.listen()
+    pid = os.fork()
+    if pid == 0:
+        os.dup2(given.fileno(), 3)
+        os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+        os.execv(engine.argv()[0], engine.argv())
+    given.close()
+    process = Pid(pid)
+    fronts.keep = []
+    front = fronts.accept()
+    front.hello()
+    listeners = [m for m in front.config if m.name == "CONFIG_LISTENER"]
+    assert [(m.path, m.require_signature) for m in listeners] == [(engine.socket, False), (forwarder, True)]
+    assert len(fronts.keep) == 2
+    for fd, message in zip(fronts.keep, listeners):
+        with socket.socket(fileno=fd) as listener:
+            assert listener.getsockname() == message.path
+    process.signal(signal.SIGTERM)
+    process.wait_end()
+    assert os.waitstatus_to_exitcode(os.waitpid(process.pid, 0)[1]) == 0
+    assert os.path.exists(forwarder) and not os.path.exists(engine.socket)
+
+
 @pytest.mark.parametrize("spoil, word", [
     (lambda e: os.mkdir(e.state_dir, 0o755), "belong"),
     (lambda e: (os.mkdir(e.state_dir, 0o755), os.chown(e.state_dir, config_uid("dbsnap"), -1),

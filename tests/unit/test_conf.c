@@ -137,8 +137,8 @@ static void test_defaults(void **state)
 	const struct conf *conf = load(f);
 
 	assert_int_equal(conf->cluster_count, 0);
-	assert_int_equal(conf->listen.mode, geteuid() == 0 ? 0660 : 0600);
-	assert_int_equal(conf->listen.gid, getegid());
+	assert_int_equal(conf->listens[0].mode, geteuid() == 0 ? 0660 : 0600);
+	assert_int_equal(conf->listens[0].gid, getegid());
 	assert_string_equal(conf->region_id, "local");
 	assert_string_equal(conf->account_id, "local");
 	assert_int_equal(conf->quota.manual_per_day, 3);
@@ -157,7 +157,7 @@ static void test_defaults(void **state)
 	assert_true(conf->store_history_ms == INT64_C(400) * 86400 * 1000);
 	if (geteuid() != 0)
 		return;
-	assert_string_equal(conf->listen.path, "/run/dbsnap/dbsnapd.sock");
+	assert_string_equal(conf->listens[0].path, "/run/dbsnap/dbsnapd.sock");
 	assert_string_equal(conf->state_dir, DBSNAP_LOCALSTATEDIR "/lib/dbsnap");
 }
 
@@ -347,11 +347,20 @@ static void test_listen_as_a_list(void **state)
 {
 	struct fixture *f = *state;
 
-	write_daemon(f, "listen: [{path: /run/a}]\nregion_id: \"\"\n");
-	conf_errors_clear(&f->errors);
-	assert_int_equal(conf_load(f->file, &f->errors, &f->conf), ERR_INVALID);
-	assert_non_null(strstr(f->errors.lines[0], "dbsnapd.yaml:3: listen: expected a map of keys, got a list: a list is not built yet"));
-	assert_non_null(strstr(f->errors.lines[1], "region_id: expected a name"));
+	const struct conf *conf;
+
+	write_daemon(f, "listen:\n- {path: /run/a, group: root}\n- {path: /run/b, mode: \"0600\", group: root, require_signature: true}\n");
+	conf = load(f);
+	assert_int_equal(conf->listen_count, 2);
+	assert_string_equal(conf->listens[0].path, "/run/a");
+	assert_false(conf->listens[0].require_signature);
+	assert_string_equal(conf->listens[1].path, "/run/b");
+	assert_int_equal(conf->listens[1].mode, 0600);
+	assert_int_equal(conf->listens[1].gid, 0);
+	assert_true(conf->listens[1].require_signature);
+	write_daemon(f, "listen:\n- {path: /run/a, group: root}\n- {path: /run/a, group: no-such-group}\n");
+	REFUSED(f, "dbsnapd.yaml:5: listen.path: expected a path of its own, another socket has /run/a",
+		"dbsnapd.yaml:5: listen.group: there is no group");
 }
 
 static void test_clusters_on_each_other(void **state)
@@ -521,7 +530,7 @@ static void test_group(void **state)
 	if (geteuid() == 0)
 		REFUSED(f, "listen.group: expected the name of a group");
 	else
-		assert_int_equal(load(f)->listen.gid, getegid());
+		assert_int_equal(load(f)->listens[0].gid, getegid());
 }
 
 static void test_users(void **state)
@@ -596,6 +605,7 @@ static void test_samples(void **state)
 	if (!source || !build)
 		skip();
 	schema_set_defaults(conf_daemon_table(), &want);
+	got.listen_count = 1; /* which no key says */
 	snprintf(path, sizeof(path), "%s/etc/dbsnapd.yaml", build);
 	check_sample(path, conf_daemon_table(), &want, &got, sizeof(want));
 	schema_set_defaults(conf_cluster_table(), &want_cluster);

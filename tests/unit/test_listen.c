@@ -17,8 +17,9 @@
 struct fixture {
 	char top[64];
 	char victim[80]; /* a file of ours that nobody else may read */
-	struct conf_listen conf;
-	struct listen listen;
+	struct conf conf;
+	struct conf_listen *own; /* the first of conf */
+	struct listens listens;
 };
 
 /* Not NULL: bind()'s socket is replaced by a link to this as soon as it is there. */
@@ -52,11 +53,23 @@ static int setup(void **state)
 	file = fopen(f->victim, "w");
 	if (!file || fclose(file) != 0 || chmod(f->victim, 0600) < 0)
 		return -1;
-	snprintf(f->conf.path, sizeof(f->conf.path), "%s/s", f->top);
-	f->conf.mode = 0666;
-	f->conf.gid = getegid();
+	f->own = &f->conf.listens[0];
+	snprintf(f->own->path, sizeof(f->own->path), "%s/s", f->top);
+	f->conf.listen_count = 1;
+	f->own->mode = 0666;
+	f->own->gid = getegid();
 	*state = f;
 	return 0;
+}
+
+static void remove_locks(const struct fixture *f)
+{
+	char path[128];
+
+	for (const char *name = "st"; *name; name++) {
+		snprintf(path, sizeof(path), "%s/%c.lock", f->top, *name);
+		unlink(path);
+	}
 }
 
 static int teardown(void **state)
@@ -64,8 +77,10 @@ static int teardown(void **state)
 	struct fixture *f = *state;
 
 	link_to = NULL;
-	unlink(f->conf.path);
+	listens_close(&f->listens);
+	unlink(f->own->path);
 	unlink(f->victim);
+	remove_locks(f);
 	rmdir(f->top);
 	free(f);
 	return 0;
@@ -83,10 +98,33 @@ static void binds_and_unlinks(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_int_equal(listen_open(&f->conf, &f->listen), 0);
-	assert_int_equal(mode_of(f->conf.path), S_IFSOCK | 0666);
-	listen_close(&f->listen);
-	assert_int_equal(access(f->conf.path, F_OK), -1);
+	assert_int_equal(listens_open(&f->conf, &f->listens), 0);
+	assert_int_equal(mode_of(f->own->path), S_IFSOCK | 0666);
+	listens_close(&f->listens);
+	assert_int_equal(access(f->own->path, F_OK), -1);
+}
+
+/* What was bound before the one that fails is given back. */
+static void binds_all_or_none(void **state)
+{
+	struct fixture *f = *state;
+	struct conf_listen *second = &f->conf.listens[1];
+
+	*second = *f->own;
+	snprintf(second->path, sizeof(second->path), "%s/t", f->top);
+	second->mode = 0600;
+	f->conf.listen_count = 2;
+	assert_int_equal(listens_open(&f->conf, &f->listens), 0);
+	assert_int_equal(mode_of(f->own->path), S_IFSOCK | 0666);
+	assert_int_equal(mode_of(second->path), S_IFSOCK | 0600);
+	listens_close(&f->listens);
+	assert_int_equal(access(f->own->path, F_OK), -1);
+	assert_int_equal(access(second->path, F_OK), -1);
+	memcpy(second->path, f->victim, sizeof(f->victim));
+	assert_int_equal(listens_open(&f->conf, &f->listens), ERR_EXISTS);
+	listens_close(&f->listens);
+	assert_int_equal(access(f->own->path, F_OK), -1);
+	assert_int_equal(mode_of(f->victim), S_IFREG | 0600);
 }
 
 static void gives_nobody_a_file_by_a_link(void **state)
@@ -94,22 +132,22 @@ static void gives_nobody_a_file_by_a_link(void **state)
 	struct fixture *f = *state;
 
 	link_to = f->victim;
-	assert_true(listen_open(&f->conf, &f->listen) < 0);
+	assert_true(listens_open(&f->conf, &f->listens) < 0);
 	assert_int_equal(mode_of(f->victim), S_IFREG | 0600);
 }
 
 static void leaves_the_name_to_whoever_took_it(void **state)
 {
 	struct fixture *f = *state;
-	struct listen other;
+	struct listens other;
 
-	assert_int_equal(listen_open(&f->conf, &f->listen), 0);
-	assert_int_equal(unlink(f->conf.path), 0);
-	assert_int_equal(listen_open(&f->conf, &other), 0);
-	listen_close(&f->listen);
-	assert_int_equal(access(f->conf.path, F_OK), 0);
-	listen_close(&other);
-	assert_int_equal(access(f->conf.path, F_OK), -1);
+	assert_int_equal(listens_open(&f->conf, &f->listens), 0);
+	assert_int_equal(unlink(f->own->path), 0);
+	assert_int_equal(listens_open(&f->conf, &other), 0);
+	listens_close(&f->listens);
+	assert_int_equal(access(f->own->path, F_OK), 0);
+	listens_close(&other);
+	assert_int_equal(access(f->own->path, F_OK), -1);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -118,6 +156,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(binds_and_unlinks),
+		TEST(binds_all_or_none),
 		TEST(gives_nobody_a_file_by_a_link),
 		TEST(leaves_the_name_to_whoever_took_it),
 	};

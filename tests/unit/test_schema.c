@@ -19,7 +19,12 @@ struct thing {
 	uint32_t mode;
 	bool flag;
 	int word;
-	int64_t inner;
+	struct item {
+		int64_t inner;
+		bool sure;
+		unsigned line;
+	} items[3];
+	size_t item_count;
 };
 
 #define AT(member) .offset = offsetof(struct thing, member), .size = sizeof(((struct thing *)0)->member)
@@ -30,6 +35,11 @@ static const char *refuse_q(const char *text)
 }
 
 static const struct schema_word words[] = {{"one", 1}, {"two", 2}, {"ten", 10, .not_built = true}, {NULL}};
+
+static const struct schema_list items = {
+	.max = 3, .stride = sizeof(struct item), .count = offsetof(struct thing, item_count),
+	.line = offsetof(struct thing, items[0].line),
+};
 
 static const struct schema_row table[] = {
 	{"text", SCHEMA_TEXT, AT(text), .min = 1, .max = 5, .fallback = "x", .check = refuse_q, .doc = "T."},
@@ -44,8 +54,9 @@ static const struct schema_row table[] = {
 	{"mode", SCHEMA_MODE, AT(mode), .fallback = "0660", .doc = "M."},
 	{"flag", SCHEMA_BOOL, AT(flag), .fallback = "true", .doc = "B."},
 	{"word", SCHEMA_WORD, AT(word), .words = words, .fallback = "one", .doc = "Word \"quoted\" \\ x. And more."},
-	{"map", SCHEMA_MAP, .list_not_built = true, .doc = "A map."},
-	{"map.inner", SCHEMA_NUMBER, AT(inner), .max = 9, .fallback = "0", .doc = "Inner."},
+	{"map", SCHEMA_MAP, AT(items), .list = &items, .doc = "A map."},
+	{"map.inner", SCHEMA_NUMBER, AT(items[0].inner), .max = 9, .fallback = "4", .doc = "Inner."},
+	{"map.sure", SCHEMA_BOOL, AT(items[0].sure), .fallback = "false", .doc = "Sure."},
 	{"later", SCHEMA_MAP, .not_built = true, .doc = ".Later."},
 	{NULL},
 };
@@ -192,6 +203,7 @@ static int parse(const char *text)
 {
 	conf_errors_clear(&errors);
 	memset(&parsed, 0, sizeof(parsed));
+	schema_set_defaults(table, &parsed);
 	parsed.number = 77;
 	return schema_parse(table, "f", text, strlen(text), &parsed, &errors, &lines);
 }
@@ -221,7 +233,7 @@ static void test_good_files(void **state)
 	EXPECT_NONE("---\nid: pc-1\nnumber: 5\nmap:\n  inner: 3\nword: 'two'\n...\n");
 	assert_string_equal(parsed.id, "pc-1");
 	assert_int_equal(parsed.number, 5);
-	assert_int_equal(parsed.inner, 3);
+	assert_int_equal(parsed.items[0].inner, 3);
 	assert_int_equal(parsed.word, 2);
 	assert_int_equal(lines.at[schema_find(table, "id")], 2);
 	assert_int_equal(lines.at[schema_find(table, "map")], 4);
@@ -263,13 +275,43 @@ static void test_wrong_types(void **state)
 	EXPECT("id: aa\nname: null\n", "(nothing was given)");
 	EXPECT("id: aa\nnumber: [3]\n", "f:2: number: expected a number from 2 to 1000, got a list");
 	EXPECT("id: aa\nnumber: {a: 3}\n", "got a map");
-	EXPECT("id: aa\nmap: 3\n", "f:2: map: expected a map of keys, got a single value");
-	EXPECT("id: aa\nmap: [{inner: 1}]\n", "f:2: map: expected a map of keys, got a list: a list is not built yet");
+	EXPECT("id: aa\nmap: 3\n", "f:2: map: expected a map of keys or a list of such maps, got a single value");
 	EXPECT("[id, aa]", "f:1: expected a map of keys");
 	EXPECT("id", "f:1: expected a map of keys");
 	EXPECT("id: \"a\\0a\"\n", "f:1: id: expected an id");
 	EXPECT("id: aa\n? [a]\n: b\n", "f:2: expected a plain key, got a list");
 	EXPECT("id: aa\n? {a: b}\n: [b]\nnumber: 1\n", "f:2: expected a plain key, got a map", "f:4: number");
+}
+
+static void test_lists_of_maps(void **state)
+{
+	(void)state;
+	schema_set_defaults(table, &parsed);
+	assert_int_equal(parsed.item_count, 1);
+	assert_int_equal(parsed.items[0].inner, 4);
+	assert_int_equal(parsed.items[0].line, 0);
+	EXPECT_NONE("id: aa\nmap: {inner: 7}\n");
+	assert_int_equal(parsed.item_count, 1);
+	assert_int_equal(parsed.items[0].inner, 7);
+	assert_int_equal(parsed.items[0].line, 0);
+	/* Each begins with the defaults, whatever the one before said. */
+	EXPECT_NONE("id: aa\nmap:\n- {inner: 7, sure: true}\n- inner: 8\n- {}\nnumber: 3\n");
+	assert_int_equal(parsed.item_count, 3);
+	assert_int_equal(parsed.items[0].inner, 7);
+	assert_true(parsed.items[0].sure);
+	assert_int_equal(parsed.items[1].inner, 8);
+	assert_false(parsed.items[1].sure);
+	assert_int_equal(parsed.items[1].line, 4);
+	assert_int_equal(parsed.items[2].inner, 4);
+	assert_int_equal(parsed.number, 3);
+	EXPECT("id: aa\nmap: [{}, {}, {}, {}]\nnumber: 1\n", "f:2: map: expected no more than 3 maps", "f:3: number");
+	EXPECT("id: aa\nmap: []\n", "f:2: map: expected at least one map in the list");
+	EXPECT("id: aa\nmap: [3, [{}]]\n", "f:2: map: expected a list of maps, got a single value in it",
+	       "f:2: map: expected a list of maps, got a list in it");
+	EXPECT("id: aa\nmap: [{inner: 1, inner: 2}, {inner: 3, other: 4}]\n", "map.inner: given twice", "map.other: unknown key");
+	EXPECT("id: aa\nmap: [&a {inner: 1}, *a]\n", "map: expected a value without", "map: expected a value without");
+	EXPECT("id: aa\nmap: [{inner: 10}]\n", "map.inner: expected a number");
+	EXPECT("id: aa\nmap: [{inner: 1}\n", "expected YAML");
 }
 
 static void test_decorations_and_documents(void **state)
@@ -375,6 +417,7 @@ int main(void)
 		cmocka_unit_test(test_missing_key),
 		cmocka_unit_test(test_unknown_and_doubled_keys),
 		cmocka_unit_test(test_wrong_types),
+		cmocka_unit_test(test_lists_of_maps),
 		cmocka_unit_test(test_decorations_and_documents),
 		cmocka_unit_test(test_not_built),
 		cmocka_unit_test(test_syntax),

@@ -37,7 +37,7 @@ class Fronts:
     def accept(self, timeout=10):
         self.listener.settimeout(timeout)
         control, _ = self.listener.accept()
-        data, fds, _, _ = socket.recv_fds(control, 64, 2)
+        data, fds, _, _ = socket.recv_fds(control, 64, 16)
         self.accepted.append(Front(control, int(data), fds, self.keep))
         return self.accepted[-1]
 
@@ -55,9 +55,10 @@ class Front:
         self.process = Pid(pid)
         self.link = socket.socket(fileno=fds[0])
         if keep is None:
-            os.close(fds[1])  # with it the socket would outlive its daemon
+            for listener in fds[1:]:
+                os.close(listener)  # with it the socket would outlive its daemon
         else:
-            keep.append(fds[1])
+            keep.extend(fds[1:])
         self.seen = []
         self.tag = 0
 
