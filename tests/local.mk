@@ -50,7 +50,7 @@ check_PROGRAMS += tests/unit/test_authz
 TESTS += tests/unit/test_authz
 tests_unit_test_authz_SOURCES = tests/unit/test_authz.c
 tests_unit_test_authz_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
-tests_unit_test_authz_LDADD = $(FRONTHTTP_LIBS) libcommon.a $(CMOCKA_LIBS)
+tests_unit_test_authz_LDADD = $(FRONTHTTP_LIBS) libcommon.a $(YAML_LIBS) $(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/unit/test_clock
 TESTS += tests/unit/test_clock

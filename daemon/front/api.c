@@ -3,10 +3,10 @@
 #include "daemon/front/api.h"
 
 #include "daemon/front/audit.h"
-#include "daemon/front/authz.h"
 #include "daemon/front/front.h"
 #include "daemon/front/op.h"
 #include "daemon/front/reply.h"
+#include "daemon/front/right.h"
 #include "daemon/front/sign.h"
 
 #include <jansson.h>
@@ -17,22 +17,22 @@
 #define API_VERSION "2017-08-01"
 
 static const struct api_row rows[] = {
-	{OPERATION_CREATE_BACKUP, API_LEVEL_CREATE, true, API_CLUSTER | API_MALFORMED_404 | API_TOKEN, {NULL}, op_create_backup},
-	{OPERATION_DESCRIBE_BACKUPS, API_LEVEL_GET, true, API_CLUSTER | API_OR_BACKUP, {NULL}, op_describe_backups},
-	{OPERATION_DESCRIBE_BACKUP_TASKS, API_LEVEL_GET, true, API_CLUSTER, {NULL}, op_describe_backup_tasks},
-	{OPERATION_DELETE_BACKUP, API_LEVEL_DELETE, false, API_CLUSTER | API_OR_BACKUP, {"BackupId"}, op_delete_backup},
-	{OPERATION_DESCRIBE_BACKUP_POLICY, API_LEVEL_GET, true, API_CLUSTER, {NULL}, op_describe_backup_policy},
-	{OPERATION_MODIFY_BACKUP_POLICY, API_LEVEL_UPDATE, false, API_CLUSTER, {NULL}, op_modify_backup_policy},
-	{OPERATION_DESCRIBE_DB_CLUSTERS, API_LEVEL_GET, true, 0, {NULL}, op_describe_db_clusters},
-	{OPERATION_CLONE_BACKUP, API_LEVEL_CREATE, false, API_TOKEN, {"BackupId", "CloneName"}, op_clone_backup},
-	{OPERATION_DESCRIBE_CLONES, API_LEVEL_GET, true, 0, {NULL}, op_describe_clones},
-	{OPERATION_DELETE_CLONE, API_LEVEL_DELETE, false, 0, {"CloneName"}, op_delete_clone},
-	{OPERATION_HOLD_BACKUP, API_LEVEL_UPDATE, false, 0, {"BackupId"}, op_hold_backup},
-	{OPERATION_RELEASE_BACKUP, API_LEVEL_UPDATE, false, 0, {"BackupId"}, op_release_backup},
-	{OPERATION_DESCRIBE_JOBS, API_LEVEL_GET, true, 0, {NULL}, op_describe_jobs},
-	{OPERATION_CANCEL_JOB, API_LEVEL_UPDATE, false, 0, {"JobId"}, op_cancel_job},
-	{OPERATION_CHECK_CLUSTER, API_LEVEL_GET, false, API_CLUSTER, {NULL}, op_check_cluster},
-	{OPERATION_DESCRIBE_STATUS, API_LEVEL_GET, true, 0, {NULL}, op_describe_status},
+	{OPERATION_CREATE_BACKUP, API_LEVEL_CREATE, true, API_CLUSTER | API_MALFORMED_404 | API_TOKEN, API_ABOUT_CLUSTER, {NULL}, op_create_backup},
+	{OPERATION_DESCRIBE_BACKUPS, API_LEVEL_GET, true, API_CLUSTER, API_ABOUT_BACKUP, {NULL}, op_describe_backups},
+	{OPERATION_DESCRIBE_BACKUP_TASKS, API_LEVEL_GET, true, API_CLUSTER, API_ABOUT_CLUSTER, {NULL}, op_describe_backup_tasks},
+	{OPERATION_DELETE_BACKUP, API_LEVEL_DELETE, false, API_CLUSTER, API_ABOUT_BACKUPS, {"BackupId"}, op_delete_backup},
+	{OPERATION_DESCRIBE_BACKUP_POLICY, API_LEVEL_GET, true, API_CLUSTER, API_ABOUT_CLUSTER, {NULL}, op_describe_backup_policy},
+	{OPERATION_MODIFY_BACKUP_POLICY, API_LEVEL_UPDATE, false, API_CLUSTER, API_ABOUT_CLUSTER, {NULL}, op_modify_backup_policy},
+	{OPERATION_DESCRIBE_DB_CLUSTERS, API_LEVEL_GET, true, 0, API_ABOUT_CLUSTER, {NULL}, op_describe_db_clusters},
+	{OPERATION_CLONE_BACKUP, API_LEVEL_CREATE, false, API_TOKEN, API_ABOUT_BACKUP, {"BackupId", "CloneName"}, op_clone_backup},
+	{OPERATION_DESCRIBE_CLONES, API_LEVEL_GET, true, 0, API_ABOUT_CLONE, {NULL}, op_describe_clones},
+	{OPERATION_DELETE_CLONE, API_LEVEL_DELETE, false, 0, API_ABOUT_CLONE, {"CloneName"}, op_delete_clone},
+	{OPERATION_HOLD_BACKUP, API_LEVEL_UPDATE, false, 0, API_ABOUT_BACKUP, {"BackupId"}, op_hold_backup},
+	{OPERATION_RELEASE_BACKUP, API_LEVEL_UPDATE, false, 0, API_ABOUT_BACKUP, {"BackupId"}, op_release_backup},
+	{OPERATION_DESCRIBE_JOBS, API_LEVEL_GET, true, 0, API_ABOUT_JOB, {NULL}, op_describe_jobs},
+	{OPERATION_CANCEL_JOB, API_LEVEL_UPDATE, false, 0, API_ABOUT_JOB, {"JobId"}, op_cancel_job},
+	{OPERATION_CHECK_CLUSTER, API_LEVEL_GET, false, API_CLUSTER, API_ABOUT_CLUSTER, {NULL}, op_check_cluster},
+	{OPERATION_DESCRIBE_STATUS, API_LEVEL_GET, true, 0, API_ABOUT_CLUSTER, {NULL}, op_describe_status},
 };
 
 struct api *api_new(void)
@@ -119,12 +119,22 @@ static bool check_version(struct call *call)
 	return true;
 }
 
+const char *api_name(const struct call *call)
+{
+	static const char *const names[] = {[API_ABOUT_BACKUP] = "BackupId",
+					    [API_ABOUT_BACKUPS] = "BackupId",
+					    [API_ABOUT_JOB] = "JobId",
+					    [API_ABOUT_CLONE] = "CloneName"};
+	const char *name = names[call->row->about];
+
+	return name ? request_get(&call->request, name) : NULL;
+}
+
 static bool check_required(struct call *call)
 {
 	const struct api_row *row = call->row;
-	bool instead = (row->flags & API_OR_BACKUP) && request_get(&call->request, "BackupId");
 
-	if ((row->flags & API_CLUSTER) && !instead && !request_get(&call->request, "DBClusterId")) {
+	if ((row->flags & API_CLUSTER) && !api_name(call) && !request_get(&call->request, "DBClusterId")) {
 		reply_missing(call, "DBClusterId");
 		return false;
 	}
@@ -158,17 +168,12 @@ static bool check_form(struct call *call)
 	return true;
 }
 
-static bool check_right(struct call *call)
-{
-	if (authz_allows(&call->front->conf, call->peer, call->key_id, call->row->group_may))
-		return true;
-	reply_error(call, REPLY_FORBIDDEN, NULL);
-	return false;
-}
-
+/* The one that was named: what is there has a cluster, be it forgotten but for its history. */
 static bool check_cluster(struct call *call)
 {
-	if (!call->cluster[0] || cluster_find(call->front->clusters, call->cluster))
+	const char *cluster = request_get(&call->request, "DBClusterId");
+
+	if (!cluster || cluster_find(call->front->clusters, cluster))
 		return true;
 	reply_error(call, REPLY_CLUSTER_NOT_FOUND, NULL);
 	return false;
@@ -177,6 +182,6 @@ static bool check_cluster(struct call *call)
 void api_handle(struct call *call)
 {
 	if (check_signature(call) && check_action(call) && check_version(call) && check_required(call) &&
-	    check_form(call) && check_right(call) && check_cluster(call))
+	    check_form(call) && right_check(call) && check_cluster(call))
 		call->row->run(call);
 }

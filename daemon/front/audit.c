@@ -44,8 +44,9 @@ void audit_call(const struct call *call, const char *code)
 	if (!code && call->row && call->row->level == API_LEVEL_GET)
 		return;
 	show_action(call, action);
-	log_about(LOG_LEVEL_INFO, &about, "request %s by %s: %s \"%s\"%s%s%s%s%s%s", call->request_id,
+	log_about(LOG_LEVEL_INFO, &about, "request %s by %s: %s \"%s\"%s%s%s%s%s%s%s%s%s", call->request_id,
 		  call->principal[0] ? call->principal : "-", code ? "refused" : "accepted", action,
 		  call->cluster[0] ? " on " : "", call->cluster, call->token_hash[0] ? " token " : "", call->token_hash,
-		  code ? ": " : "", code ? code : "");
+		  code ? ": " : "", code ? code : "", call->decided[0] ? " (" : "", call->decided,
+		  call->decided[0] ? ")" : "");
 }

@@ -1,19 +1,27 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* May this caller do this? The policy that holds while no policy file exists. */
+/*
+ * May this caller do this to that cluster? By the policies in force, or while there is no policy file by the
+ * default one. Looks at nothing but the call, the configuration and the clock, so no answer can tell what exists.
+ */
 #ifndef DBSNAP_FRONT_AUTHZ_H
 #define DBSNAP_FRONT_AUTHZ_H
 
-#include "common/msg.h"
-#include "daemon/front/peer.h"
+#include "daemon/front/api.h"
 
 #include <stdbool.h>
 
+struct policy_decision;
+
 /*
- * root and the daemon's own user: everything. Members of the socket's group:
- * what group_may says of the operation. Nobody else, and no AccessKey (key_id, "": unsigned;
- * whoever signs is its key alone): anything. The answer does not depend
- * on the resource, so it cannot tell whether one exists.
+ * cluster: "": one that nobody knows. mode: of the backup in question ("Manual", "Automated"), NULL: none.
+ * The default policy: root and the daemon's own user everything; members of the socket's group what
+ * the operation's row says; nobody else, and no AccessKey, anything. *ret_decision: whose statement it was;
+ * always SILENT by the default policy.
  */
-bool authz_allows(const struct msg_config *conf, const struct peer *peer, const char *key_id, bool group_may);
+bool authz_allows(const struct call *call, const char *cluster, const char *mode, struct policy_decision *ret_decision);
+/* Might it be allowed for some cluster? The same whatever clusters there are. */
+bool authz_allows_some(const struct call *call, const char *mode);
+/* Notes in the call what decided, for the audit record. The decision must be of the policies in force. */
+void authz_note(struct call *call, const struct policy_decision *decision);
 
 #endif

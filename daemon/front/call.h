@@ -18,7 +18,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-enum { CALL_TOKEN_HASH_SIZE = 17 };
+enum { CALL_TOKEN_HASH_SIZE = 17, CALL_DECIDED_SIZE = 320 };
 
 struct api;
 struct api_row;
@@ -46,7 +46,8 @@ struct call {
 	const char *authorization; /* header values; NULL: absent; valid until api_handle() returns */
 	const char *header_action;
 	const char *header_version;
-	const struct peer *peer; /* the same */
+	const struct peer *peer; /* the same, or kept */
+	struct peer kept;        /* a copy, of a call that waits; owned */
 	bool require_signature;  /* the socket that it came by takes no unsigned request */
 
 	uint32_t uid;                  /* of the peer */
@@ -54,7 +55,10 @@ struct call {
 	char principal[IDENT_PRINCIPAL_SIZE];
 	char request_id[IDENT_UUID_SIZE];
 	const struct api_row *row;        /* NULL until the operation is known */
-	char cluster[IDENT_CLUSTER_SIZE]; /* the resource; "": none, or not known */
+	char cluster[IDENT_CLUSTER_SIZE]; /* the resource; "": none, several, or not known */
+	uint32_t generation;              /* of the configuration by which it was allowed */
+	bool hidden;                      /* what it names by id is not there, or not for this caller */
+	char decided[CALL_DECIDED_SIZE];  /* by which statement, for the audit record; "": by none */
 	uint64_t about_backup;            /* for the audit record; 0: none */
 	uint64_t about_job;
 	char token_hash[CALL_TOKEN_HASH_SIZE]; /* "": no token */

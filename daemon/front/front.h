@@ -13,6 +13,7 @@
 struct event_base;
 struct http;
 struct link;
+struct policy;
 struct sched;
 struct store;
 struct timers;
@@ -29,6 +30,7 @@ struct front {
 	struct cluster_table *clusters;
 	struct msg_config conf; /* the generation in force */
 	struct msg_config_listener listeners[FRONT_LISTENERS_MAX]; /* of the same; in the order of the descriptors */
+	struct policy *policy; /* of the same; NULL: there is no policy file, the default policy holds */
 	int64_t started_ms;     /* wall time */
 	int64_t started_running_ms;
 };

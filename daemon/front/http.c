@@ -121,6 +121,7 @@ static void on_answer(struct call *call, const struct call_answer *answer)
 	if (exchange->req)
 		send_answer(exchange, answer);
 	request_clear(&call->request);
+	peer_clear(&call->kept);
 	free(exchange);
 }
 

@@ -4,6 +4,8 @@
 
 #include "common/err.h"
 #include "common/grow.h"
+#include "common/policy.h"
+#include "common/scope.h"
 #include "daemon/front/quota.h"
 
 #include <stdlib.h>
@@ -21,14 +23,10 @@ static void free_list(struct intake_list *list, size_t item_size)
 
 void intake_clear(struct intake *intake)
 {
-	struct intake_statement *statements = intake->statements.items;
-
-	for (size_t i = 0; i < intake->statements.count; i++)
-		free(statements[i].bytes);
 	free_list(&intake->clusters, sizeof(struct msg_config_cluster));
 	free_list(&intake->listeners, sizeof(struct msg_config_listener));
 	free_list(&intake->keys, sizeof(struct msg_config_key));
-	free_list(&intake->statements, sizeof(struct intake_statement));
+	policy_free(intake->policy);
 	*intake = (struct intake){0};
 }
 
@@ -38,6 +36,9 @@ static int begin(struct intake *intake, const struct msg_config *conf)
 	    conf->utc_offset_min < -QUOTA_OFFSET_MAX_MINUTES)
 		return ERR_INVALID;
 	intake_clear(intake);
+	intake->policy = policy_new();
+	if (!intake->policy)
+		return ERR_NOMEM;
 	intake->open = true;
 	intake->conf = *conf;
 	return 0;
@@ -72,26 +73,20 @@ static int add_cluster(struct intake *intake, const struct msg_config_cluster *c
 
 static int add_statement(struct intake *intake, const struct msg_config_statement *message)
 {
-	struct intake_statement statement = {.size = message->statement.size};
-	int r;
-
-	statement.bytes = malloc(statement.size + 1);
-	if (!statement.bytes)
-		return ERR_NOMEM;
-	memcpy(statement.bytes, message->statement.bytes, statement.size);
-	r = add(intake, &intake->statements, message->generation, &statement, sizeof(statement));
-	if (r < 0)
-		free(statement.bytes);
-	return r;
+	if (!intake->open || message->generation != intake->conf.generation)
+		return ERR_INVALID;
+	return policy_add_encoded(intake->policy, message->statement.bytes, message->statement.size);
 }
 
 static int end(struct intake *intake, const struct msg_config_end *message, bool *ret_complete)
 {
 	if (!intake->open || message->generation != intake->conf.generation ||
 	    message->clusters != intake->clusters.count || message->listeners != intake->listeners.count ||
-	    message->keys != intake->keys.count || message->statements != intake->statements.count)
+	    message->keys != intake->keys.count || message->statements != policy_count(intake->policy) ||
+	    (!message->policies && message->statements > 0))
 		return ERR_INVALID;
-	intake->policies = message->policies;
+	if (!message->policies)
+		intake->policy = policy_free(intake->policy);
 	intake->open = false;
 	*ret_complete = true;
 	return 0;
@@ -120,7 +115,7 @@ int intake_take(struct intake *intake, const struct msg *msg, bool *ret_complete
 	}
 }
 
-int intake_apply(const struct intake *intake, struct front *front)
+int intake_apply(struct intake *intake, struct front *front)
 {
 	const struct msg_config_cluster *clusters = intake->clusters.items;
 
@@ -133,6 +128,8 @@ int intake_apply(const struct intake *intake, struct front *front)
 	}
 	front->conf = intake->conf;
 	memcpy(front->listeners, intake->listeners.items, intake->listeners.count * sizeof(front->listeners[0]));
+	policy_free(front->policy);
+	front->policy = scope_take_ptr(intake->policy);
 	for (size_t i = 0; i < cluster_count(front->clusters); i++)
 		cluster_at(front->clusters, i)->registered = false;
 	for (size_t i = 0; i < intake->clusters.count; i++) {

@@ -24,23 +24,19 @@ struct intake {
 	struct intake_list clusters;   /* struct msg_config_cluster */
 	struct intake_list listeners;  /* struct msg_config_listener */
 	struct intake_list keys;       /* struct msg_config_key; wiped before it is freed */
-	struct intake_list statements; /* struct intake_statement */
-	bool policies;                 /* there is a policy file */
-};
-
-/* As common/policy.h encodes it. */
-struct intake_statement {
-	uint8_t *bytes; /* owned */
-	size_t size;
+	struct policy *policy;         /* owned; NULL at the end: there is no policy file */
 };
 
 /*
  * Takes one of them. *ret_complete: CONFIG_END has come. ERR_INVALID: out of
- * order, another generation, a cluster twice, a number that cannot be; ERR_NOMEM.
+ * order, another generation, a cluster twice, a number that cannot be, a malformed statement; ERR_NOMEM.
  */
 int intake_take(struct intake *intake, const struct msg *msg, bool *ret_complete);
-/* A complete one: front->conf and the table of clusters; every cluster that is not in it becomes retired. 0, ERR_NOMEM or ERR_INVALID. */
-int intake_apply(const struct intake *intake, struct front *front);
+/*
+ * A complete one: front->conf, the listeners, the policies, which the intake gives up, and the table of clusters; every
+ * cluster that is not in it becomes retired. 0, ERR_NOMEM or ERR_INVALID.
+ */
+int intake_apply(struct intake *intake, struct front *front);
 void intake_clear(struct intake *intake);
 
 #endif

@@ -39,8 +39,10 @@ libfronthttp_a_SOURCES = \
 	daemon/front/present.c daemon/front/present.h \
 	daemon/front/reply.c daemon/front/reply.h \
 	daemon/front/request.c daemon/front/request.h \
+	daemon/front/right.c daemon/front/right.h \
 	daemon/front/sign.c daemon/front/sign.h \
-	daemon/front/standing.c daemon/front/standing.h
+	daemon/front/standing.c daemon/front/standing.h \
+	daemon/front/view.c daemon/front/view.h
 libfronthttp_a_CPPFLAGS = $(AM_CPPFLAGS) $(EVENT_CFLAGS) $(JANSSON_CFLAGS) $(CRYPTO_CFLAGS)
 FRONTHTTP_LIBS = libfronthttp.a $(EVENT_LIBS) $(JANSSON_LIBS)
 

@@ -11,6 +11,7 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/log.h"
+#include "common/policy.h"
 #include "common/proc.h"
 #include "common/scope.h"
 #include "daemon/front/clock_watch.h"
@@ -391,6 +392,7 @@ static void stop_all(struct process *process)
 	store_close(front->store);
 	link_free(front->link);
 	cluster_table_free(front->clusters);
+	policy_free(front->policy);
 	intake_clear(&process->intake);
 	if (front->base)
 		event_base_free(front->base);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The operations. Each is called with an authorized caller and answers the call, at once or later; call->cluster is a
- * cluster that exists, or "" where the operation lets DBClusterId be left out.
+ * The operations. Each is called with an authorized caller and answers the call, at once or later. call->cluster is a
+ * cluster that exists, or that of what the request names by id. It is "" if that is of several clusters, if
+ * call->hidden (then it is answered as not found), and in lists without either, which show a view.
  */
 #ifndef DBSNAP_FRONT_OP_H
 #define DBSNAP_FRONT_OP_H

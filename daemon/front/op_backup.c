@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TASKS_FINISHED_SHOWN = 100, DELETE_MAX = 1000 };
+enum { TASKS_FINISHED_SHOWN = 100 };
 
 /* Collects what a list's callback is given. */
 struct collector {
@@ -53,31 +53,27 @@ static bool read_filter(struct call *call, struct store_backup_filter *ret_filte
 	return true;
 }
 
-/* The cluster of a backup that is listed, also when the request names only the backup. ERR_NOT_FOUND. */
-static int find_backup(struct store_txn *txn, struct call *call, uint64_t id, char ret_cluster[static IDENT_CLUSTER_SIZE],
-		       struct record_backup *ret_backup)
+/* The cluster of a backup that is listed. ERR_NOT_FOUND. */
+static int find_backup(struct store_txn *txn, uint64_t id, char ret_cluster[static IDENT_CLUSTER_SIZE])
 {
+	struct record_backup backup;
 	int r = store_id_cluster(txn, id, ret_cluster);
 
-	if (r == 0 && call->cluster[0] && strcmp(call->cluster, ret_cluster) != 0)
-		return ERR_NOT_FOUND;
 	if (r == 0)
-		r = store_backup_get(txn, ret_cluster, id, ret_backup);
-	if (r == 0 && backup_group(ret_backup->state) == BACKUP_GROUP_GONE)
+		r = store_backup_get(txn, ret_cluster, id, &backup);
+	if (r == 0 && backup_group(backup.state) == BACKUP_GROUP_GONE)
 		return ERR_NOT_FOUND;
 	return r;
 }
 
-/* A BackupId must be one that exists; it may stand for its cluster. */
-static int settle_cluster(struct store_txn *txn, struct call *call, uint64_t id)
+/* A BackupId must be one that exists. */
+static int check_backup(struct store_txn *txn, const struct call *call, uint64_t id)
 {
 	char cluster[IDENT_CLUSTER_SIZE];
-	struct record_backup backup;
-	int r = id ? find_backup(txn, call, id, cluster, &backup) : 0;
 
-	if (id && r == 0)
-		memcpy(call->cluster, cluster, sizeof(cluster));
-	return r;
+	if (call->hidden)
+		return ERR_NOT_FOUND;
+	return id ? find_backup(txn, id, cluster) : 0;
 }
 
 void op_describe_backups(struct call *call)
@@ -94,7 +90,7 @@ void op_describe_backups(struct call *call)
 		return;
 	r = store_read(call->front->store, &txn);
 	if (r == 0)
-		r = settle_cluster(txn, call, filter.id);
+		r = check_backup(txn, call, filter.id);
 	if (r == ERR_NOT_FOUND) {
 		reply_error(call, REPLY_BACKUP_NOT_FOUND, NULL);
 		return;
@@ -182,37 +178,6 @@ void op_describe_backup_tasks(struct call *call)
 	reply_send(call, answer);
 }
 
-static int compare_ids(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-/* "3,1,2": sorted, each once. The number of them, or ERR_INVALID, ERR_TOO_LONG, ERR_NOMEM. */
-static int parse_ids(const char *text, uint64_t ids[static DELETE_MAX])
-{
-	scope_free char *copy = strdup(text);
-	char *rest = copy, *one;
-	int count = 0, unique = 0;
-
-	if (!copy)
-		return ERR_NOMEM;
-	while ((one = strsep(&rest, ","))) {
-		if (count == DELETE_MAX)
-			return ERR_TOO_LONG;
-		if (ident_parse_id(one, &ids[count]) < 0)
-			return ERR_INVALID;
-		count++;
-	}
-	qsort(ids, (size_t)count, sizeof(ids[0]), compare_ids);
-	for (int i = 0; i < count; i++) {
-		if (unique == 0 || ids[unique - 1] != ids[i])
-			ids[unique++] = ids[i];
-	}
-	return unique;
-}
-
 static void reply_refusal(struct call *call, uint64_t id, enum store_refusal refusal)
 {
 	static const char *const why[] = {[STORE_REFUSAL_RUNNING] = "is not finished: cancel its job, or wait",
@@ -229,8 +194,7 @@ static bool check_deletes(struct call *call, struct store_txn *txn, const uint64
 
 	for (int i = 0; i < count; i++) {
 		enum store_refusal refusal = STORE_REFUSAL_RUNNING;
-		struct record_backup backup;
-		int r = find_backup(txn, call, ids[i], cluster, &backup);
+		int r = call->hidden ? ERR_NOT_FOUND : find_backup(txn, ids[i], cluster);
 
 		if (r == 0)
 			r = store_backup_check_delete(txn, cluster, ids[i], &refusal);
@@ -248,10 +212,8 @@ static bool check_deletes(struct call *call, struct store_txn *txn, const uint64
 	return true;
 }
 
-/* Names the call's cluster where the request did not, if all are of one: for the audit record. */
 static int accept_deletes(struct call *call, struct store_txn *txn, const uint64_t *ids, int count)
 {
-	char common[IDENT_CLUSTER_SIZE] = "";
 	int r = 0;
 
 	for (int i = 0; r == 0 && i < count; i++) {
@@ -262,13 +224,7 @@ static int accept_deletes(struct call *call, struct store_txn *txn, const uint64
 		r = store_id_cluster(txn, ids[i], job.cluster);
 		if (r == 0)
 			r = store_backup_accept_delete(txn, &job, call->front->conf.refund_deleted);
-		if (i == 0)
-			memcpy(common, job.cluster, sizeof(common));
-		else if (strcmp(common, job.cluster) != 0)
-			common[0] = '\0';
 	}
-	if (!call->cluster[0])
-		memcpy(call->cluster, common, sizeof(common));
 	return r;
 }
 
@@ -295,13 +251,13 @@ static void delete_all(struct call *call, const uint64_t *ids, int count)
 
 void op_delete_backup(struct call *call)
 {
-	uint64_t ids[DELETE_MAX];
-	int count = parse_ids(request_get(&call->request, "BackupId"), ids);
+	uint64_t ids[PARAM_IDS_MAX];
+	int count = param_parse_ids(request_get(&call->request, "BackupId"), ids, PARAM_IDS_MAX);
 
 	if (count == ERR_INVALID)
 		reply_error(call, REPLY_BACKUP_NOT_FOUND, NULL);
 	else if (count == ERR_TOO_LONG)
-		reply_error(call, REPLY_INVALID_PARAMETER, "At most %d backups can be deleted by one request.", DELETE_MAX);
+		reply_error(call, REPLY_INVALID_PARAMETER, "At most %d backups can be deleted by one request.", PARAM_IDS_MAX);
 	else if (count < 0)
 		reply_store_error(call, count);
 	else if (sched_stopping(call->front->sched))

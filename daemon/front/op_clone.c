@@ -10,6 +10,7 @@
 #include "daemon/front/reply.h"
 #include "daemon/front/sched.h"
 #include "daemon/front/standing.h"
+#include "daemon/front/view.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -93,19 +94,6 @@ static bool check_token(struct call *call, struct store_txn *txn, const struct c
 	return false;
 }
 
-/* The backup's cluster becomes the call's. A tombstone's too: a replay must find its token after the backup is gone. */
-static int settle_cluster(struct call *call, struct store_txn *txn, uint64_t backup)
-{
-	char cluster[IDENT_CLUSTER_SIZE];
-	int r = store_id_cluster(txn, backup, cluster);
-
-	if (r == 0 && call->cluster[0] && strcmp(call->cluster, cluster) != 0)
-		return ERR_NOT_FOUND;
-	if (r == 0)
-		memcpy(call->cluster, cluster, sizeof(cluster));
-	return r;
-}
-
 /* Clones of a retired cluster's backups may be made; its place must be there all the same. */
 static bool check_place(struct call *call, const struct cluster *cluster)
 {
@@ -165,8 +153,9 @@ static void accept_clone(struct call *call, struct clone_request *request)
 	bool name_taken = false;
 	int r = store_begin(call->front->store, &txn);
 
-	if (r == 0)
-		r = settle_cluster(call, txn, request->backup);
+	/* A tombstone's cluster is known as well: a replay finds its token after the backup is gone. */
+	if (r == 0 && call->hidden)
+		r = ERR_NOT_FOUND;
 	if (r == 0)
 		r = read_token(call, call->cluster, request);
 	if (r == 0) {
@@ -194,28 +183,60 @@ void op_clone_backup(struct call *call)
 	accept_clone(call, &request);
 }
 
+struct collector {
+	const struct view *view;
+	const struct store_page *page;
+	uint64_t seen; /* so far, on whichever page */
+	json_t *items;
+};
+
 static int collect(void *arg, const struct record_clone *clone)
 {
-	return json_array_append_new(arg, present_clone(clone)) < 0 ? ERR_NOMEM : 0;
+	struct collector *collector = arg;
+
+	if (!view_has(collector->view, clone->cluster))
+		return 0;
+	collector->seen++;
+	if (collector->seen <= collector->page->skip || collector->seen - collector->page->skip > collector->page->count)
+		return 0;
+	return json_array_append_new(collector->items, present_clone(clone)) < 0 ? ERR_NOMEM : 0;
+}
+
+static int list_one(struct store_txn *txn, const char *name, json_t *items, uint64_t *ret_total)
+{
+	struct record_clone clone;
+	int r = store_clone_get(txn, name, &clone);
+
+	if (r == 0)
+		r = json_array_append_new(items, present_clone(&clone)) < 0 ? ERR_NOMEM : 0;
+	if (r == 0)
+		*ret_total = 1;
+	return r;
+}
+
+/* A page of those that the caller may see. */
+static int list_all(const struct call *call, struct store_txn *txn, const struct store_page *page, json_t *items,
+		    uint64_t *ret_total)
+{
+	static const struct store_page everything = {.count = UINT32_MAX};
+	scope_view struct view view = {0};
+	struct collector collector = {.view = &view, .page = page, .items = items};
+	int r;
+
+	view_make(call, &view);
+	r = store_clone_list(txn, NULL, 0, &everything, collect, &collector, NULL);
+	*ret_total = collector.seen;
+	return r;
 }
 
 static int list(struct call *call, const char *name, const struct store_page *page, json_t *items, uint64_t *ret_total)
 {
 	scope_store_abort struct store_txn *txn = NULL;
-	const char *cluster = call->cluster[0] ? call->cluster : NULL;
-	struct record_clone clone;
 	int r = store_read(call->front->store, &txn);
 
-	if (r < 0 || !name)
-		return r < 0 ? r : store_clone_list(txn, cluster, 0, page, collect, items, ret_total);
-	r = store_clone_get(txn, name, &clone);
-	if (r == ERR_NOT_FOUND || (r == 0 && cluster && strcmp(cluster, clone.cluster) != 0))
-		return 0;
-	if (r == 0) {
-		*ret_total = 1;
-		r = collect(items, &clone);
-	}
-	return r;
+	if (r < 0 || call->hidden)
+		return r;
+	return name ? list_one(txn, name, items, ret_total) : list_all(call, txn, page, items, ret_total);
 }
 
 void op_describe_clones(struct call *call)
@@ -230,7 +251,7 @@ void op_describe_clones(struct call *call)
 		return;
 	items = json_array();
 	r = list(call, name, &page.store, items, &total);
-	if (r < 0) {
+	if (r < 0 && r != ERR_NOT_FOUND) {
 		json_decref(items);
 		reply_store_error(call, r);
 		return;
@@ -244,13 +265,10 @@ static int accept_delete(struct call *call, struct store_txn *txn, const char *n
 {
 	struct record_clone clone;
 	struct record_job job = {.accepted_ms = clock_wall_ms()};
-	int r = store_clone_get(txn, name, &clone);
+	int r = call->hidden ? ERR_NOT_FOUND : store_clone_get(txn, name, &clone);
 
-	if (r == 0 && call->cluster[0] && strcmp(call->cluster, clone.cluster) != 0)
-		return ERR_NOT_FOUND;
 	if (r < 0)
 		return r;
-	memcpy(call->cluster, clone.cluster, sizeof(call->cluster));
 	memcpy(job.cluster, clone.cluster, sizeof(job.cluster));
 	memcpy(job.clone, clone.name, sizeof(job.clone));
 	job.backup = clone.backup;

@@ -8,6 +8,7 @@
 #include "daemon/front/present.h"
 #include "daemon/front/reply.h"
 #include "daemon/front/sched.h"
+#include "daemon/front/view.h"
 
 #include <string.h>
 
@@ -52,16 +53,18 @@ void op_describe_db_clusters(struct call *call)
 	const struct front *front = call->front;
 	const char *wanted = request_get(&call->request, "DBClusterIds");
 	json_t *items, *wrapped, *answer;
+	scope_view struct view view = {0};
 	struct param_page page;
 	uint64_t total = 0;
 
 	if (!param_page(call, &page))
 		return;
+	view_make(call, &view);
 	items = json_array();
-	for (size_t i = 0; i < cluster_count(front->clusters); i++) {
-		const struct cluster *cluster = cluster_at(front->clusters, i);
+	for (size_t i = 0; i < view.count; i++) {
+		const struct cluster *cluster = view.clusters[i];
 
-		if ((wanted && !is_listed(wanted, cluster->id)) || (call->cluster[0] && strcmp(call->cluster, cluster->id) != 0))
+		if (wanted && !is_listed(wanted, cluster->id))
 			continue;
 		if (total >= page.store.skip && total - page.store.skip < page.store.count)
 			json_array_append_new(items, present_cluster(front, cluster));

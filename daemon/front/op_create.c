@@ -12,6 +12,7 @@
 #include "daemon/front/op.h"
 #include "daemon/front/standing.h"
 #include "daemon/front/reply.h"
+#include "daemon/front/right.h"
 #include "daemon/front/sched.h"
 #include "daemon/front/store.h"
 
@@ -307,9 +308,17 @@ static void on_space(void *arg, const struct sched_answer *answer)
 	while ((call = pop(queue))) {
 		if (answer->code == ERR_CLOSED) /* nobody would learn of it any more */
 			reply_error(call, REPLY_UNAVAILABLE, "The service is stopping.");
-		else
+		else if (right_check_again(call))
 			accept_create(call);
 	}
+}
+
+/* Its connection may be gone, or the policies replaced, before its turn comes. */
+static void keep_peer(struct call *call)
+{
+	if (peer_copy(call->peer, &call->kept) < 0)
+		front_die("queueing a create", ERR_NOMEM);
+	call->peer = &call->kept;
 }
 
 static bool is_space_known(const struct cluster *cluster)
@@ -333,6 +342,7 @@ static void wait_for_space(struct call *call, struct create_queue *queue)
 	}
 	if (!check_first(call, txn, &create))
 		return;
+	keep_peer(call);
 	TAILQ_INSERT_TAIL(&queue->calls, call, waiting);
 	if (queue->asked)
 		return;

@@ -8,25 +8,14 @@
 #include "daemon/front/reply.h"
 #include "daemon/front/sched_auto.h"
 
-#include <string.h>
-
-/* The backup's cluster becomes the call's, named or not. */
-static int put(struct call *call, uint64_t id, bool held)
+static int put(const struct call *call, uint64_t id, bool held)
 {
 	scope_store_abort struct store_txn *txn = NULL;
-	char cluster[IDENT_CLUSTER_SIZE];
-	int r = store_begin(call->front->store, &txn);
+	int r = call->hidden ? ERR_NOT_FOUND : store_begin(call->front->store, &txn);
 
 	if (r == 0)
-		r = store_id_cluster(txn, id, cluster);
-	if (r == 0 && call->cluster[0] && strcmp(call->cluster, cluster) != 0)
-		r = ERR_NOT_FOUND;
-	if (r == 0)
-		r = store_backup_hold(txn, cluster, id, held);
-	if (r < 0)
-		return r;
-	memcpy(call->cluster, cluster, sizeof(cluster));
-	return store_commit(scope_take_ptr(txn));
+		r = store_backup_hold(txn, call->cluster, id, held);
+	return r < 0 ? r : store_commit(scope_take_ptr(txn));
 }
 
 static void hold(struct call *call, bool held)

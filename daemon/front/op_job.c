@@ -8,6 +8,7 @@
 #include "daemon/front/present.h"
 #include "daemon/front/reply.h"
 #include "daemon/front/sched.h"
+#include "daemon/front/view.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -50,14 +51,14 @@ static int compare_newest(const void *a, const void *b)
 }
 
 /* One look at each cluster's newest jobs: count of them, or with 0 only how many there are. */
-static int gather_ids(struct call *call, struct store_txn *txn, uint64_t count, struct ids *ids, uint64_t *ret_total)
+static int gather_ids(const struct view *view, struct store_txn *txn, uint64_t count, struct ids *ids, uint64_t *ret_total)
 {
 	struct store_page newest = {.count = count > UINT32_MAX ? UINT32_MAX : (uint32_t)count};
 	uint64_t sum = 0;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < cluster_count(call->front->clusters); i++) {
-		struct store_job_filter filter = {.cluster = cluster_at(call->front->clusters, i)->id};
+	for (size_t i = 0; r == 0 && i < view->count; i++) {
+		struct store_job_filter filter = {.cluster = view->clusters[i]->id};
 		uint64_t total = 0;
 
 		r = store_job_list(txn, &filter, &newest, collect_id, ids, &total);
@@ -69,13 +70,17 @@ static int gather_ids(struct call *call, struct store_txn *txn, uint64_t count, 
 
 static int list_all(struct call *call, struct store_txn *txn, const struct store_page *page, json_t *items, uint64_t *ret_total)
 {
+	scope_view struct view view = {0};
 	struct ids ids = {0};
 	struct collector collector = {call->front, items};
-	int r = gather_ids(call, txn, 0, &ids, ret_total);
+	int r;
+
+	view_make(call, &view);
+	r = gather_ids(&view, txn, 0, &ids, ret_total);
 
 	/* A page beyond the end is no reason to gather everything. */
 	if (r == 0 && page->skip < *ret_total)
-		r = gather_ids(call, txn, page->skip + page->count, &ids, ret_total);
+		r = gather_ids(&view, txn, page->skip + page->count, &ids, ret_total);
 	if (ids.count > 1)
 		qsort(ids.ids, ids.count, sizeof(ids.ids[0]), compare_newest);
 	for (size_t i = page->skip; r == 0 && i < ids.count && i - page->skip < page->count; i++) {
@@ -89,19 +94,16 @@ static int list_all(struct call *call, struct store_txn *txn, const struct store
 	return r;
 }
 
-/* One job, or none: a job of another cluster is none. */
 static int list_one(struct call *call, struct store_txn *txn, uint64_t id, json_t *items, uint64_t *ret_total)
 {
 	struct collector collector = {call->front, items};
 	struct record_job job;
-	int r = store_job_find(txn, id, &job);
+	int r = call->hidden ? ERR_NOT_FOUND : store_job_find(txn, id, &job);
 
-	if (r == ERR_NOT_FOUND || (r == 0 && call->cluster[0] && strcmp(call->cluster, job.cluster) != 0))
-		return 0;
-	if (r == 0) {
-		*ret_total = 1;
+	if (r == 0)
 		r = collect(&collector, &job);
-	}
+	if (r == 0)
+		*ret_total = 1;
 	return r;
 }
 
@@ -132,7 +134,7 @@ void op_describe_jobs(struct call *call)
 		return;
 	items = json_array();
 	r = list(call, id, &page.store, items, &total);
-	if (r < 0) {
+	if (r < 0 && r != ERR_NOT_FOUND) {
 		json_decref(items);
 		reply_store_error(call, r);
 		return;
@@ -140,21 +142,6 @@ void op_describe_jobs(struct call *call)
 	answer = reply_begin(call);
 	present_page(answer, &page, total, "Job", items);
 	reply_send(call, answer);
-}
-
-static int find(struct call *call, uint64_t id)
-{
-	scope_store_abort struct store_txn *txn = NULL;
-	struct record_job job;
-	int r = store_read(call->front->store, &txn);
-
-	if (r == 0)
-		r = store_job_find(txn, id, &job);
-	if (r == 0 && call->cluster[0] && strcmp(call->cluster, job.cluster) != 0)
-		return ERR_NOT_FOUND;
-	if (r == 0)
-		memcpy(call->cluster, job.cluster, sizeof(call->cluster));
-	return r;
 }
 
 void op_cancel_job(struct call *call)
@@ -165,11 +152,8 @@ void op_cancel_job(struct call *call)
 
 	if (!param_id(call, "JobId", &id))
 		return;
-	r = find(call, id);
-	if (r == 0) {
-		call->about_job = id;
-		r = sched_cancel(call->front->sched, id, &how);
-	}
+	call->about_job = call->hidden ? 0 : id;
+	r = call->hidden ? ERR_NOT_FOUND : sched_cancel(call->front->sched, id, &how);
 	if (r == ERR_NOT_FOUND)
 		reply_error(call, REPLY_JOB_NOT_FOUND, NULL);
 	else if (r == ERR_STATE)

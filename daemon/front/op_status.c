@@ -11,6 +11,7 @@
 #include "daemon/front/sched.h"
 #include "daemon/front/standing.h"
 #include "daemon/front/store.h"
+#include "daemon/front/view.h"
 
 static json_t *present_quota(const struct quota_left *left)
 {
@@ -67,23 +68,23 @@ static int present_cluster(const struct front *front, struct store_txn *txn, con
 	return json_array_append_new(items, object) < 0 ? ERR_NOMEM : 0;
 }
 
-static int present_clusters(const struct call *call, json_t *items)
+static int present_clusters(const struct front *front, const struct view *view, json_t *items)
 {
 	scope_store_abort struct store_txn *txn = NULL;
-	const struct cluster_table *table = call->front->clusters;
-	int r = store_read(call->front->store, &txn);
+	int r = store_read(front->store, &txn);
 
-	for (size_t i = 0; r == 0 && i < cluster_count(table); i++)
-		r = present_cluster(call->front, txn, cluster_at(table, i), items);
+	for (size_t i = 0; r == 0 && i < view->count; i++)
+		r = present_cluster(front, txn, view->clusters[i], items);
 	return r;
 }
 
-static json_t *present_jobs(const struct front *front)
+static json_t *present_jobs(const struct front *front, const struct view *view)
 {
 	json_t *object = json_object();
-	uint32_t pending, running;
+	uint32_t pending = 0, running = 0;
 
-	sched_count(front->sched, &pending, &running);
+	for (size_t i = 0; i < view->count; i++)
+		sched_count(front->sched, view->clusters[i]->id, &pending, &running);
 	reply_put_number(object, "Pending", pending);
 	reply_put_number(object, "Running", running);
 	return object;
@@ -91,9 +92,12 @@ static json_t *present_jobs(const struct front *front)
 
 void op_describe_status(struct call *call)
 {
+	scope_view struct view view = {0};
 	json_t *items = json_array(), *answer;
-	int r = present_clusters(call, items);
+	int r;
 
+	view_make(call, &view);
+	r = present_clusters(call->front, &view, items);
 	if (r < 0) {
 		json_decref(items);
 		reply_store_error(call, r);
@@ -104,6 +108,6 @@ void op_describe_status(struct call *call)
 	reply_put_number(answer, "Uptime",
 			 (uint64_t)((clock_running_ms() - call->front->started_running_ms) / CLOCK_MS_PER_S));
 	reply_put_new(answer, "Clusters", items);
-	reply_put_new(answer, "Jobs", present_jobs(call->front));
+	reply_put_new(answer, "Jobs", present_jobs(call->front, &view));
 	reply_send(call, answer);
 }

@@ -3,8 +3,11 @@
 #include "daemon/front/param.h"
 
 #include "common/clock.h"
+#include "common/err.h"
+#include "common/scope.h"
 #include "daemon/front/reply.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 bool param_word(struct call *call, const char *name, const struct param_word *words, uint8_t *ret_value)
@@ -45,6 +48,36 @@ bool param_id(struct call *call, const char *name, uint64_t *ret_id)
 	else
 		reply_malformed(call, name);
 	return false;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+int param_parse_ids(const char *text, uint64_t ids[static PARAM_IDS_MAX], size_t most)
+{
+	scope_free char *copy = strdup(text);
+	char *rest = copy, *one;
+	size_t count = 0, unique = 0;
+
+	if (!copy)
+		return ERR_NOMEM;
+	while ((one = strsep(&rest, ","))) {
+		if (count == most)
+			return ERR_TOO_LONG;
+		if (ident_parse_id(one, &ids[count]) < 0)
+			return ERR_INVALID;
+		count++;
+	}
+	qsort(ids, count, sizeof(ids[0]), compare_ids);
+	for (size_t i = 0; i < count; i++) {
+		if (unique == 0 || ids[unique - 1] != ids[i])
+			ids[unique++] = ids[i];
+	}
+	return (int)unique;
 }
 
 bool param_clone(struct call *call, const char **ret_name)

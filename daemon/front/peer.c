@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
 enum { GROUPS_FIRST = 32, GROUPS_MAX = 65536 };
@@ -57,6 +58,19 @@ void peer_clear(struct peer *peer)
 {
 	free(peer->groups);
 	*peer = (struct peer){0};
+}
+
+int peer_copy(const struct peer *peer, struct peer *ret_copy)
+{
+	struct peer copy = *peer;
+
+	copy.groups = calloc(peer->group_count + 1, sizeof(*copy.groups));
+	if (!copy.groups)
+		return ERR_NOMEM;
+	if (peer->group_count > 0)
+		memcpy(copy.groups, peer->groups, peer->group_count * sizeof(*copy.groups));
+	*ret_copy = copy;
+	return 0;
 }
 
 bool peer_in_group(const struct peer *peer, uint32_t gid)

@@ -18,6 +18,8 @@ struct peer {
 /* 0, ERR_IO or ERR_NOMEM. peer_clear() gives up what it holds. Never blocks. */
 int peer_read(int fd, struct peer *ret_peer);
 void peer_clear(struct peer *peer);
+/* 0 or ERR_NOMEM. */
+int peer_copy(const struct peer *peer, struct peer *ret_copy);
 /* By its effective group or one of the supplementary ones. */
 bool peer_in_group(const struct peer *peer, uint32_t gid);
 

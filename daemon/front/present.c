@@ -34,7 +34,7 @@ static const char *backup_status(enum backup_state state)
 	}
 }
 
-static const char *mode_name(enum backup_mode mode)
+const char *present_mode(enum backup_mode mode)
 {
 	return mode == BACKUP_AUTOMATED ? "Automated" : "Manual";
 }
@@ -109,7 +109,7 @@ json_t *present_backup(const struct front *front, const struct record_backup *ba
 	reply_put(object, "DBClusterId", backup->cluster);
 	reply_put(object, "BackupStatus", backup_status(backup->state));
 	reply_put(object, "BackupType", "FullBackup");
-	reply_put(object, "BackupMode", mode_name(backup->mode));
+	reply_put(object, "BackupMode", present_mode(backup->mode));
 	reply_put(object, "BackupMethod", "Snapshot");
 	reply_put_time(object, "BackupStartTime", backup->accepted_ms);
 	reply_put_time(object, "BackupEndTime", backup->ended_ms);
@@ -163,7 +163,7 @@ json_t *present_task(const struct front *front, const struct record_job *job)
 	reply_put_number(object, "BackupJobId", job->id);
 	reply_put_time(object, "StartTime", job->accepted_ms);
 	reply_put_number(object, "Process", percent(job, &view));
-	reply_put(object, "JobMode", mode_name(job->mode));
+	reply_put(object, "JobMode", present_mode(job->mode));
 	reply_put(object, "BackupProgressStatus", phase_name(job, &view));
 	reply_put(object, "TaskAction", job->mode == BACKUP_AUTOMATED ? "NormalBackupTask" : "TempBackupTask");
 	return object;

@@ -9,6 +9,8 @@
 
 #include <jansson.h>
 
+/* "Manual", "Automated": static. */
+const char *present_mode(enum backup_mode mode);
 json_t *present_backup(const struct front *front, const struct record_backup *backup);
 /* An item of DescribeBackupTasks. job: a create. */
 json_t *present_task(const struct front *front, const struct record_job *job);

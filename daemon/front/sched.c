@@ -262,14 +262,13 @@ void sched_view_job(const struct sched *sched, uint64_t job, struct sched_view *
 		*ret_view = found->view;
 }
 
-void sched_count(const struct sched *sched, uint32_t *ret_pending, uint32_t *ret_running)
+void sched_count(const struct sched *sched, const char *cluster, uint32_t *pending, uint32_t *running)
 {
-	*ret_pending = *ret_running = 0;
 	for (size_t i = 0; i < sched->job_count; i++) {
-		if (sched->jobs[i]->state == SCHED_RUNNING)
-			++*ret_running;
-		else
-			++*ret_pending;
+		const struct sched_job *job = sched->jobs[i];
+
+		if (strcmp(job->place->cluster->id, cluster) == 0)
+			++*(job->state == SCHED_RUNNING ? running : pending);
 	}
 }
 

@@ -30,8 +30,8 @@ struct sched_view {
 };
 /* How far an open job is; all zero if it is not running. */
 void sched_view_job(const struct sched *sched, uint64_t job, struct sched_view *ret_view);
-/* Numbers for DescribeStatus. */
-void sched_count(const struct sched *sched, uint32_t *ret_pending, uint32_t *ret_running);
+/* Adds the open jobs of a cluster to both numbers. */
+void sched_count(const struct sched *sched, const char *cluster, uint32_t *pending, uint32_t *running);
 
 enum sched_cancel { SCHED_CANCEL_DONE, SCHED_CANCEL_ASKED };
 /*

@@ -137,6 +137,8 @@ int store_backup_accept(struct store_txn *txn, struct record_backup *backup, str
 			const struct store_token *token);
 /* ERR_NOT_FOUND. A backup in DELETING is found. */
 int store_backup_get(struct store_txn *txn, const char *cluster, uint64_t id, struct record_backup *ret_backup);
+/* Its fixed part alone: takes little longer than finding out that there is none. */
+int store_backup_peek(struct store_txn *txn, const char *cluster, uint64_t id, struct record_backup_peek *ret_peek);
 /*
  * Replaces the record of the same cluster and id. ERR_STATE if its state may not
  * move there (job.h; DELETING and DELETED have their own functions below).

@@ -32,6 +32,22 @@ int store_backup_get(struct store_txn *txn, const char *cluster, uint64_t id, st
 	return rc < 0 ? rc : backup_load(txn, &(MDB_val){key.size, key.bytes}, &value, ret_backup);
 }
 
+int store_backup_peek(struct store_txn *txn, const char *cluster, uint64_t id, struct record_backup_peek *ret_peek)
+{
+	struct store_key key;
+	MDB_val value;
+	int rc;
+
+	if (!ident_is_cluster(cluster))
+		return ERR_NOT_FOUND;
+	key = key_cluster_id(cluster, id);
+	rc = db_get(txn, LIST_BACKUPS, &key, &value);
+	if (rc < 0)
+		return rc;
+	rc = record_backup_peek(value.mv_data, value.mv_size, ret_peek);
+	return rc < 0 ? db_die(txn, rc) : 0;
+}
+
 static int encode(const struct record_backup *backup, struct store_blob *ret_blob)
 {
 	ret_blob->size = record_backup_encode(backup, ret_blob->bytes, sizeof(ret_blob->bytes));
