@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from harness.daemon import IDLE_STOP_S
 from harness.front import INSTALL, Fronts, nonce_of
 from harness.inject import Inject
 from harness.process import Pid, children, eventually, refuses_descriptors, status_fields
@@ -318,7 +319,7 @@ def test_reload_keeps_a_cluster_with_a_job(engine, start, front):
 
 
 def test_stop_is_quick_and_clean(engine, front):
-    assert engine.stop(timeout=1) == 0
+    assert engine.stop(timeout=IDLE_STOP_S) == 0
 
 
 def test_fronts_follow_with_growing_pauses(engine, fronts, start):

@@ -9,6 +9,7 @@ import pytest
 from harness import invariants
 from harness.client import Api
 from harness.clients import DIED
+from harness.daemon import IDLE_STOP_S
 from harness.process import Pid, eventually, held, status_fields
 from harness.steps import Strike
 
@@ -56,7 +57,7 @@ def test_fronts_are_replaced_after_growing_pauses(many_deaths):
 
 def test_idle_stop_takes_no_time(daemon):
     daemon.wait_idle()
-    assert daemon.stop(timeout=1) == 0
+    assert daemon.stop(timeout=IDLE_STOP_S) == 0
 
 
 def test_stop_lets_a_cut_finish(daemon, btrfs, pg, known):
@@ -123,7 +124,7 @@ def test_helper_that_stands_still_ends_with_its_worker(daemon, btrfs, pg, known)
     helper.signal(signal.SIGSTOP)
     eventually(lambda: status_fields(helper.pid)["State"].startswith("T"))
     standing.worker.kill()
-    helper.wait_end(5)
+    helper.wait_end()
     daemon.api.wait_final("main", standing.number)
     invariants.check(daemon, btrfs, known=known, servers=[pg])
 
@@ -136,7 +137,7 @@ def test_helper_that_waits_for_a_hung_server_ends_with_its_worker(daemon, btrfs,
     helpers = held(eventually(daemon.helpers, what="a helper"))
     daemon.kill()
     for helper in helpers:
-        helper.wait_end(3)
+        helper.wait_end(10)
     pg.unhang()
     daemon.start()
     invariants.check(daemon, btrfs, known=known, servers=[pg])
@@ -158,7 +159,7 @@ def standing_walker(daemon):
 def test_walker_ends_with_its_worker(daemon, btrfs, pg):
     worker, walker = standing_walker(daemon)
     worker.kill()
-    walker.wait_end(5)
+    walker.wait_end()
     eventually(lambda: daemon.api.clone("main", "c")["State"] == "Available", 30)
     invariants.check(daemon, btrfs, servers=[pg])
 
@@ -166,16 +167,16 @@ def test_walker_ends_with_its_worker(daemon, btrfs, pg):
 def test_walker_that_outlives_its_worker_keeps_the_cluster_waiting(daemon, btrfs, pg):
     """One in state D: it may yet change the clone, so the clone is not made anew beside it."""
     worker, walker = standing_walker(daemon)
-    guard = subprocess.Popen(["sh", "-c", 'sleep 15; fsfreeze --unfreeze "$0"', btrfs.mnt],
+    guard = subprocess.Popen(["sh", "-c", 'sleep 120; fsfreeze --unfreeze "$0"', btrfs.mnt],
                              stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     subprocess.run(["fsfreeze", "--freeze", btrfs.mnt], check=True)
     try:
         walker.signal(signal.SIGCONT)
-        eventually(lambda: status_fields(walker.pid)["State"].startswith("D"), 10, "the walker waits for the disk")
+        eventually(lambda: status_fields(walker.pid)["State"].startswith("D"), what="the walker waits for the disk")
         worker.kill()
-        worker.wait_end(5)
+        worker.wait_end()
         # The probe that settles it waits for the disk too, unless the walker keeps it from beginning.
-        eventually(lambda: "still holds its snapshots" in daemon.log_text(), 10, "the cluster waits")
+        eventually(lambda: "still holds its snapshots" in daemon.log_text(), what="the cluster waits")
         assert walker.alive()
     finally:
         os.killpg(guard.pid, signal.SIGKILL)
@@ -193,7 +194,7 @@ def test_front_that_stands_still_ends_with_its_engine(daemon):
     eventually(lambda: status_fields(front.pid)["State"].startswith("T"))
     daemon.main.kill()
     daemon.reap(10)
-    front.wait_end(5)
+    front.wait_end()
 
 
 def test_worker_that_outlives_its_engine_keeps_the_cluster_waiting(daemon, btrfs, pg, known):

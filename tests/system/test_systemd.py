@@ -7,6 +7,7 @@ import threading
 import pytest
 import yaml
 
+from harness.daemon import IDLE_STOP_S
 from harness.postgres import USER, bindir
 from harness.process import Pid, children, eventually, held, program
 
@@ -177,7 +178,7 @@ def test_idle_stop_takes_under_a_second_and_a_request_brings_it_back(guest):
     engine = Pid(guest.main_pid())
     stopper = threading.Thread(target=guest.system.systemctl, args=("stop", SERVICE))
     stopper.start()
-    engine.wait_end(1.0)
+    engine.wait_end(IDLE_STOP_S)
     stopper.join()
     assert guest.system.show(SERVICE, "Result") == "success"
     assert guest.api.ok("DescribeStatus")

@@ -34,7 +34,7 @@ class Fronts:
         self.accepted = []
         self.keep = None  # a list: takes the listening sockets, which are closed otherwise
 
-    def accept(self, timeout=10):
+    def accept(self, timeout=30):
         self.listener.settimeout(timeout)
         control, _ = self.listener.accept()
         data, fds, _, _ = socket.recv_fds(control, 64, 16)

@@ -21,7 +21,7 @@ from .process import Pid, status_fields
 from .unchanged import unchanged
 
 FIRST_UID = 61000  # of users that no file knows
-AT_ONCE = 2.0      # seconds; a request that waits for a deadline takes as long as that
+AT_ONCE = 5.0      # seconds; half of what a request has that waits for the deadline of an ordinary daemon
 MARGIN_KB = 1024   # of memory, after the same has been done once before
 GONE = (BrokenPipeError, ConnectionResetError)
 

@@ -8,7 +8,7 @@ import threading
 import time
 
 
-def eventually(probe, timeout=10.0, what=None):
+def eventually(probe, timeout=30.0, what=None):
     """Return probe()'s first true answer; fail after timeout seconds.
 
     Only for states of which neither the kernel nor the program tells by an event.
@@ -46,10 +46,10 @@ class Pid:
         poll.register(self.fd, select.POLLIN)
         return bool(poll.poll(timeout * 1000))
 
-    def wait_end(self, timeout=10.0):
+    def wait_end(self, timeout=30.0):
         assert self.ended(timeout), f"process {self.pid} still lives after {timeout} s"
 
-    def wait_reaped(self, timeout=10.0):
+    def wait_reaped(self, timeout=30.0):
         """Its parent has taken notice of its end, which wait_end does not tell."""
         self.wait_end(timeout)
         eventually(lambda: not os.path.exists(f"/proc/{self.pid}"), timeout, f"process {self.pid} reaped")
