@@ -136,6 +136,12 @@ tests_unit_test_near_SOURCES = tests/unit/test_near.c client/near.c client/near.
 tests_unit_test_near_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_near_LDADD = $(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/unit/test_nonces
+TESTS += tests/unit/test_nonces
+tests_unit_test_nonces_SOURCES = tests/unit/test_nonces.c
+tests_unit_test_nonces_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_nonces_LDADD = $(FRONTHTTP_LIBS) libcommon.a $(CMOCKA_LIBS)
+
 check_PROGRAMS += tests/unit/test_note
 TESTS += tests/unit/test_note
 tests_unit_test_note_SOURCES = tests/unit/test_note.c

@@ -3,11 +3,11 @@
 #include "daemon/front/api.h"
 
 #include "daemon/front/audit.h"
+#include "daemon/front/caller.h"
 #include "daemon/front/front.h"
 #include "daemon/front/op.h"
 #include "daemon/front/reply.h"
 #include "daemon/front/right.h"
-#include "daemon/front/sign.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -58,25 +58,6 @@ struct api *api_free(struct api *api)
 }
 
 /* Each of these says whether the call goes on; if not, it is answered. */
-
-static bool check_signature(struct call *call)
-{
-	const char *missing;
-
-	switch (sign_classify(&call->request, call->authorization, &missing)) {
-	case SIGN_NONE:
-		if (!call->require_signature)
-			return true;
-		reply_error(call, REPLY_INCOMPLETE_SIGNATURE, "This socket takes signed requests only.");
-		return false;
-	case SIGN_INCOMPLETE:
-		reply_error(call, REPLY_INCOMPLETE_SIGNATURE, "The signature lacks \"%s\".", missing);
-		return false;
-	default:
-		reply_error(call, REPLY_NO_ACCESS_KEY, NULL);
-		return false;
-	}
-}
 
 static bool check_action(struct call *call)
 {
@@ -181,7 +162,7 @@ static bool check_cluster(struct call *call)
 
 void api_handle(struct call *call)
 {
-	if (check_signature(call) && check_action(call) && check_version(call) && check_required(call) &&
+	if (caller_identify(call) && check_action(call) && check_version(call) && check_required(call) &&
 	    check_form(call) && right_check(call) && check_cluster(call))
 		call->row->run(call);
 }

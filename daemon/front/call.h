@@ -12,6 +12,7 @@
 #include "common/msg.h"
 #include "daemon/front/peer.h"
 #include "daemon/front/request.h"
+#include "daemon/front/sign.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -43,8 +44,8 @@ struct call {
 	void *owner; /* the answer function's own */
 
 	struct request request;
-	const char *authorization; /* header values; NULL: absent; valid until api_handle() returns */
-	const char *header_action;
+	const struct sign_request *wire; /* what a signature covers beside the parameters; valid until api_handle() returns */
+	const char *header_action; /* header values; NULL: absent; valid as wire */
 	const char *header_version;
 	const struct peer *peer; /* the same, or kept */
 	struct peer kept;        /* a copy, of a call that waits; owned */

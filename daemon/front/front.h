@@ -9,6 +9,7 @@
 #include "common/msg.h"
 #include "daemon/front/cluster.h"
 #include "daemon/front/quota.h"
+#include "daemon/front/replay.h"
 
 struct event_base;
 struct http;
@@ -27,6 +28,8 @@ struct front {
 	struct link *link;
 	struct sched *sched;
 	struct http *http;
+	struct sign *sign;
+	struct replay replay;
 	struct cluster_table *clusters;
 	struct msg_config conf; /* the generation in force */
 	struct msg_config_listener listeners[FRONT_LISTENERS_MAX]; /* of the same; in the order of the descriptors */

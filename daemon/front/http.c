@@ -16,6 +16,7 @@
 #include <event2/buffer.h>
 #include <event2/event.h>
 #include <event2/http.h>
+#include <event2/keyvalq_struct.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -169,6 +170,7 @@ static int read_parameters(struct call *call, struct evhttp_request *req, char *
 	const char *query = strchr(evhttp_request_get_uri(req), '?');
 	int r = query ? request_add_form(&call->request, query + 1, strlen(query + 1), why) : 0;
 
+	call->request.query_count = call->request.count;
 	return r == 0 ? read_body(call, req, why) : r;
 }
 
@@ -183,9 +185,33 @@ static const char *filled(const char *value)
 	return value && value[0] ? value : NULL;
 }
 
+/* What a signature covers. False: more headers than are looked at. */
+static bool read_wire(struct evhttp_request *req, struct sign_header headers[static SIGN_HEADERS_MAX], struct sign_request *wire)
+{
+	struct evbuffer *body = evhttp_request_get_input_buffer(req);
+	const struct evkeyval *header_at;
+
+	wire->method = evhttp_request_get_command(req) == EVHTTP_REQ_GET ? "GET" : "POST";
+	wire->authorization = header(req, "Authorization");
+	wire->header_action = filled(header(req, "x-acs-action"));
+	wire->body_size = evbuffer_get_length(body);
+	wire->body = evbuffer_pullup(body, -1);
+	wire->headers = headers;
+	if (!wire->authorization)
+		return true;
+	TAILQ_FOREACH(header_at, evhttp_request_get_input_headers(req), next) {
+		if (wire->header_count == SIGN_HEADERS_MAX)
+			return false;
+		headers[wire->header_count++] = (struct sign_header){header_at->key, header_at->value};
+	}
+	return true;
+}
+
 static void serve(struct http *http, struct call *call, struct evhttp_request *req)
 {
 	char why[REQUEST_WHY_SIZE];
+	struct sign_header headers[SIGN_HEADERS_MAX];
+	struct sign_request wire = {0};
 	struct framing_fault fault;
 	int r;
 
@@ -206,7 +232,11 @@ static void serve(struct http *http, struct call *call, struct evhttp_request *r
 		reply_parse_error(call, r, why);
 		return;
 	}
-	call->authorization = header(req, "Authorization");
+	if (!read_wire(req, headers, &wire)) {
+		reply_error(call, REPLY_TOO_LARGE, "The request has too many headers.");
+		return;
+	}
+	call->wire = &wire;
 	call->header_action = filled(header(req, "x-acs-action"));
 	call->header_version = filled(header(req, "x-acs-version"));
 	api_handle(call);

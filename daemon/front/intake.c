@@ -2,8 +2,8 @@
 /* Nothing is in force before its CONFIG_END. */
 #include "daemon/front/intake.h"
 
+#include "common/clock.h"
 #include "common/err.h"
-#include "common/grow.h"
 #include "common/policy.h"
 #include "common/scope.h"
 #include "daemon/front/quota.h"
@@ -44,17 +44,31 @@ static int begin(struct intake *intake, const struct msg_config *conf)
 	return 0;
 }
 
+/* As grow() does, but what was is wiped: it may hold secrets. */
+static int enlarge(struct intake_list *list, size_t item_size)
+{
+	size_t room = list->size ? 2 * list->size : 16;
+	void *items = calloc(room, item_size);
+
+	if (!items)
+		return ERR_NOMEM;
+	if (list->count > 0)
+		memcpy(items, list->items, list->count * item_size);
+	if (list->items)
+		explicit_bzero(list->items, list->size * item_size);
+	free(list->items);
+	list->items = items;
+	list->size = room;
+	return 0;
+}
+
 static int add(struct intake *intake, struct intake_list *list, uint32_t generation, const void *item, size_t size)
 {
-	char *more;
-
 	if (!intake->open || generation != intake->conf.generation || list->count == LIST_MAX)
 		return ERR_INVALID;
-	more = grow(list->items, list->count, &list->size, size);
-	if (!more)
+	if (list->count == list->size && enlarge(list, size) < 0)
 		return ERR_NOMEM;
-	list->items = more;
-	memcpy(more + list->count++ * size, item, size);
+	memcpy((char *)list->items + list->count++ * size, item, size);
 	return 0;
 }
 
@@ -118,6 +132,8 @@ int intake_take(struct intake *intake, const struct msg *msg, bool *ret_complete
 int intake_apply(struct intake *intake, struct front *front)
 {
 	const struct msg_config_cluster *clusters = intake->clusters.items;
+	const struct nonces_now now = {clock_wall_ms(), clock_running_ms()};
+	int r;
 
 	if (intake->listeners.count == 0 || intake->listeners.count > FRONT_LISTENERS_MAX)
 		return ERR_INVALID;
@@ -126,6 +142,9 @@ int intake_apply(struct intake *intake, struct front *front)
 		if (!cluster_ensure(front->clusters, clusters[i].cluster))
 			return ERR_NOMEM;
 	}
+	r = sign_set_keys(front->sign, intake->keys.items, intake->keys.count, &now);
+	if (r < 0)
+		return r;
 	front->conf = intake->conf;
 	memcpy(front->listeners, intake->listeners.items, intake->listeners.count * sizeof(front->listeners[0]));
 	policy_free(front->policy);

@@ -33,7 +33,7 @@ struct intake {
  */
 int intake_take(struct intake *intake, const struct msg *msg, bool *ret_complete);
 /*
- * A complete one: front->conf, the listeners, the policies, which the intake gives up, and the table of clusters; every
+ * A complete one: front->conf, the listeners, the keys, the policies, which the intake gives up, and the table of clusters; every
  * cluster that is not in it becomes retired. 0, ERR_NOMEM or ERR_INVALID.
  */
 int intake_apply(struct intake *intake, struct front *front);

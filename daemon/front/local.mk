@@ -11,6 +11,7 @@ libstore_a_SOURCES = \
 	daemon/front/store_backup.c daemon/front/store_clone.c \
 	daemon/front/store_cluster.c daemon/front/store_count.c \
 	daemon/front/store_db.c daemon/front/store_env.c \
+	daemon/front/store_nonce.c \
 	daemon/front/store_job.c daemon/front/store_list.c \
 	daemon/front/store_purge.c daemon/front/store_recount.c \
 	daemon/front/store_schedule.c \
@@ -25,7 +26,7 @@ libfronthttp_a_SOURCES = \
 	daemon/front/api.c daemon/front/api.h \
 	daemon/front/audit.c daemon/front/audit.h \
 	daemon/front/authz.c daemon/front/authz.h \
-	daemon/front/call.h \
+	daemon/front/call.h daemon/front/caller.c daemon/front/caller.h \
 	daemon/front/conn.c daemon/front/conn.h \
 	daemon/front/framing.c daemon/front/framing.h \
 	daemon/front/http.c daemon/front/http.h \
@@ -34,17 +35,20 @@ libfronthttp_a_SOURCES = \
 	daemon/front/op_create.c daemon/front/op_hold.c daemon/front/op_job.c daemon/front/op_policy.c \
 	daemon/front/op_policy.h daemon/front/op_policy_set.c \
 	daemon/front/op_status.c \
+	daemon/front/nonces.c daemon/front/nonces.h \
 	daemon/front/param.c daemon/front/param.h \
 	daemon/front/peer.c daemon/front/peer.h \
 	daemon/front/present.c daemon/front/present.h \
 	daemon/front/reply.c daemon/front/reply.h \
 	daemon/front/request.c daemon/front/request.h \
 	daemon/front/right.c daemon/front/right.h \
-	daemon/front/sign.c daemon/front/sign.h \
+	daemon/front/sign.c daemon/front/sign.h daemon/front/sign_crypto.h \
+	daemon/front/sign_keys.c daemon/front/sign_keys.h \
+	daemon/front/sign_text.c daemon/front/sign_text.h \
 	daemon/front/standing.c daemon/front/standing.h \
 	daemon/front/view.c daemon/front/view.h
 libfronthttp_a_CPPFLAGS = $(AM_CPPFLAGS) $(EVENT_CFLAGS) $(JANSSON_CFLAGS) $(CRYPTO_CFLAGS)
-FRONTHTTP_LIBS = libfronthttp.a $(EVENT_LIBS) $(JANSSON_LIBS)
+FRONTHTTP_LIBS = libfronthttp.a $(EVENT_LIBS) $(JANSSON_LIBS) $(CRYPTO_LIBS)
 
 # The scheduler, recovery, the link to the engine, and the process around all of it.
 pkglibexec_PROGRAMS += dbsnapd-front
@@ -56,6 +60,7 @@ dbsnapd_front_SOURCES = \
 	daemon/front/link.c daemon/front/link.h \
 	daemon/front/main.c \
 	daemon/front/outcome.c daemon/front/outcome.h \
+	daemon/front/replay.c daemon/front/replay.h \
 	daemon/front/recover.c daemon/front/recover.h \
 	daemon/front/sandbox.c daemon/front/sandbox.h \
 	daemon/front/sched.c daemon/front/sched.h daemon/front/sched_internal.h \

@@ -153,6 +153,7 @@ static int receive_configuration(struct process *process)
 
 		if (r == 0)
 			r = intake_take(&process->intake, &msg, &complete);
+		explicit_bzero(&msg, sizeof(msg)); /* a key's secret, perhaps */
 		if (r < 0)
 			return r;
 	}
@@ -327,6 +328,11 @@ static int open_store(struct front *front)
 
 	if (r < 0)
 		log_error("%s", why[0] ? why : err_text(r));
+	if (r < 0)
+		return r;
+	r = replay_load(&front->replay);
+	if (r < 0)
+		log_error("the catalogue in %s cannot be read: %s", front->conf.state_dir, err_text(r));
 	return r < 0 ? r : recount(front);
 }
 
@@ -393,6 +399,7 @@ static void stop_all(struct process *process)
 	link_free(front->link);
 	cluster_table_free(front->clusters);
 	policy_free(front->policy);
+	sign_free(front->sign);
 	intake_clear(&process->intake);
 	if (front->base)
 		event_base_free(front->base);
@@ -405,7 +412,9 @@ static int run(struct process *process)
 
 	front->clusters = cluster_table_new();
 	front->link = link_new(LINK_FD);
-	if (!front->clusters || !front->link)
+	front->replay.front = front;
+	front->sign = sign_new(SIGN_NONCES, replay_accept, &front->replay);
+	if (!front->clusters || !front->link || !front->sign)
 		return ERR_NOMEM;
 	front->started_ms = clock_wall_ms();
 	front->started_running_ms = clock_running_ms();

@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/scope.h"
+#include "daemon/front/caller.h"
 #include "daemon/front/front.h"
 #include "daemon/front/op.h"
 #include "daemon/front/param.h"
@@ -39,7 +40,7 @@ static bool check_unsupported(struct call *call)
 static int read_token(const struct call *call, const char *cluster, struct clone_request *clone)
 {
 	const char *token = request_get(&call->request, "ClientToken");
-	struct token_owner owner = {.kind = TOKEN_OWNER_UID, .uid = call->uid};
+	struct token_owner owner = caller_token_owner(call);
 	const struct token_param params[] = {
 		{"DBClusterId", cluster}, {"BackupId", request_get(&call->request, "BackupId")}, {"CloneName", clone->name}};
 	int r;

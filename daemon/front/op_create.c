@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/scope.h"
+#include "daemon/front/caller.h"
 #include "daemon/front/front.h"
 #include "daemon/front/op.h"
 #include "daemon/front/standing.h"
@@ -132,7 +133,7 @@ static int read_create(const struct call *call, struct create *ret_create)
 	const char *token = request_get(&call->request, "ClientToken");
 	struct create create = {.type = request_get(&call->request, "BackupType"),
 				.method = request_get(&call->request, "BackupMethod")};
-	struct token_owner owner = {.kind = TOKEN_OWNER_UID, .uid = call->uid};
+	struct token_owner owner = caller_token_owner(call);
 	int r = 0;
 
 	create.type = create.type ? create.type : "FullBackup";

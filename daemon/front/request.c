@@ -212,5 +212,5 @@ void request_clear(struct request *request)
 		free(request->params[i].name);
 		free(request->params[i].value);
 	}
-	request->count = 0;
+	request->count = request->query_count = 0;
 }

@@ -22,6 +22,7 @@ struct request_param {
 struct request {
 	struct request_param params[REQUEST_PARAMS_MAX];
 	size_t count;
+	size_t query_count; /* the first so many came from the query */
 };
 
 /*

@@ -290,6 +290,30 @@ typedef int store_peek_fn(void *arg, uint64_t id, const struct record_backup_pee
 /* The fixed part of every backup of the cluster from this id on, oldest first. A nonzero answer ends it and is returned. */
 int store_backup_each_peek(struct store_txn *txn, const char *cluster, uint64_t from, store_peek_fn *fn, void *arg);
 
+/* ---- signed requests (replay.h says what for) ---- */
+
+enum { STORE_NONCES_MAX = 8192 };
+
+struct store_nonce {
+	uint8_t hash[16];
+	int64_t stamp_s; /* seconds since 1970 */
+	uint8_t window;
+};
+
+/* The clocks as they were at most when a signed request was served. */
+struct store_clock {
+	int64_t ahead_ms; /* wall time less running time */
+	int64_t wall_ms;
+};
+
+/* Keeps it, and forgets those that are stamped not later than gone_s. ERR_BUSY: there are STORE_NONCES_MAX. ERR_FULL at STORE_ROOM_END. */
+int store_nonce_keep(struct store_txn *txn, const struct store_nonce *nonce, int64_t gone_s);
+typedef int store_nonce_fn(void *arg, const struct store_nonce *nonce);
+int store_nonce_each(struct store_txn *txn, store_nonce_fn *fn, void *arg);
+/* ERR_NOT_FOUND: none was ever kept. */
+int store_clock_get(struct store_txn *txn, struct store_clock *ret_clock);
+int store_clock_put(struct store_txn *txn, const struct store_clock *clock);
+
 /* ---- upkeep ---- */
 
 struct store_report {

@@ -219,6 +219,16 @@ int db_delete(struct store_txn *txn, enum store_list list, const struct store_ke
 	return rc == ERR_NOT_FOUND ? 0 : rc;
 }
 
+int db_count(struct store_txn *txn, enum store_list list, uint64_t *ret_count)
+{
+	MDB_stat stat;
+	int rc = txn->dead ? txn->dead : result(txn, mdb_stat(txn->mdb, txn->store->lists[list], &stat));
+
+	if (rc == 0)
+		*ret_count = stat.ms_entries;
+	return rc;
+}
+
 int db_empty(struct store_txn *txn, enum store_list list)
 {
 	return txn->dead ? txn->dead : result(txn, mdb_drop(txn->mdb, txn->store->lists[list], 0));

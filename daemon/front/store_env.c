@@ -39,7 +39,7 @@ static const char *const list_names[LISTS] = {
 	[LIST_PINS] = "pins",
 	[LIST_CLONES] = "clones", [LIST_TOKENS] = "tokens",   [LIST_TOKEN_ENDS] = "token_ends",
 	[LIST_DAYS] = "days",     [LIST_COUNTS] = "counts",   [LIST_CLUSTERS] = "clusters",
-	[LIST_SCHEDULES] = "schedules",
+	[LIST_SCHEDULES] = "schedules", [LIST_NONCES] = "nonces",
 };
 
 /* Where a sentence for people goes. */
@@ -348,26 +348,30 @@ static int open_lists(const struct report *report, struct store *store)
 	return rc == 0 ? 0 : explain_mdb(report, rc == MDB_NOTFOUND ? MDB_CORRUPTED : rc);
 }
 
-/* A store of ours, made before there were schedules. */
-static bool lacks_schedules(MDB_env *env)
+/* A store of ours, made before there were all of the lists. */
+static bool lacks_lists(MDB_env *env)
 {
 	scope_mdb MDB_txn *txn = NULL;
 	uint8_t version[4], ours[] = {0, 0, 0, STORE_VERSION};
+	bool lacks = false;
 	MDB_dbi list;
 
-	return mdb_txn_begin(env, NULL, MDB_RDONLY, &txn) == 0 && mdb_dbi_open(txn, list_names[LIST_META], 0, &list) == 0 &&
-	       get_meta(txn, list, "version", version, sizeof(version)) == 0 && memcmp(version, ours, sizeof(ours)) == 0 &&
-	       mdb_dbi_open(txn, list_names[LIST_SCHEDULES], 0, &list) == MDB_NOTFOUND;
+	if (mdb_txn_begin(env, NULL, MDB_RDONLY, &txn) != 0 || mdb_dbi_open(txn, list_names[LIST_META], 0, &list) != 0 ||
+	    get_meta(txn, list, "version", version, sizeof(version)) != 0 || memcmp(version, ours, sizeof(ours)) != 0)
+		return false;
+	for (int i = LIST_SCHEDULES; i < LISTS; i++)
+		lacks = lacks || mdb_dbi_open(txn, list_names[i], 0, &list) == MDB_NOTFOUND;
+	return lacks;
 }
 
-static int add_schedules(const struct report *report, MDB_env *env)
+static int add_lists(const struct report *report, MDB_env *env)
 {
 	scope_mdb MDB_txn *txn = NULL;
 	MDB_dbi list;
 	int rc = mdb_txn_begin(env, NULL, 0, &txn);
 
-	if (rc == 0)
-		rc = mdb_dbi_open(txn, list_names[LIST_SCHEDULES], MDB_CREATE, &list);
+	for (int i = LIST_SCHEDULES; rc == 0 && i < LISTS; i++)
+		rc = mdb_dbi_open(txn, list_names[i], MDB_CREATE, &list);
 	if (rc == 0)
 		rc = mdb_txn_commit(scope_take_ptr(txn));
 	return rc == 0 ? 0 : explain_mdb(report, rc);
@@ -402,8 +406,8 @@ static int open_files(const struct report *report, const struct store_options *o
 		rc = open_env(report, FILE_NAME, options->map_size, &store->env);
 	if (rc == 0)
 		rc = check_length(report, store->env);
-	if (rc == 0 && lacks_schedules(store->env))
-		rc = add_schedules(report, store->env);
+	if (rc == 0 && lacks_lists(store->env))
+		rc = add_lists(report, store->env);
 	return rc == 0 ? open_lists(report, store) : rc;
 }
 

@@ -4,7 +4,8 @@
  * access to them that translates LMDB's errors. Included by store_*.c only.
  *
  * Keys (integers big-endian):
- *   meta        "version", "install", "next_id", "utc_offset", "guard" (record_guard)
+ *   meta        "version", "install", "next_id", "utc_offset", "guard" (record_guard),
+ *               "sign_clock" (ahead i64, wall i64, in ms)
  *   backups     cluster 00 id u64      record_backup
  *   tombs       cluster 00 id u64      record_tomb
  *   jobs        cluster 00 id u64      record_job
@@ -18,6 +19,7 @@
  *   counts      cluster                record_counts
  *   clusters    cluster                record_facts
  *   schedules   cluster                record_schedule
+ *   nonces      stamp u64, hash        window u8: of signed requests that were stamped later than the clock said
  * e.g. backup 258 of "pc":  70 63 00 00 00 00 00 00 00 01 02
  */
 #ifndef DBSNAP_FRONT_STORE_INTERNAL_H
@@ -41,7 +43,8 @@ enum store_list {
 	LIST_DAYS,
 	LIST_COUNTS,
 	LIST_CLUSTERS,
-	LIST_SCHEDULES, /* not in every store of version 1 */
+	LIST_SCHEDULES, /* from here on: not in every store of version 1 */
+	LIST_NONCES,
 	LISTS
 };
 
@@ -107,6 +110,8 @@ int db_put(struct store_txn *txn, enum store_list list, const struct store_key *
 int db_put_blob(struct store_txn *txn, enum store_list list, const struct store_key *key, const struct store_blob *blob);
 /* Deleting what is not there is no error. */
 int db_delete(struct store_txn *txn, enum store_list list, const struct store_key *key);
+/* How many entries. */
+int db_count(struct store_txn *txn, enum store_list list, uint64_t *ret_count);
 int db_empty(struct store_txn *txn, enum store_list list);
 
 int db_cursor(struct store_txn *txn, enum store_list list, MDB_cursor **ret_cursor);

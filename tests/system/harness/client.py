@@ -92,6 +92,17 @@ class Api:
         status, answer = json.loads(done.stdout)
         return status, answer
 
+    def raw_as(self, uid, gid, groups, data):
+        """The same as raw, by a process of that uid, gid and further groups."""
+        code = ("import sys; sys.path.insert(0, sys.argv[2]); "
+                "from harness import client; "
+                "sys.stdout.buffer.write(client.Api(sys.argv[1]).raw(sys.stdin.buffer.read()))")
+        above = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+        done = subprocess.run([sys.executable, "-c", code, self.path, above], input=data, cwd="/",
+                              capture_output=True, user=uid, group=gid, extra_groups=list(groups))
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
     def ok(self, action, **params):
         """The answer of a call that must succeed."""
         status, answer = self.call(action, **params)
