@@ -3,7 +3,7 @@
 import calendar
 import time
 
-from world import DAY_MS, HOUR_MS
+from world import HOUR_MS, open_jobs
 
 MINUTE_MS = 60_000
 ALL_DAYS = "Monday,Tuesday,Wednesday,Thursday,Friday,Saturday,Sunday"
@@ -46,10 +46,27 @@ def slot(item):
     return parse(item["BackupStartTime"]) // HOUR_MS * HOUR_MS
 
 
+def turn(world):
+    """
+    A turn of the front's loop, and what the engine says to it; how many jobs are open.
+
+    Pings alone do not tell: several can be answered while one turn is still reading them.
+    """
+    world.engine.ping()
+    return open_jobs(world.api.ok("DescribeStatus"))
+
+
+def settle(world):
+    """What was due is accepted, and what may run has been ordered."""
+    for _ in range(4):
+        turn(world)
+
+
 def quiet(world):
     """Whatever was set going is over."""
-    world.engine.settle()
-    world.wait_jobs()
+    calm = 0
+    while calm < 3:
+        calm = calm + 1 if turn(world) == 0 else 0
 
 
 def next_backup(world, cluster="pc-a"):
@@ -58,5 +75,5 @@ def next_backup(world, cluster="pc-a"):
     go_to(world, next_ms(world, cluster))
     quiet(world)
     new = [b for b in automated(world, cluster) if b["BackupId"] not in before]
-    assert len(new) == 1, (new, world.wall_ms, policy(world), [m for m in world.engine.seen if m.name in ("LOG", "CHECK")])
+    assert len(new) == 1, new
     return new[0]

@@ -4,7 +4,7 @@ import pytest
 
 import msgs
 from policies import (ALL_DAYS, MINUTE_MS, automated, go_to, modify, next_backup, next_ms, parse, policy,
-                      quiet, slot)
+                      quiet, settle, slot)
 from system.harness.process import eventually
 from world import DAY_MS, HOUR_MS
 
@@ -264,7 +264,7 @@ def test_manual_one_that_runs_comes_first(world):
     manual = world.create()
     order = engine.wait("JOB")
     go_to(world, next_ms(world))
-    engine.settle()
+    settle(world)
     pending = automated(world)
     assert len(pending) == 1 and pending[0]["Dbsnap"]["State"] == "PENDING"
     assert engine.waiting("JOB") == 0
@@ -279,7 +279,7 @@ def test_automated_one_that_still_runs_counts(world):
     modify(world, BackupFrequency="2/24H")
     for _ in range(3):
         go_to(world, next_ms(world))
-        engine.settle()
+        settle(world)
         assert len(automated(world)) == 1
         assert next_ms(world) > world.wall_ms
     engine.release("JOB")
@@ -361,7 +361,7 @@ def test_refused_one_is_tried_again_and_seen(world, break_it, cause):
     break_it(place)
     if not place.space_low:
         world.send_config()  # the layout is looked at
-        engine.settle()
+        settle(world)
     go_to(world, next_ms(world))
     quiet(world)
     answer = eventually(lambda: (p := policy(world))["Dbsnap"].get("LastResult") == "Refused" and p, 10, "refused")
