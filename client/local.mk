@@ -10,6 +10,7 @@ dbsnap_SOURCES = \
 	client/cmd_job.c \
 	client/cmd_policy.c \
 	client/cmd_policy_test.c \
+	client/cmd_quarantine.c \
 	client/cmd_status.c \
 	client/discover.c client/discover.h \
 	client/explain.c \

@@ -66,6 +66,12 @@ static const struct command commands[] = {
 	{"job list", "[CLUSTER]", "List jobs, newest first", TAKES_JSON, 0, 1, cmd_job_list},
 	{"job show", "ID", "Show all that is known of a job", TAKES_JSON, 1, 1, cmd_job_show},
 	{"job cancel", "ID", "Ask a job to stop", TAKES_JSON, 1, 1, cmd_job_cancel},
+	{"quarantine list", "[CLUSTER]", "List what lies beside the backups and is in no record", TAKES_JSON, 0, 1,
+	 cmd_quarantine_list},
+	{"quarantine adopt", "CLUSTER NAME", "Take a complete backup of the quarantine into the catalogue", TAKES_JSON, 2,
+	 2, cmd_quarantine_adopt},
+	{"quarantine delete", "CLUSTER NAME", "Remove what dbsnap itself made from the quarantine",
+	 TAKES_JSON | TAKES_WAIT, 2, 2, cmd_quarantine_delete},
 	{"status", "", "Show the daemon, its clusters, quotas and space", TAKES_JSON, 0, 0, cmd_status},
 };
 

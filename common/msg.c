@@ -165,6 +165,7 @@ static const struct field job_fields[] = {
 	F(U64, msg_job, known_size, 0),
 	F(STR, msg_job, principal, 0),
 	F(STR, msg_job, request, 0),
+	E(msg_job, item, ITEM_MAX),
 	{END},
 };
 
@@ -209,6 +210,7 @@ static const struct field probed_item_fields[] = {
 	E(msg_probed_item, item, ITEM_MAX),
 	F(U64, msg_probed_item, backup, 0),
 	F(STR, msg_probed_item, name, 0),
+	E(msg_probed_item, owner, OWNER_MAX),
 	F(FACTS, msg_probed_item, facts, 0),
 	{END},
 };

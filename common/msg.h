@@ -31,6 +31,7 @@ enum {
 	MSG_PATH_SIZE = 1024,
 	MSG_TEXT_SIZE = 1024,
 	MSG_LINES_SIZE = 4096, /* several lines, separated by newlines */
+	MSG_NAME_SIZE = 264,   /* "clones/" and a name in a folder */
 	MSG_SOCKET_SIZE = 108, /* sun_path */
 	MSG_KEY_ID_SIZE = 65,
 	MSG_SECRET_SIZE = 129,
@@ -47,7 +48,7 @@ enum msg_type {
 	MSG_CONFIG_STATEMENT = 6, /* E>F */
 	/* A front's start: RECORDS for each cluster in its store, in order, HELLO; the engine answers
 	 * with RUNNING for each job in flight and RUNNING_END. Later the front says READY, once. */
-	MSG_RECORDS = 10,     /* F>E */
+	MSG_RECORDS = 10,     /* F>E: also later, of a cluster whose first record is an adopted one */
 	MSG_HELLO = 11,       /* F>E */
 	MSG_RUNNING = 12,     /* E>F: also sent when a worker has been started for a JOB */
 	MSG_RUNNING_END = 13, /* E>F */
@@ -84,7 +85,8 @@ enum msg_job_kind {
 	JOB_DELETE_CLONE = 4,
 	JOB_VERIFY = 5,  /* number reserved */
 	JOB_RESTORE = 6, /* number reserved */
-	JOB_KIND_MAX = 6
+	JOB_DELETE_QUARANTINED = 7,
+	JOB_KIND_MAX = 7
 };
 
 enum msg_phase {
@@ -123,6 +125,15 @@ enum msg_item {
 	ITEM_CLONE_PARTIAL = 5,    /* clones/.<name>, or a clone's manifest without the clone */
 	ITEM_STRANGER = 6,         /* anything else: never touched */
 	ITEM_MAX = 6
+};
+
+/* Whose an item is, by its papers. */
+enum msg_owner {
+	OWNER_NONE = 0,    /* none that can be read */
+	OWNER_OURS = 1,    /* this install's and this cluster's */
+	OWNER_INSTALL = 2, /* another install's */
+	OWNER_CLUSTER = 3, /* this install's, of another cluster */
+	OWNER_MAX = 3
 };
 
 enum msg_depth { DEPTH_SPACE = 0, DEPTH_LAYOUT = 1, DEPTH_MAX = 1 };
@@ -254,7 +265,7 @@ struct msg_job {
 	uint8_t kind; /* enum msg_job_kind */
 	char cluster[IDENT_CLUSTER_SIZE];
 	uint64_t backup;                 /* CREATE: the same as job; DELETE_CLONE: 0 */
-	char clone[IDENT_CLONE_SIZE];    /* CLONE, DELETE_CLONE */
+	char clone[IDENT_CLONE_SIZE];    /* CLONE, DELETE_CLONE, DELETE_QUARANTINED of a clone */
 	struct nonce nonce;              /* of what is made or deleted */
 	struct nonce source;             /* CLONE: the backup's nonce */
 	uint32_t attempt;                /* from 1 */
@@ -264,6 +275,7 @@ struct msg_job {
 	uint64_t known_size;             /* the cluster's last known size, 0 = none */
 	char principal[IDENT_PRINCIPAL_SIZE];
 	char request[IDENT_UUID_SIZE];
+	uint8_t item; /* enum msg_item; DELETE_QUARANTINED: what is to go; else 0 */
 };
 
 struct msg_progress {
@@ -302,8 +314,9 @@ struct msg_probed_item {
 	char cluster[IDENT_CLUSTER_SIZE];
 	uint8_t item; /* enum msg_item */
 	uint64_t backup;
-	char name[256]; /* as on disk; bytes outside 0x21..0x7e as '?' */
-	struct msg_facts facts; /* of BACKUP and PARTIAL_DONE; of the others only the nonce */
+	char name[MSG_NAME_SIZE]; /* as on disk, from snapshot_dir; a clone's its own; bytes outside 0x21..0x7e as '?' */
+	uint8_t owner; /* enum msg_owner */
+	struct msg_facts facts; /* of what has a manifest; of the others only the nonce */
 };
 
 struct msg_probed {

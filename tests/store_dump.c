@@ -17,9 +17,10 @@ static int show_backup(void *arg, const struct record_backup *backup)
 	(void)arg;
 	nonce_format(&backup->nonce, nonce);
 	printf("{\"is\": \"backup\", \"id\": %" PRIu64 ", \"cluster\": \"%s\", \"state\": \"%s\", \"mode\": %d, "
-	       "\"refunded\": %d, \"accepted_ms\": %" PRId64 ", \"consistent_ms\": %" PRId64 ", \"nonce\": \"%s\"}\n",
+	       "\"refunded\": %d, \"adopted\": %d, \"accepted_ms\": %" PRId64 ", \"consistent_ms\": %" PRId64
+	       ", \"nonce\": \"%s\"}\n",
 	       backup->id, backup->cluster, backup_state_name(backup->state), (int)backup->mode, backup->refunded,
-	       backup->accepted_ms, backup->consistent_ms, nonce);
+	       backup->adopted, backup->accepted_ms, backup->consistent_ms, nonce);
 	return 0;
 }
 
@@ -40,8 +41,8 @@ static void show_tomb(const struct record_tomb *tomb)
 
 	nonce_format(&tomb->nonce, nonce);
 	printf("{\"is\": \"tomb\", \"id\": %" PRIu64 ", \"cluster\": \"%s\", \"end_state\": \"%s\", \"mode\": %d, "
-	       "\"refunded\": %d, \"accepted_ms\": %" PRId64 ", \"nonce\": \"%s\"}\n", tomb->id, tomb->cluster,
-	       backup_state_name(tomb->end_state), (int)tomb->mode, tomb->refunded, tomb->accepted_ms, nonce);
+	       "\"refunded\": %d, \"adopted\": %d, \"accepted_ms\": %" PRId64 ", \"nonce\": \"%s\"}\n", tomb->id, tomb->cluster,
+	       backup_state_name(tomb->end_state), (int)tomb->mode, tomb->refunded, tomb->adopted, tomb->accepted_ms, nonce);
 }
 
 static void show_token(const struct token_key *token)
@@ -64,6 +65,7 @@ static void show_going(struct store_txn *txn, const struct record_job *job)
 
 static int show_job(void *arg, const struct record_job *job)
 {
+	struct record_tomb tomb;
 
 	printf("{\"is\": \"job\", \"id\": %" PRIu64 ", \"cluster\": \"%s\", \"kind\": \"%s\", \"state\": \"%s\", "
 	       "\"backup\": %" PRIu64 ", \"clone\": \"%s\", \"attempts\": %u, \"failures\": %u, \"cutoffs\": %u, "
@@ -73,6 +75,8 @@ static int show_job(void *arg, const struct record_job *job)
 	printf("\"}\n");
 	if (job->kind == JOB_KIND_CREATE)
 		show_going(arg, job);
+	if (job->kind == JOB_KIND_DELETE && store_tomb_get(arg, job->cluster, job->backup, &tomb) == 0 && tomb.adopted)
+		show_tomb(&tomb); /* of which there is no create */
 	return 0;
 }
 

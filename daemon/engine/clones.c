@@ -58,13 +58,16 @@ static int read_paper(int clones_fd, const char *name, struct intent *ret_intent
 	return error < 0 ? error : intent_decode(text, size, ret_intent);
 }
 
-static enum clone_paper judge(const struct worker_job *job, const char *clone, const struct nonce *nonce,
-			      const struct intent *intent)
+static void judge(const struct worker_job *job, const char *clone, const struct nonce *nonce, struct clone_look *look)
 {
-	if (!nonce_equal(&intent->install, &job->install) || strcmp(intent->cluster, job->cluster->id) != 0 ||
-	    strcmp(intent->clone, clone) != 0)
-		return PAPER_OTHER;
-	return !nonce || nonce_equal(&intent->nonce, nonce) ? PAPER_OURS : PAPER_OTHER;
+	const struct intent *intent = &look->intent;
+	bool is_wanted = strcmp(intent->clone, clone) == 0 && (!nonce || nonce_equal(&intent->nonce, nonce));
+
+	if (!nonce_equal(&intent->install, &job->install))
+		look->owner = OWNER_INSTALL;
+	else
+		look->owner = strcmp(intent->cluster, job->cluster->id) == 0 ? OWNER_OURS : OWNER_CLUSTER;
+	look->paper = look->owner == OWNER_OURS && is_wanted ? PAPER_OURS : PAPER_OTHER;
 }
 
 int clones_look(const struct worker_job *job, int clones_fd, const char *clone, const struct nonce *nonce,
@@ -83,8 +86,10 @@ int clones_look(const struct worker_job *job, int clones_fd, const char *clone, 
 	if (error == ERR_IO || error == ERR_NOMEM || error == ERR_DENIED)
 		return reason_set_retry(why, error, NULL, "cannot look at clone %s: %s", clone,
 					err_text(error));
-	if (error != ERR_NOT_FOUND)
-		look.paper = error == 0 ? judge(job, clone, nonce, &look.intent) : PAPER_OTHER;
+	if (error == 0)
+		judge(job, clone, nonce, &look);
+	else if (error != ERR_NOT_FOUND)
+		look.paper = PAPER_OTHER;
 	*ret_look = look;
 	return 0;
 }

@@ -23,6 +23,7 @@ int clones_open(const struct place *place, bool make, struct reason *why);
 enum clone_paper { PAPER_NONE, PAPER_OURS, PAPER_OTHER };
 
 struct clone_look {
+	enum msg_owner owner;
 	enum clone_paper paper; /* OTHER: another nonce's, another install's, or unreadable */
 	struct intent intent;   /* with OURS; with OTHER as far as it was readable */
 	bool has_whole, has_making;

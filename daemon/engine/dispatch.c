@@ -17,8 +17,11 @@ static int on_records(struct engine *engine, const struct msg *msg)
 {
 	struct keeper *keeper = &engine->keeper;
 
-	if (keeper->hello || !msg->u.records.cluster[0])
+	if (!msg->u.records.cluster[0] || (keeper->hello && msg->u.records.records == 0))
 		return ERR_INVALID;
+	/* From now on a missing marker means a missing disk. */
+	if (keeper->hello)
+		return records_set(engine, msg->u.records.cluster, msg->u.records.records);
 	/* Each front tells the whole of its store. */
 	if (keeper->records == 0)
 		records_clear(engine);
@@ -117,6 +120,10 @@ static bool is_sound(const struct msg_job *job)
 		return common && names_backup && job->clone[0] && !nonce_is_zero(&job->source);
 	case JOB_DELETE_CLONE:
 		return common && job->clone[0];
+	case JOB_DELETE_QUARANTINED:
+		if (job->item == ITEM_CLONE || job->item == ITEM_CLONE_PARTIAL)
+			return common && job->clone[0];
+		return common && names_backup && !job->clone[0] && job->item <= ITEM_DELETING;
 	default:
 		return false;
 	}

@@ -93,6 +93,7 @@ enum place_thing {
 
 struct place_look {
 	enum place_thing thing;
+	enum msg_owner owner;
 	bool has_manifest;
 	bool has_intent;
 	struct nonce nonce; /* zero if not known */

@@ -74,12 +74,16 @@ static bool holds_nothing(int fd)
 	return more == 0;
 }
 
-static enum place_thing judge(const struct worker_job *job, const struct nonce *install, const char *cluster,
-			      const struct nonce *found, const struct nonce *wanted)
+static void judge(const struct worker_job *job, const struct nonce *install, const char *cluster,
+		  const struct nonce *wanted, struct place_look *look)
 {
-	if (!nonce_equal(install, &job->install) || strcmp(cluster, job->cluster->id) != 0)
-		return THING_OTHER;
-	return !wanted || nonce_equal(found, wanted) ? THING_OURS : THING_OTHER;
+	bool is_wanted = !wanted || nonce_equal(&look->nonce, wanted);
+
+	if (!nonce_equal(install, &job->install))
+		look->owner = OWNER_INSTALL;
+	else
+		look->owner = strcmp(cluster, job->cluster->id) == 0 ? OWNER_OURS : OWNER_CLUSTER;
+	look->thing = look->owner == OWNER_OURS && is_wanted ? THING_OURS : THING_OTHER;
 }
 
 static int look_inside(const struct worker_job *job, int fd, const struct nonce *nonce, struct place_look *look,
@@ -98,11 +102,11 @@ static int look_inside(const struct worker_job *job, int fd, const struct nonce 
 	if (look->has_manifest) {
 		look->nonce = manifest->facts.nonce;
 		memcpy(look->backend, manifest->facts.backend, sizeof(look->backend));
-		look->thing = judge(job, &manifest->install, manifest->cluster, &look->nonce, nonce);
+		judge(job, &manifest->install, manifest->cluster, nonce, look);
 	} else if (look->has_intent) {
 		look->nonce = intent.nonce;
 		memcpy(look->backend, intent.backend, sizeof(look->backend));
-		look->thing = judge(job, &intent.install, intent.cluster, &look->nonce, nonce);
+		judge(job, &intent.install, intent.cluster, nonce, look);
 	} else {
 		look->thing = holds_nothing(fd) ? THING_EMPTY : THING_STRANGER;
 	}

@@ -21,6 +21,7 @@ step_fn step_create;
 step_fn step_delete;
 step_fn step_clone;
 step_fn step_delete_clone;
+step_fn step_delete_quarantined;
 
 /* Questions: each sends its answers itself, the last one in every case. */
 void step_probe(struct worker_job *job, bool exclusive);

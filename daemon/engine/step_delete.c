@@ -59,10 +59,10 @@ static void tell_who_can(struct reason *why)
 		 " (it is not the caller's own: root can remove it, then this goes on)");
 }
 
-enum msg_outcome step_delete(struct worker_job *job, struct msg_result *result, struct reason *why)
+/* What an earlier attempt has renamed already goes first: it holds the name. */
+static enum msg_outcome delete_forms(struct worker_job *job, const enum place_form *forms, size_t count,
+				     struct msg_result *result, struct reason *why)
 {
-	/* What an earlier attempt has renamed already goes first: it holds the name. */
-	static const enum place_form forms[] = {PLACE_GOING, PLACE_WHOLE, PLACE_MAKING};
 	struct reason source = {0};
 	struct place place;
 	int error;
@@ -76,7 +76,7 @@ enum msg_outcome step_delete(struct worker_job *job, struct msg_result *result, 
 		return outcome;
 	}
 	job_progress(job, PHASE_PREPARING, 5);
-	for (size_t i = 0; error == 0 && i < sizeof(forms) / sizeof(forms[0]); i++)
+	for (size_t i = 0; error == 0 && i < count; i++)
 		error = remove_form(job, &place, forms[i], why);
 	/* Also when nothing was there: a removal before a power cut may not be durable yet. */
 	if (error == 0)
@@ -86,4 +86,32 @@ enum msg_outcome step_delete(struct worker_job *job, struct msg_result *result, 
 	step_report_space(&place, result);
 	place_close(&place);
 	return error == 0 ? OUTCOME_DONE : step_outcome(why);
+}
+
+enum msg_outcome step_delete(struct worker_job *job, struct msg_result *result, struct reason *why)
+{
+	static const enum place_form forms[] = {PLACE_GOING, PLACE_WHOLE, PLACE_MAKING};
+
+	return delete_forms(job, forms, sizeof(forms) / sizeof(forms[0]), result, why);
+}
+
+/* That one form only: what else goes by its number may be a backup's of the catalogue. */
+enum msg_outcome step_delete_quarantined(struct worker_job *job, struct msg_result *result, struct reason *why)
+{
+	enum place_form forms[2] = {PLACE_GOING};
+
+	switch (job->order.item) {
+	case ITEM_CLONE:
+	case ITEM_CLONE_PARTIAL:
+		return step_delete_clone(job, result, why);
+	case ITEM_BACKUP:
+		forms[1] = PLACE_WHOLE;
+		return delete_forms(job, forms, 2, result, why);
+	case ITEM_PARTIAL:
+	case ITEM_PARTIAL_DONE:
+		forms[1] = PLACE_MAKING;
+		return delete_forms(job, forms, 2, result, why);
+	default:
+		return delete_forms(job, forms, 1, result, why);
+	}
 }

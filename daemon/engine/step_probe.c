@@ -30,17 +30,18 @@ struct probe {
 	bool backups; /* were among them */
 };
 
-static void copy_name(const char *name, char *text, size_t size)
+static void copy_name(const char *folder, const char *name, char *text, size_t size)
 {
-	snprintf(text, size, "%s", name);
+	snprintf(text, size, "%s%s", folder, name);
 	for (; *text; text++) {
 		if (*text < 0x21 || *text > 0x7e)
 			*text = '?';
 	}
 }
 
-static void tell(struct probe *p, enum msg_item item, const char *name, uint64_t backup,
-		 const struct nonce *nonce)
+/* folder: "" or "clones/". */
+static void tell(struct probe *p, enum msg_item item, const char *folder, const char *name, uint64_t backup,
+		 enum msg_owner owner, const struct nonce *nonce)
 {
 	struct msg_probed_item *told = &p->msg.u.probed_item;
 
@@ -48,10 +49,19 @@ static void tell(struct probe *p, enum msg_item item, const char *name, uint64_t
 	snprintf(told->cluster, sizeof(told->cluster), "%s", p->job->cluster->id);
 	told->item = (uint8_t)item;
 	told->backup = backup;
-	copy_name(name, told->name, sizeof(told->name));
+	told->owner = (uint8_t)owner;
+	copy_name(folder, name, told->name, sizeof(told->name));
 	told->facts.nonce = *nonce;
 	step_send(p->job, &p->msg);
 	p->items++;
+}
+
+static void tell_stranger(struct probe *p, const char *folder, const char *name)
+{
+	const struct nonce none = {0};
+
+	memset(&p->msg, 0, sizeof(p->msg));
+	tell(p, ITEM_STRANGER, folder, name, 0, OWNER_NONE, &none);
 }
 
 /* The form and id that a name stands for; false: none of ours. */
@@ -93,7 +103,7 @@ static int tell_folder(struct probe *p, const char *name)
 
 	memset(&p->msg, 0, sizeof(p->msg));
 	if (!parse_name(name, &form, &id)) {
-		tell(p, ITEM_STRANGER, name, 0, &p->msg.u.probed_item.facts.nonce);
+		tell_stranger(p, "", name);
 		return 0;
 	}
 	error = place_look_at(p->job, &p->place, name, NULL, &look, &p->manifest, &p->why);
@@ -103,13 +113,13 @@ static int tell_folder(struct probe *p, const char *name)
 		return 0;
 	item = look.has_manifest && p->manifest.backup != id ? ITEM_STRANGER : judge(form, &look);
 	p->backups |= item == ITEM_BACKUP;
-	if (item == ITEM_BACKUP || item == ITEM_PARTIAL_DONE) {
+	if (look.has_manifest) {
 		struct msg_facts *facts = &p->msg.u.probed_item.facts;
 
 		*facts = p->manifest.facts;
 		snprintf(facts->path, sizeof(facts->path), "%.990s/%" PRIu64, p->place.path, id);
 	}
-	tell(p, item, name, id, &look.nonce);
+	tell(p, item, "", name, id, look.owner, &look.nonce);
 	return 0;
 }
 
@@ -124,7 +134,7 @@ static int tell_clone(struct probe *p, int clones_fd, const char *clone)
 	if (look.paper == PAPER_OURS)
 		item = look.has_whole && look.intent.made_ms ? ITEM_CLONE : ITEM_CLONE_PARTIAL;
 	memset(&p->msg, 0, sizeof(p->msg));
-	tell(p, item, clone, look.intent.backup, &look.intent.nonce);
+	tell(p, item, "clones/", clone, look.intent.backup, look.owner, &look.intent.nonce);
 	return 0;
 }
 
@@ -145,8 +155,7 @@ static int tell_clones_name(struct probe *p, int clones_fd, const char *name)
 	else
 		suffix = NULL;
 	if (!ident_is_clone(clone)) {
-		memset(&p->msg, 0, sizeof(p->msg));
-		tell(p, ITEM_STRANGER, name, 0, &p->msg.u.probed_item.facts.nonce);
+		tell_stranger(p, "clones/", name);
 		return 0;
 	}
 	if (suffix)
@@ -154,8 +163,7 @@ static int tell_clones_name(struct probe *p, int clones_fd, const char *name)
 	error = clones_look(p->job, clones_fd, clone, NULL, &look, &p->why);
 	if (error < 0 || look.paper != PAPER_NONE)
 		return error; /* told with its paper */
-	memset(&p->msg, 0, sizeof(p->msg));
-	tell(p, ITEM_STRANGER, name, 0, &p->msg.u.probed_item.facts.nonce);
+	tell_stranger(p, "clones/", name);
 	return 0;
 }
 

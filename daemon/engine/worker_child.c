@@ -56,6 +56,7 @@ static void run_job(struct worker_job *job)
 		[JOB_DELETE] = step_delete,
 		[JOB_CLONE] = step_clone,
 		[JOB_DELETE_CLONE] = step_delete_clone,
+		[JOB_DELETE_QUARANTINED] = step_delete_quarantined,
 	};
 	struct msg msg = {.type = MSG_RESULT};
 	struct msg_result *result = &msg.u.result;

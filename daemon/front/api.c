@@ -32,6 +32,9 @@ static const struct api_row rows[] = {
 	{OPERATION_DESCRIBE_JOBS, API_LEVEL_GET, true, 0, API_ABOUT_JOB, {NULL}, op_describe_jobs},
 	{OPERATION_CANCEL_JOB, API_LEVEL_UPDATE, false, 0, API_ABOUT_JOB, {"JobId"}, op_cancel_job},
 	{OPERATION_CHECK_CLUSTER, API_LEVEL_GET, false, API_CLUSTER, API_ABOUT_CLUSTER, {NULL}, op_check_cluster},
+	{OPERATION_DESCRIBE_QUARANTINE, API_LEVEL_GET, true, 0, API_ABOUT_CLUSTER, {NULL}, op_describe_quarantine},
+	{OPERATION_ADOPT_BACKUP, API_LEVEL_CREATE, false, API_CLUSTER, API_ABOUT_CLUSTER, {"Name"}, op_adopt_backup},
+	{OPERATION_DELETE_QUARANTINED, API_LEVEL_DELETE, false, API_CLUSTER, API_ABOUT_CLUSTER, {"Name"}, op_delete_quarantined},
 	{OPERATION_DESCRIBE_STATUS, API_LEVEL_GET, true, 0, API_ABOUT_CLUSTER, {NULL}, op_describe_status},
 };
 

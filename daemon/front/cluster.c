@@ -163,9 +163,38 @@ void cluster_hide(struct cluster_table *table, struct cluster *cluster)
 	table->hidden[table->hidden_count++] = cluster;
 }
 
+static int compare_strangers(const void *a, const void *b)
+{
+	return strcmp(((const struct cluster_stranger *)a)->name, ((const struct cluster_stranger *)b)->name);
+}
+
 void cluster_set_strangers(struct cluster *cluster, struct cluster_stranger *strangers, size_t count)
 {
+	if (count > 1)
+		qsort(strangers, count, sizeof(*strangers), compare_strangers);
 	free(cluster->strangers);
 	cluster->strangers = strangers;
 	cluster->stranger_count = count;
+}
+
+const struct cluster_stranger *cluster_find_stranger(const struct cluster *cluster, const char *name)
+{
+	for (size_t i = 0; i < cluster->stranger_count; i++) {
+		if (strcmp(cluster->strangers[i].name, name) == 0)
+			return &cluster->strangers[i];
+	}
+	return NULL;
+}
+
+void cluster_drop_stranger(struct cluster *cluster, const struct nonce *nonce, const char *name)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < cluster->stranger_count; i++) {
+		const struct cluster_stranger *stranger = &cluster->strangers[i];
+
+		if (!(nonce && nonce_equal(&stranger->nonce, nonce)) && !(name && strcmp(stranger->name, name) == 0))
+			cluster->strangers[kept++] = *stranger;
+	}
+	cluster->stranger_count = kept;
 }

@@ -15,11 +15,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* One thing on disk that no record speaks of: never touched. */
+/* One thing on disk that no record speaks of: never touched but on purpose. */
 struct cluster_stranger {
-	char name[256];
+	char name[MSG_NAME_SIZE]; /* from snapshot_dir */
+	uint8_t item;  /* enum msg_item */
+	uint8_t owner; /* enum msg_owner */
+	uint8_t mode;  /* enum msg_mode; NONE: no manifest */
 	uint64_t backup; /* 0: none */
 	struct nonce nonce;
+	int64_t accepted_ms; /* from its manifest; 0: none */
+	int64_t consistent_ms;
+	uint64_t size; /* 0: not known */
+	const char *why; /* it is here; static */
 };
 
 struct cluster {
@@ -66,7 +73,11 @@ struct cluster *cluster_at(const struct cluster_table *table, size_t index);
 /* Not found and not counted any more until cluster_ensure() brings it back: neither configured nor any record left. */
 void cluster_hide(struct cluster_table *table, struct cluster *cluster);
 
-/* Replaces the quarantine; takes strangers (from malloc, or NULL) over. */
+/* Replaces the quarantine; takes strangers (from malloc, or NULL) over, and sorts them by name. */
 void cluster_set_strangers(struct cluster *cluster, struct cluster_stranger *strangers, size_t count);
+/* Borrowed until the next change; NULL: none of that name. */
+const struct cluster_stranger *cluster_find_stranger(const struct cluster *cluster, const char *name);
+/* What has this nonce, or this name, is none any more. Either may be NULL. */
+void cluster_drop_stranger(struct cluster *cluster, const struct nonce *nonce, const char *name);
 
 #endif

@@ -57,6 +57,7 @@ static const char *const state_names[JOB_STATES] = {
 static const char *const kind_names[JOB_KINDS] = {
 	[JOB_KIND_CREATE] = "CREATE", [JOB_KIND_DELETE] = "DELETE", [JOB_KIND_CLONE] = "CLONE",
 	[JOB_KIND_DELETE_CLONE] = "DELETE_CLONE", [JOB_KIND_VERIFY] = "VERIFY", [JOB_KIND_RESTORE] = "RESTORE",
+	[JOB_KIND_DELETE_QUARANTINED] = "DELETE_QUARANTINED",
 };
 
 enum backup_state backup_next(enum backup_state state, enum backup_event event)
@@ -161,7 +162,12 @@ const char *job_kind_name(enum job_kind kind)
 
 bool job_is_removal(enum job_kind kind)
 {
-	return kind == JOB_KIND_DELETE || kind == JOB_KIND_DELETE_CLONE;
+	return kind == JOB_KIND_DELETE || kind == JOB_KIND_DELETE_CLONE || kind == JOB_KIND_DELETE_QUARANTINED;
+}
+
+bool job_may_fail(enum job_kind kind)
+{
+	return !job_is_removal(kind) || kind == JOB_KIND_DELETE_QUARANTINED;
 }
 
 bool job_pins_backup(enum job_kind kind)

@@ -79,6 +79,7 @@ enum job_kind {
 	JOB_KIND_DELETE_CLONE = 4,
 	JOB_KIND_VERIFY = 5,  /* number reserved */
 	JOB_KIND_RESTORE = 6, /* number reserved */
+	JOB_KIND_DELETE_QUARANTINED = 7,
 	JOB_KINDS
 };
 
@@ -114,8 +115,10 @@ const char *clone_state_name(enum clone_state state);
 const char *job_state_name(enum job_state state);
 const char *job_kind_name(enum job_kind kind);
 
-/* A job whose work is to remove something is never given up. */
+/* A job whose work is to remove something: never cancelled, and never given up while another attempt may help. */
 bool job_is_removal(enum job_kind kind);
+/* Whose failure that no further attempt can help is its end: nothing waits for it, as a record in DELETING would. */
+bool job_may_fail(enum job_kind kind);
 /* A job that reads its backup, which therefore must not be deleted: CLONE, VERIFY, RESTORE. */
 bool job_pins_backup(enum job_kind kind);
 

@@ -13,7 +13,7 @@ libstore_a_SOURCES = \
 	daemon/front/store_db.c daemon/front/store_env.c \
 	daemon/front/store_nonce.c \
 	daemon/front/store_job.c daemon/front/store_list.c \
-	daemon/front/store_purge.c daemon/front/store_recount.c \
+	daemon/front/store_purge.c daemon/front/store_quarantine.c daemon/front/store_recount.c \
 	daemon/front/store_schedule.c \
 	daemon/front/store_token.c daemon/front/store_txn.c \
 	daemon/front/token.c daemon/front/token.h
@@ -34,11 +34,12 @@ libfronthttp_a_SOURCES = \
 	daemon/front/op_backup.c daemon/front/op_clone.c daemon/front/op_cluster.c \
 	daemon/front/op_create.c daemon/front/op_hold.c daemon/front/op_job.c daemon/front/op_policy.c \
 	daemon/front/op_policy.h daemon/front/op_policy_set.c \
-	daemon/front/op_status.c \
+	daemon/front/op_quarantine.c daemon/front/op_status.c \
 	daemon/front/nonces.c daemon/front/nonces.h \
 	daemon/front/param.c daemon/front/param.h \
 	daemon/front/peer.c daemon/front/peer.h \
 	daemon/front/present.c daemon/front/present.h \
+	daemon/front/quarantine.c daemon/front/quarantine.h \
 	daemon/front/reply.c daemon/front/reply.h \
 	daemon/front/request.c daemon/front/request.h \
 	daemon/front/right.c daemon/front/right.h \
@@ -65,7 +66,7 @@ dbsnapd_front_SOURCES = \
 	daemon/front/sandbox.c daemon/front/sandbox.h \
 	daemon/front/sched.c daemon/front/sched.h daemon/front/sched_internal.h \
 	daemon/front/sched_auto.c daemon/front/sched_auto.h daemon/front/sched_auto_expire.c \
-	daemon/front/sched_end.c daemon/front/sched_facts.c \
+	daemon/front/sched_adopt.c daemon/front/sched_end.c daemon/front/sched_facts.c \
 	daemon/front/sched_job.c daemon/front/sched_measure.c \
 	daemon/front/sched_place.c daemon/front/sched_question.c \
 	daemon/front/timer.c daemon/front/timer.h \

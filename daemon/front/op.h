@@ -24,6 +24,9 @@ api_fn op_delete_clone;
 api_fn op_describe_jobs;
 api_fn op_cancel_job;
 api_fn op_check_cluster;
+api_fn op_describe_quarantine;
+api_fn op_adopt_backup;
+api_fn op_delete_quarantined;
 api_fn op_describe_status;
 
 /* The queues of creates that wait until their cluster's space is known. NULL: out of memory. */

@@ -4,6 +4,7 @@
 
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/msg.h"
 #include "common/scope.h"
 #include "daemon/front/reply.h"
 
@@ -87,6 +88,21 @@ bool param_clone(struct call *call, const char **ret_name)
 		return true;
 	reply_malformed(call, "CloneName");
 	return false;
+}
+
+bool param_name(struct call *call, const char **ret_name)
+{
+	const char *name = request_get(&call->request, "Name");
+	size_t length = name ? strlen(name) : 0;
+	bool valid = length < MSG_NAME_SIZE;
+
+	/* As the engine tells them. */
+	for (size_t i = 0; i < length && valid; i++)
+		valid = name[i] >= 0x21 && name[i] <= 0x7e;
+	*ret_name = name;
+	if (!valid)
+		reply_malformed(call, "Name");
+	return valid;
 }
 
 bool param_page(struct call *call, struct param_page *ret_page)

@@ -26,6 +26,9 @@ bool param_id(struct call *call, const char *name, uint64_t *ret_id);
 /* CloneName; absent: NULL. Borrowed. */
 bool param_clone(struct call *call, const char **ret_name);
 
+/* Name, of something in the quarantine; absent: NULL. Borrowed. */
+bool param_name(struct call *call, const char **ret_name);
+
 enum { PARAM_IDS_MAX = 1000 };
 /* "3,1,2": sorted, each once. The number of them, or ERR_INVALID, ERR_TOO_LONG (more than most), ERR_NOMEM. Answers nothing. */
 int param_parse_ids(const char *text, uint64_t ids[static PARAM_IDS_MAX], size_t most);

@@ -184,6 +184,8 @@ static const char *kind_name(enum job_kind kind)
 		return "VerifyBackup";
 	case JOB_KIND_RESTORE:
 		return "RestoreBackup";
+	case JOB_KIND_DELETE_QUARANTINED:
+		return "DeleteQuarantined";
 	default:
 		return NULL;
 	}

@@ -3,7 +3,7 @@
  * Formats, all in version 1 (the first byte). "str" is a u16 length and the bytes,
  * integers are big-endian, times i64 milliseconds.
  *
- * backup   0 version, 1 state, 2 mode, 3 flags (1 held, 2 refunded), 4 end_state,
+ * backup   0 version, 1 state, 2 mode, 3 flags (1 held, 2 refunded, 4 adopted), 4 end_state,
  *          5 accepted, 13 ended, 21 nonce (16), 37 started, 45 consistent, 53 expires,
  *          61 deleting, 69 size u64, 77 size_ms, 85 cut_us u64, 93 freeze_us u64,
  *          101 str backend, procedure, promise, weakened, path, server, position,
@@ -11,11 +11,12 @@
  * failure  code u32 (two's complement), str cause, remedy
  * job      0 version, 1 state, 2 kind, 3 mode, 4 accepted, 12 ended, 20 backup u64,
  *          28 str clone, u8 size and bytes of the token's key, u32 attempts, failures,
- *          cutoffs, started, bytes u64, percent u8, str principal, request_id, failure
+ *          cutoffs, started, bytes u64, percent u8, str principal, request_id, failure;
+ *          of kind 7 also item u8, nonce (16)
  * clone    0 version, 1 state, 2 str cluster, u64 backup, job, nonce (16), created,
  *          ended, expires, port u16, str path, socket_dir, principal, request_id,
  *          failure, str last_error
- * tomb     0 version, 1 end_state, 2 mode, 3 flags (2 refunded), 4 accepted,
+ * tomb     0 version, 1 end_state, 2 mode, 3 flags (2 refunded, 4 adopted), 4 accepted,
  *          12 deleted, 20 nonce (16)
  * token    0 version, 1 fingerprint (32), 33 job u64, 41 created
  * end      0 version, 1 start (16), 17 running i64
@@ -23,7 +24,7 @@
  *          db_version, backend, procedure, promise, refusal, remedy, description,
  *          data_dir, snapshot_dir
  * counts   0 version, 1 u32 backups by state 1..8 and mode 1..2, 65 u32 jobs by kind
- *          1..6 and state 1..4, 161 u32 clones by state 1..5, 181 u32 tombs
+ *          1..7 and state 1..4, 177 u32 clones by state 1..5, 197 u32 tombs, adopted
  * day      0 version, 1 accepted u32, 5 refunded u32
  * schedule 0 version, 1 enabled, 2 days, 3 hour, 4 every_hours, 5 on_removal, 6 level1,
  *          7 level2 u16 (two's complement), 9 served, 17 create u64, 25 tries u32
@@ -51,13 +52,16 @@
 
 #include "common/cursor.h"
 #include "common/err.h"
+#include "common/msg.h"
 
 #include <string.h>
 
 enum {
 	FORMAT_VERSION = 1,
 	FLAG_HELD = 1,
-	FLAG_REFUNDED = 2
+	FLAG_REFUNDED = 2,
+	FLAG_ADOPTED = 4,
+	FLAGS = FLAG_HELD | FLAG_REFUNDED | FLAG_ADOPTED
 };
 
 /* ---- what the formats share ---- */
@@ -138,7 +142,8 @@ static void put_backup_numbers(struct writer *w, const struct record_backup *bac
 	put_u8(w, FORMAT_VERSION);
 	put_u8(w, (uint8_t)backup->state);
 	put_u8(w, (uint8_t)backup->mode);
-	put_u8(w, (backup->held ? FLAG_HELD : 0) | (backup->refunded ? FLAG_REFUNDED : 0));
+	put_u8(w, (backup->held ? FLAG_HELD : 0) | (backup->refunded ? FLAG_REFUNDED : 0) |
+			  (backup->adopted ? FLAG_ADOPTED : 0));
 	put_u8(w, (uint8_t)backup->end_state);
 	put_i64(w, backup->accepted_ms);
 	put_i64(w, backup->ended_ms);
@@ -185,9 +190,10 @@ static void get_backup_head(struct reader *r, struct record_backup_peek *peek, u
 
 	peek->state = get_u8(r);
 	peek->mode = get_u8(r);
-	flags = get_enum(r, FLAG_HELD | FLAG_REFUNDED);
+	flags = get_enum(r, FLAGS);
 	peek->held = flags & FLAG_HELD;
 	peek->refunded = flags & FLAG_REFUNDED;
+	peek->adopted = flags & FLAG_ADOPTED;
 	*end_state = get_u8(r);
 	peek->accepted_ms = get_i64(r);
 }
@@ -242,6 +248,7 @@ int record_backup_decode(const void *bytes, size_t size, struct record_backup *r
 	backup.mode = head.mode;
 	backup.held = head.held;
 	backup.refunded = head.refunded;
+	backup.adopted = head.adopted;
 	backup.accepted_ms = head.accepted_ms;
 	backup.end_state = end_state;
 	*ret_backup = backup;
@@ -265,6 +272,21 @@ int record_backup_peek(const void *bytes, size_t size, struct record_backup_peek
 }
 
 /* ---- job ---- */
+
+/* Only a removal from the quarantine has no record to say what it removes. */
+static void put_quarantined(struct writer *w, const struct record_job *job)
+{
+	if (job->kind != JOB_KIND_DELETE_QUARANTINED)
+		return;
+	put_u8(w, job->item);
+	put_nonce(w, &job->nonce);
+}
+
+static void get_quarantined(struct reader *r, struct record_job *job)
+{
+	job->item = get_enum(r, ITEM_CLONE_PARTIAL);
+	get_nonce(r, &job->nonce);
+}
 
 static bool job_is_valid(unsigned state, unsigned kind, unsigned mode)
 {
@@ -298,6 +320,7 @@ int record_job_encode(const struct record_job *job, void *bytes, size_t size)
 	put_u8(&w, job->percent);
 	put_origin(&w, &job->origin);
 	put_failure(&w, &job->failure);
+	put_quarantined(&w, job);
 	return writer_end(&w);
 }
 
@@ -337,6 +360,8 @@ int record_job_decode(const void *bytes, size_t size, struct record_job *ret_job
 		return rc;
 	get_job_head(&r, &head);
 	get_job_rest(&r, &job);
+	if (head.kind == JOB_KIND_DELETE_QUARANTINED)
+		get_quarantined(&r, &job);
 	if (reader_end(&r) < 0 || !job_is_valid(head.state, head.kind, head.mode))
 		return ERR_CORRUPT;
 	job.state = head.state;
@@ -435,7 +460,7 @@ int record_tomb_encode(const struct record_tomb *tomb, void *bytes, size_t size)
 	put_u8(&w, FORMAT_VERSION);
 	put_u8(&w, (uint8_t)tomb->end_state);
 	put_u8(&w, (uint8_t)tomb->mode);
-	put_u8(&w, tomb->refunded ? FLAG_REFUNDED : 0);
+	put_u8(&w, (tomb->refunded ? FLAG_REFUNDED : 0) | (tomb->adopted ? FLAG_ADOPTED : 0));
 	put_i64(&w, tomb->accepted_ms);
 	put_i64(&w, tomb->deleted_ms);
 	put_nonce(&w, &tomb->nonce);
@@ -454,12 +479,13 @@ int record_tomb_decode(const void *bytes, size_t size, struct record_tomb *ret_t
 	tomb.end_state = get_u8(&r);
 	tomb.mode = get_u8(&r);
 	flags = get_u8(&r);
-	tomb.refunded = flags == FLAG_REFUNDED;
+	tomb.refunded = flags & FLAG_REFUNDED;
+	tomb.adopted = flags & FLAG_ADOPTED;
 	tomb.accepted_ms = get_i64(&r);
 	tomb.deleted_ms = get_i64(&r);
 	get_nonce(&r, &tomb.nonce);
 	if (reader_end(&r) < 0 || !backup_is_final(tomb.end_state) || !mode_is_valid(tomb.mode) ||
-	    (flags != 0 && flags != FLAG_REFUNDED))
+	    (flags & ~(FLAG_REFUNDED | FLAG_ADOPTED)))
 		return ERR_CORRUPT;
 	*ret_tomb = tomb;
 	return 0;
@@ -597,6 +623,7 @@ int record_counts_encode(const struct record_counts *counts, void *bytes, size_t
 	for (int state = 1; state < CLONE_STATES; state++)
 		put_u32(&w, counts->clones[state]);
 	put_u32(&w, counts->tombs);
+	put_u32(&w, counts->adopted);
 	return writer_end(&w);
 }
 
@@ -619,6 +646,7 @@ int record_counts_decode(const void *bytes, size_t size, struct record_counts *r
 	for (int state = 1; state < CLONE_STATES; state++)
 		counts.clones[state] = get_u32(&r);
 	counts.tombs = get_u32(&r);
+	counts.adopted = get_u32(&r);
 	if (reader_end(&r) < 0)
 		return ERR_CORRUPT;
 	*ret_counts = counts;

@@ -69,6 +69,7 @@ struct record_backup {
 	enum backup_mode mode;
 	bool held;     /* HoldBackup: cannot be deleted */
 	bool refunded; /* its slot of the day was given back */
+	bool adopted;  /* taken over from the quarantine: no create of this catalogue made it, no quota counts it */
 	enum backup_state end_state; /* with DELETING: the state before; else BACKUP_NONE */
 	int64_t accepted_ms;
 	int64_t ended_ms; /* AVAILABLE, FAILED or CANCELLED reached */
@@ -101,6 +102,7 @@ struct record_backup_peek {
 	enum backup_mode mode;
 	bool held;
 	bool refunded;
+	bool adopted;
 	int64_t accepted_ms;
 };
 
@@ -115,7 +117,9 @@ struct record_job {
 	int64_t ended_ms;
 
 	uint64_t backup;               /* the backup that is made, deleted or read */
-	char clone[IDENT_CLONE_SIZE];  /* of CLONE and DELETE_CLONE */
+	char clone[IDENT_CLONE_SIZE];  /* of CLONE and DELETE_CLONE; of DELETE_QUARANTINED: "" or a clone's */
+	uint8_t item;                  /* of DELETE_QUARANTINED: enum msg_item, no STRANGER */
+	struct nonce nonce;            /* of DELETE_QUARANTINED: of what is to go */
 	struct token_key token;        /* size 0: accepted without one */
 	uint32_t attempts;             /* that were seen to end */
 	uint32_t failures;
@@ -162,6 +166,7 @@ struct record_tomb {
 	enum backup_state end_state; /* AVAILABLE, FAILED, CANCELLED or LOST: before it was deleted */
 	enum backup_mode mode;
 	bool refunded;
+	bool adopted;
 	int64_t accepted_ms;
 	int64_t deleted_ms;
 	struct nonce nonce;
@@ -212,6 +217,7 @@ struct record_counts {
 	uint32_t jobs[JOB_KINDS][JOB_STATES];
 	uint32_t clones[CLONE_STATES];
 	uint32_t tombs;
+	uint32_t adopted; /* of the AVAILABLE manual backups */
 };
 
 /* Manual creates of one cluster and day. */

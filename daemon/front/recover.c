@@ -52,7 +52,7 @@ static bool known_stranger(const struct cluster *cluster, const struct cluster_s
 	return false;
 }
 
-/* Never touched; said once. */
+/* Never touched; said once. why: static. */
 static int stranger(struct round *r, const struct recover_item *item, enum log_level level, const char *why)
 {
 	struct cluster_stranger *list = grow(r->strangers, r->stranger_count, &r->stranger_size, sizeof(*list));
@@ -63,7 +63,10 @@ static int stranger(struct round *r, const struct recover_item *item, enum log_l
 		return ERR_NOMEM;
 	r->strangers = list;
 	one = &list[r->stranger_count++];
-	*one = (struct cluster_stranger){.backup = item->backup, .nonce = item->nonce};
+	*one = (struct cluster_stranger){
+		.item = item->item, .owner = item->owner, .mode = item->mode, .backup = item->backup, .nonce = item->nonce,
+		.accepted_ms = item->accepted_ms, .consistent_ms = item->consistent_ms, .size = item->size, .why = why,
+	};
 	if (item->name)
 		outcome_copy(one->name, sizeof(one->name), item->name);
 	else
@@ -363,11 +366,21 @@ static int take_partial_clone(struct round *r, const struct recover_item *item, 
 	return e < 0 ? e : clean_clone(r, clone);
 }
 
+/* Without its folder. */
+static const char *clone_name(const struct recover_item *item)
+{
+	const char *slash = item->name ? strchr(item->name, '/') : NULL;
+
+	return slash ? slash + 1 : "";
+}
+
 static int take_clone(struct round *r, const struct recover_item *item)
 {
 	struct record_clone clone;
 	int e = nonce_is_zero(&item->nonce) ? ERR_NOT_FOUND : find_clone(r, &item->nonce, &clone);
 
+	if (e == ERR_NOT_FOUND && r->calls->touched(r->calls->arg, 0, clone_name(item)))
+		return 0;
 	if (e == ERR_NOT_FOUND)
 		return stranger(r, item, LOG_LEVEL_WARNING, "no record of a clone has its nonce");
 	if (e < 0)
@@ -376,6 +389,18 @@ static int take_clone(struct round *r, const struct recover_item *item)
 	    r->calls->touched(r->calls->arg, 0, clone.name))
 		return 0;
 	return item->item == ITEM_CLONE ? take_whole_clone(r, &clone) : take_partial_clone(r, item, &clone);
+}
+
+static int take_stranger(struct round *r, const struct recover_item *item)
+{
+	static const char *const why[] = {
+		[OWNER_NONE] = "not dbsnap's",
+		[OWNER_OURS] = "its name is not what its papers say",
+		[OWNER_INSTALL] = "another install of dbsnap made it",
+		[OWNER_CLUSTER] = "it was made of another cluster",
+	};
+
+	return stranger(r, item, LOG_LEVEL_WARNING, why[item->owner]);
 }
 
 static int take_item(struct round *r, const struct recover_item *item)
@@ -390,7 +415,7 @@ static int take_item(struct round *r, const struct recover_item *item)
 	case ITEM_CLONE_PARTIAL:
 		return take_clone(r, item);
 	default:
-		return stranger(r, item, LOG_LEVEL_WARNING, "not dbsnap's");
+		return take_stranger(r, item);
 	}
 }
 

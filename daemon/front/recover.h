@@ -18,9 +18,14 @@
 struct recover_item {
 	uint8_t item; /* enum msg_item */
 	uint64_t backup;
+	uint8_t owner; /* enum msg_owner */
+	uint8_t mode;  /* and the next three: of what has a manifest */
 	struct nonce nonce;
+	int64_t accepted_ms;
+	int64_t consistent_ms;
+	uint64_t size;           /* 0: not known */
 	char *name;              /* owned; NULL: the backup's id */
-	struct msg_facts *facts; /* owned; of a BACKUP whose create is open, else NULL */
+	struct msg_facts *facts; /* owned; of a BACKUP whose create is open or that is to be adopted, else NULL */
 };
 
 enum recover_standing {

@@ -40,6 +40,7 @@ static const struct code codes[REPLY_CODES] = {
 				    "The specified parameter BackupId is not valid."},
 	[REPLY_JOB_NOT_FOUND] = {404, "InvalidJobId.NotFound", "The specified job does not exist."},
 	[REPLY_CLONE_NOT_FOUND] = {404, "InvalidCloneName.NotFound", "The specified clone does not exist."},
+	[REPLY_QUARANTINED_NOT_FOUND] = {404, "InvalidName.NotFound", "The specified name is not in the quarantine."},
 	[REPLY_PATH_NOT_FOUND] = {404, "InvalidPath.NotFound", "The path is not \"/\"."},
 	[REPLY_MISSING_PARAMETER] = {400, "MissingParameter", "A required parameter is not specified."},
 	[REPLY_INVALID_PARAMETER] = {400, "InvalidParameter", "A parameter is not valid."},

@@ -34,6 +34,7 @@ static void on_kick(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	sched->due = false;
 	sched_question_refuse(sched);
+	sched_adopt_expire(sched);
 	if (!sched->started)
 		return;
 	sched_auto_run(sched);
@@ -101,6 +102,7 @@ struct sched *sched_new(struct front *front, sched_ready_fn *ready, void *arg)
 	timer_init(&sched->ready_timer, front->timers, on_ready_late, sched);
 	timer_init(&sched->question_timer, front->timers, sched_question_expire, sched);
 	timer_init(&sched->auto_timer, front->timers, sched_auto_timer, sched);
+	timer_init(&sched->adopt_timer, front->timers, sched_adopt_expire, sched);
 	sched->kick = event_new(front->base, -1, 0, on_kick, sched);
 	if (!sched->kick || sched_facts_load(sched) < 0 || sched_job_load(sched) < 0 || sched_auto_load(sched) < 0)
 		return sched_free(sched);
@@ -112,10 +114,12 @@ struct sched *sched_free(struct sched *sched)
 	if (!sched)
 		return NULL;
 	sched_question_close(sched);
+	sched_adopt_close(sched);
 	timer_disarm(&sched->timer);
 	timer_disarm(&sched->ready_timer);
 	timer_disarm(&sched->question_timer);
 	timer_disarm(&sched->auto_timer);
+	timer_disarm(&sched->adopt_timer);
 	if (sched->kick)
 		event_free(sched->kick);
 	for (size_t i = 0; i < sched->job_count; i++)
@@ -249,6 +253,7 @@ void sched_stop(struct sched *sched)
 void sched_close(struct sched *sched)
 {
 	sched_question_close(sched);
+	sched_adopt_close(sched);
 }
 
 /* ---- what operations ask ---- */

@@ -26,6 +26,7 @@ struct ending {
 	enum job_state state; /* OPEN: it is tried again */
 	int64_t pause_ms;
 	struct record_failure failure; /* code 0: it was done */
+	struct nonce nonce;            /* of what a removal from the quarantine is about */
 };
 
 static int64_t growing(uint32_t times, int64_t first, int64_t most)
@@ -42,7 +43,7 @@ static void end_failed(const struct sched_job *job, const struct msg_result *res
 
 	record->failures++;
 	record->cutoffs = 0;
-	ending->pause_ms = result->retry || removal ? job_pause_after_failure(record->kind, record->failures) : -1;
+	ending->pause_ms = result->retry || !job_may_fail(record->kind) ? job_pause_after_failure(record->kind, record->failures) : -1;
 	ending->state = JOB_OPEN;
 	if (job->cancelled && !removal)
 		ending->state = JOB_CANCELLED;
@@ -53,7 +54,7 @@ static void end_failed(const struct sched_job *job, const struct msg_result *res
 static void decide(const struct sched_job *job, const struct msg_result *result, struct record_job *record,
 		   struct ending *ending)
 {
-	*ending = (struct ending){.state = JOB_DONE};
+	*ending = (struct ending){.state = JOB_DONE, .nonce = record->nonce};
 	if (result->attempt)
 		record->attempts++;
 	if (result->outcome == OUTCOME_DONE) {
@@ -319,6 +320,19 @@ static void hold(struct sched_job *job, const struct msg_result *result)
 	job->due_ms = clock_running_ms() + growing(job->refusals, ROOM_PAUSE_MS, ROOM_PAUSE_MAX_MS);
 }
 
+/*
+ * Gone for sure, so the list of what lies there need not wait for the next look. Near its end a folder
+ * has no papers any more: a look in that moment knew it by its name alone.
+ */
+static void drop_stranger(const struct sched_job *job, const struct nonce *nonce)
+{
+	char name[sizeof(".del-") + IDENT_ID_SIZE] = ".del-";
+
+	ident_format_id(job->backup, name + strlen(name));
+	cluster_drop_stranger(job->place->cluster, job->kind == JOB_KIND_DELETE_QUARANTINED ? nonce : NULL,
+			      job->backup ? name : NULL);
+}
+
 static void end_with(struct sched *sched, struct sched_job *job, const struct msg_result *result)
 {
 	struct ending ending;
@@ -331,6 +345,8 @@ static void end_with(struct sched *sched, struct sched_job *job, const struct ms
 	if (job->kind == JOB_KIND_CREATE)
 		learn(sched, job, result);
 	say(job, &ending);
+	if (ending.state == JOB_DONE && job_is_removal(job->kind))
+		drop_stranger(job, &ending.nonce);
 	remember(sched, job, &ending);
 }
 

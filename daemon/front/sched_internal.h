@@ -11,6 +11,7 @@
  * sched_measure.c  sizes, when nothing else is to be done
  * sched_auto.c     policies: when they are looked at, automated creates
  * sched_auto_expire.c  removal by age, and what is planned
+ * sched_adopt.c    backups from the quarantine into the catalogue
  */
 #ifndef DBSNAP_FRONT_SCHED_INTERNAL_H
 #define DBSNAP_FRONT_SCHED_INTERNAL_H
@@ -149,6 +150,9 @@ struct sched {
 	struct sched_waiter *refused; /* waiters to be told a code */
 	struct timer question_timer;
 
+	struct sched_adoption *adoptions;
+	struct timer adopt_timer;
+
 	struct sched_size_due *sizes;
 	size_t size_count, size_size;
 	struct sched_size_due measuring;
@@ -251,5 +255,13 @@ int sched_auto_save(struct sched *sched, const struct record_schedule *record);
 /* sched_auto_expire.c */
 /* Accepts removals that are due; the running time of the next look, INT64_MAX: an event will be a reason for it. */
 int64_t sched_auto_expire(struct sched_auto *a, const struct store_now *now);
+/* sched_adopt.c */
+/* A probe of the place begins: it is what those who wait for one are answered by. */
+void sched_adopt_asked(struct sched_place *place);
+bool sched_adopt_wants(const struct sched_place *place, const struct msg_probed_item *item);
+/* That probe has ended, its items are still there. state: enum msg_place. */
+void sched_adopt_probed(struct sched_place *place, uint32_t tag, uint8_t state);
+void sched_adopt_expire(void *arg);
+void sched_adopt_close(struct sched *sched);
 
 #endif

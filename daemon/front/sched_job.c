@@ -222,20 +222,41 @@ static int mark_begun(struct store_txn *txn, struct record_job *record)
 	return store_job_update(txn, record);
 }
 
+static int fill_from_job(const struct record_job *record, struct msg_job *order)
+{
+	memcpy(order->clone, record->clone, sizeof(order->clone));
+	order->nonce = record->nonce;
+	order->item = record->item;
+	return 0;
+}
+
+static int fill_subject(struct store_txn *txn, const struct record_job *record, struct msg_job *order)
+{
+	int r;
+
+	switch (record->kind) {
+	case JOB_KIND_DELETE_QUARANTINED:
+		return fill_from_job(record, order);
+	case JOB_KIND_DELETE_CLONE:
+		return fill_from_clone(txn, record, order);
+	case JOB_KIND_CLONE:
+		r = fill_from_backup(txn, record, order);
+		return r < 0 ? r : fill_from_clone(txn, record, order);
+	default:
+		return fill_from_backup(txn, record, order);
+	}
+}
+
 static int fill_order(struct store_txn *txn, struct record_job *record, struct msg_job *order)
 {
-	bool clone = record->kind == JOB_KIND_CLONE || record->kind == JOB_KIND_DELETE_CLONE;
-	int r = 0;
+	int r;
 
 	order->backup = record->backup;
 	order->attempt = record->attempts + 1;
 	order->accepted_ms = record->accepted_ms;
 	memcpy(order->principal, record->origin.principal, sizeof(order->principal));
 	memcpy(order->request, record->origin.request_id, sizeof(order->request));
-	if (record->kind != JOB_KIND_DELETE_CLONE)
-		r = fill_from_backup(txn, record, order);
-	if (r == 0 && clone)
-		r = fill_from_clone(txn, record, order);
+	r = fill_subject(txn, record, order);
 	return r == 0 ? mark_begun(txn, record) : r;
 }
 

@@ -94,6 +94,7 @@ static void send_probe(struct sched_place *place)
 	place->again = false;
 	place->tag = sched_next_tag(place->sched);
 	place->exclusive = place->settle || (!place->opened && !has_in_flight(place));
+	sched_adopt_asked(place);
 	msg.tag = place->tag;
 	memcpy(msg.u.probe.cluster, place->cluster->id, sizeof(msg.u.probe.cluster));
 	msg.u.probe.exclusive = place->exclusive;
@@ -182,20 +183,27 @@ static struct sched_place *by_tag(const struct sched *sched, uint32_t tag, const
 	return NULL;
 }
 
-/* Only a BACKUP's facts are ever needed, and only while its create is open. */
-static bool wants_facts(const struct sched *sched, const struct msg_probed_item *item)
+/* Only a BACKUP's facts are ever needed, and only while its create is open or somebody wants to adopt it. */
+static bool wants_facts(const struct sched_place *place, const struct msg_probed_item *item)
 {
-	const struct sched_job *job = item->item == ITEM_BACKUP ? sched_job_find(sched, item->backup) : NULL;
+	const struct sched_job *job;
 
-	return job && job->kind == JOB_KIND_CREATE;
+	if (item->item != ITEM_BACKUP)
+		return false;
+	job = sched_job_find(place->sched, item->backup);
+	return (job && job->kind == JOB_KIND_CREATE) || sched_adopt_wants(place, item);
 }
 
-static void keep_item(const struct sched *sched, const struct msg_probed_item *from, struct recover_item *to)
+static void keep_item(const struct sched_place *place, const struct msg_probed_item *from, struct recover_item *to)
 {
-	*to = (struct recover_item){.item = from->item, .backup = from->backup, .nonce = from->facts.nonce};
+	*to = (struct recover_item){
+		.item = from->item, .owner = from->owner, .backup = from->backup, .nonce = from->facts.nonce,
+		.mode = from->facts.mode, .accepted_ms = from->facts.accepted_ms, .consistent_ms = from->facts.consistent_ms,
+		.size = from->facts.size_known ? from->facts.size : 0,
+	};
 	if (from->item != ITEM_BACKUP)
 		to->name = strdup(from->name);
-	if (wants_facts(sched, from)) {
+	if (wants_facts(place, from)) {
 		to->facts = malloc(sizeof(*to->facts));
 		if (to->facts)
 			*to->facts = from->facts;
@@ -216,7 +224,7 @@ int sched_place_item(struct sched *sched, const struct msg *msg)
 	if (!items)
 		return ERR_NOMEM;
 	place->items = items;
-	keep_item(sched, item, &items[place->item_count++]);
+	keep_item(place, item, &items[place->item_count++]);
 	return 0;
 }
 
@@ -382,6 +390,8 @@ static void open_place(struct sched_place *place, const struct msg_probed *probe
 
 static void take_probed(struct sched_place *place, const struct msg_probed *probed)
 {
+	uint32_t tag = place->tag;
+
 	place->tag = 0;
 	if (probed->place == PLACE_ONLINE) {
 		open_place(place, probed);
@@ -392,6 +402,7 @@ static void take_probed(struct sched_place *place, const struct msg_probed *prob
 		put_place(place, probed->place, probed->cause, probed->remedy);
 		look_later(place);
 	}
+	sched_adopt_probed(place, tag, probed->place);
 	drop_items(place);
 }
 

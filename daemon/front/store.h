@@ -208,6 +208,22 @@ int store_clone_accept_delete(struct store_txn *txn, struct record_job *job);
 /* Its record goes, its name is free. ERR_NOT_FOUND, ERR_STATE unless DELETING. */
 int store_clone_deleted(struct store_txn *txn, const char *name);
 
+/* ---- the quarantine ---- */
+
+/*
+ * A record of its own for a backup that is on disk and in no record: AVAILABLE, adopted, its id and nonce those on disk.
+ * ERR_EXISTS: the id is known (a backup, a tombstone, a job), or a job is removing it; ERR_FULL as for creates.
+ */
+int store_backup_adopt(struct store_txn *txn, const struct record_backup *backup);
+/*
+ * Accepts the removal of what has this nonce: a job OPEN of kind DELETE_QUARANTINED. The caller fills in cluster, backup
+ * or clone, item, nonce, accepted_ms, origin. ERR_STATE: a record speaks of it; ERR_EXISTS: such a job is open already;
+ * ERR_FULL at STORE_ROOM_END.
+ */
+int store_quarantine_accept_delete(struct store_txn *txn, struct record_job *job);
+/* The open job that removes what has this nonce. ERR_NOT_FOUND. */
+int store_quarantine_job(struct store_txn *txn, const struct nonce *nonce, uint64_t *ret_job);
+
 /* ---- lists ---- */
 
 /* Which part of a list is wanted. */

@@ -126,7 +126,15 @@ int store_backup_accept(struct store_txn *txn, struct record_backup *backup, str
 
 static struct quota_backup slot_of(const struct record_backup *backup)
 {
-	return (struct quota_backup){backup->mode, backup->state, backup->accepted_ms, backup->refunded};
+	/* An adopted one never took a slot that it could give back. */
+	return (struct quota_backup){backup->mode, backup->state, backup->accepted_ms, backup->refunded || backup->adopted};
+}
+
+static uint32_t *adopted_count(const struct record_backup *backup, struct record_counts *counts)
+{
+	bool counted = backup->adopted && backup->mode == BACKUP_MANUAL && backup->state == BACKUP_AVAILABLE;
+
+	return counted ? &counts->adopted : NULL;
 }
 
 /* Writes new over old: record, counts, and the day if the slot is given back. */
@@ -141,6 +149,7 @@ static int replace(struct store_txn *txn, const struct record_backup *old, const
 		if (rc < 0)
 			return rc;
 		count_move(&counts.backups[old->state][new->mode], &counts.backups[new->state][new->mode]);
+		count_move(adopted_count(old, &counts), adopted_count(new, &counts));
 		rc = counts_put(txn, new->cluster, &counts);
 	}
 	if (rc == 0)
@@ -157,7 +166,8 @@ static int check_update(const struct record_backup *old, const struct record_bac
 	if (backup->state == BACKUP_DELETED || (backup->state == BACKUP_DELETING && old->state != BACKUP_DELETING))
 		return ERR_STATE;
 	if (old->mode != backup->mode || old->accepted_ms != backup->accepted_ms ||
-	    !nonce_equal(&old->nonce, &backup->nonce) || old->end_state != backup->end_state)
+	    !nonce_equal(&old->nonce, &backup->nonce) || old->end_state != backup->end_state ||
+	    old->adopted != backup->adopted)
 		return ERR_INVALID;
 	return 0;
 }
@@ -304,6 +314,7 @@ static int put_tomb(struct store_txn *txn, const struct record_backup *backup, i
 		.end_state = backup->end_state,
 		.mode = backup->mode,
 		.refunded = backup->refunded,
+		.adopted = backup->adopted,
 		.accepted_ms = backup->accepted_ms,
 		.deleted_ms = deleted_ms,
 		.nonce = backup->nonce,

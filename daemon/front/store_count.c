@@ -134,6 +134,7 @@ int store_quota_counts(struct store_txn *txn, const char *cluster, int64_t wall_
 		if (backup_is_retained(state))
 			retained += counts.backups[state][BACKUP_MANUAL];
 	}
+	retained -= counts.adopted < retained ? counts.adopted : retained;
 	*ret_counts = (struct quota_counts){retained, day.accepted, day.refunded};
 	return 0;
 }

@@ -179,7 +179,7 @@ static int check_same(const struct record_job *old, const struct record_job *job
 	if (old->state != JOB_OPEN)
 		return ERR_STATE;
 	if (old->kind != job->kind || old->mode != job->mode || old->backup != job->backup ||
-	    old->accepted_ms != job->accepted_ms || strcmp(old->clone, job->clone) != 0 ||
+	    old->accepted_ms != job->accepted_ms || old->item != job->item || !nonce_equal(&old->nonce, &job->nonce) || strcmp(old->clone, job->clone) != 0 ||
 	    old->token.size != job->token.size || memcmp(old->token.bytes, job->token.bytes, old->token.size) != 0)
 		return ERR_INVALID;
 	return 0;

@@ -94,7 +94,7 @@ static int remove_entry(struct store_txn *txn, MDB_cursor *cursor, const struct 
 		count_move(&counts.tombs, NULL);
 		rc = db_delete(txn, LIST_TOMBS, &key);
 	}
-	if (rc == 0 && entry->has_tomb && entry->tomb.mode == BACKUP_MANUAL)
+	if (rc == 0 && entry->has_tomb && entry->tomb.mode == BACKUP_MANUAL && !entry->tomb.adopted)
 		rc = day_add(txn, entry->cluster, entry->tomb.accepted_ms, -1, entry->tomb.refunded ? -1 : 0);
 	if (rc == 0)
 		rc = counts_put(txn, entry->cluster, &counts);

@@ -125,7 +125,8 @@ static int tally_backup(struct tally *tally, const MDB_val *key, const MDB_val *
 	if (!cluster)
 		return rc;
 	cluster->counts.backups[peek.state][peek.mode]++;
-	return peek.mode == BACKUP_MANUAL ? add_to_day(tally, cluster, peek.accepted_ms, peek.refunded) : 0;
+	cluster->counts.adopted += peek.adopted && peek.mode == BACKUP_MANUAL && peek.state == BACKUP_AVAILABLE;
+	return peek.mode == BACKUP_MANUAL && !peek.adopted ? add_to_day(tally, cluster, peek.accepted_ms, peek.refunded) : 0;
 }
 
 static int tally_tomb(struct tally *tally, const MDB_val *key, const MDB_val *value)
@@ -140,7 +141,7 @@ static int tally_tomb(struct tally *tally, const MDB_val *key, const MDB_val *va
 	if (!cluster)
 		return rc;
 	cluster->counts.tombs++;
-	return tomb.mode == BACKUP_MANUAL ? add_to_day(tally, cluster, tomb.accepted_ms, tomb.refunded) : 0;
+	return tomb.mode == BACKUP_MANUAL && !tomb.adopted ? add_to_day(tally, cluster, tomb.accepted_ms, tomb.refunded) : 0;
 }
 
 static int tally_job(struct tally *tally, const MDB_val *key, const MDB_val *value)

@@ -17,6 +17,11 @@ class Thing:
     backup: int
     nonce: bytes
     facts: dict = dataclasses.field(default_factory=dict)
+    owner: int = None
+
+    def __post_init__(self):
+        if self.owner is None:
+            self.owner = msgs.OWNER_NONE if self.item == msgs.STRANGER else msgs.OWNER_OURS
 
 
 class Place:
@@ -83,12 +88,18 @@ class Place:
     # Steps of a delete: whatever form has this nonce goes.
 
     def forms(self, order):
-        if order.kind == msgs.DELETE_CLONE:
+        if order.kind == msgs.DELETE_CLONE or order.clone:
             return [f"clones/{order.clone}", f"clones/.{order.clone}"]
+        if order.kind == msgs.DELETE_QUARANTINED:
+            return [*{msgs.BACKUP: [str(order.backup)], msgs.PARTIAL: [f".{order.backup}"],
+                      msgs.PARTIAL_DONE: [f".{order.backup}"]}.get(order.item, []), f".del-{order.backup}"]
         return [str(order.backup), f".{order.backup}", f".del-{order.backup}"]
 
     def mark(self, order):
+        """Out of the namespace."""
         name = str(order.backup)
+        if order.kind == msgs.DELETE_QUARANTINED and order.item != msgs.BACKUP:
+            return
         if name in self.things and self.things[name].nonce == order.nonce:
             thing = self.things.pop(name)
             thing.item = msgs.DELETING

@@ -142,10 +142,9 @@ class FakeEngine:
         count = 0
         if place.state == msgs.ONLINE:
             for name, thing in place.things.items():
-                facts = thing.facts if thing.item in (msgs.BACKUP, msgs.PARTIAL_DONE) else {}
                 self.send("PROBED_ITEM", msg.tag, cluster=msg.cluster, item=thing.item,
-                          backup=thing.backup, name=name.split("/")[-1],
-                          facts={**facts, "nonce": thing.nonce})
+                          backup=thing.backup, name=name.replace("clones/.", "clones/"), owner=thing.owner,
+                          facts={**thing.facts, "nonce": thing.nonce})
                 count += 1
         self.send("PROBED", msg.tag, cluster=msg.cluster, place=place.state, items=count,
                   cause=place.cause, snapshot_dir=place.snapshot_dir,
@@ -210,7 +209,7 @@ class FakeEngine:
         if order.kind == msgs.CLONE:
             place.clone(order)
             return {"socket_dir": f"{place.snapshot_dir}/clones/{order.clone}", "port": 5432}
-        if order.kind == msgs.DELETE:
+        if order.kind in (msgs.DELETE, msgs.DELETE_QUARANTINED):
             place.mark(order)
         place.remove(order)
         return {}

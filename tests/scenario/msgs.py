@@ -33,13 +33,13 @@ TYPES = {
     "READY": (14, ""),
     "JOB": (20, """job:u64 kind:u8 cluster:str backup:u64 clone:str nonce:nonce source:nonce
         attempt:u32 accepted_ms:i64 mode:u8 expires_ms:i64 known_size:u64 principal:str
-        request:str"""),
+        request:str item:u8"""),
     "PROGRESS": (22, "job:u64 phase:u8 percent:u8 bytes_done:u64 bytes_total:u64"),
     "RESULT": (23, """job:u64 attempt:u32 outcome:u8 retry:bool code:i64 cause:str remedy:str
         free_bytes:u64 total_bytes:u64 socket_dir:str port:u32 facts:facts"""),
     "CANCEL": (24, "job:u64"),
     "PROBE": (30, "cluster:str exclusive:bool"),
-    "PROBED_ITEM": (31, "cluster:str item:u8 backup:u64 name:str facts:facts"),
+    "PROBED_ITEM": (31, "cluster:str item:u8 backup:u64 name:str owner:u8 facts:facts"),
     "PROBED": (32, """cluster:str place:u8 code:i64 cause:str remedy:str snapshot_dir:str
         free_bytes:u64 total_bytes:u64 file_system:u64 items:u32"""),
     "CHECK": (33, "cluster:str depth:u8 needed:u64"),
@@ -58,11 +58,12 @@ TYPES = {
 }
 NAMES = {number: name for name, (number, _) in TYPES.items()}
 
-CREATE, DELETE, CLONE, DELETE_CLONE = 1, 2, 3, 4
+CREATE, DELETE, CLONE, DELETE_CLONE, DELETE_QUARANTINED = 1, 2, 3, 4, 7
 PREPARING, CUTTING, CHECKING = 1, 2, 3
 DONE, FAILED, CANCELLED, UNKNOWN, BUSY = 1, 2, 3, 4, 5
 ONLINE, OFFLINE, PLACE_BUSY, REFUSED = 0, 1, 2, 3
 BACKUP, PARTIAL, PARTIAL_DONE, DELETING, CLONE_ITEM, CLONE_PARTIAL, STRANGER = range(7)
+OWNER_NONE, OWNER_OURS, OWNER_INSTALL, OWNER_CLUSTER = range(4)
 SPACE, LAYOUT = 0, 1
 ERR_TIMEOUT, ERR_UNKNOWN, ERR_LAYOUT, ERR_DATABASE = -13, -20, -21, -22
 ERR_NOT_FOUND, ERR_OFFLINE = -5, -17

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from disk import Thing
 import msgs
 from ram import (DATE_LESS_THAN, GID, MODE, NUMERIC_EQUALS, OPERATIONS, STRING_EQUALS,
                  STRING_NOT_EQUALS, TIME, UID, Caller, condition, statement)
@@ -23,8 +24,9 @@ NAMING = {
     "CancelJob": ("JobId",)}
 PLAIN = ["CreateBackup", "DescribeBackups", "DescribeBackupTasks", "DescribeBackupPolicy",
          "ModifyBackupPolicy", "CheckCluster", "DescribeClones", "DescribeJobs",
-         "DescribeDBClusters", "DescribeStatus"]
-LISTS = ["DescribeDBClusters", "DescribeClones", "DescribeJobs", "DescribeStatus"]
+         "DescribeDBClusters", "DescribeStatus", "DescribeQuarantine"]
+LISTS = ["DescribeDBClusters", "DescribeClones", "DescribeJobs", "DescribeStatus", "DescribeQuarantine"]
+QUARANTINED = ["AdoptBackup", "DeleteQuarantined"]  # by a name in a cluster's folder
 NOTHING = {"id": "999", "clone": "none"}
 
 
@@ -36,7 +38,7 @@ class Policed:
         self.callers = []
         self.there = {}
         for cluster in ("pc-a", "pc-b"):
-            world.add(cluster, file_system=len(cluster))
+            world.add(cluster, file_system=len(cluster)).things["notes.txt"] = Thing(msgs.STRANGER, 0, bytes(16))
         world.start()
         for cluster in ("pc-a", "pc-b"):
             backup = world.make(cluster, token=f"token-{cluster}")
@@ -345,7 +347,8 @@ def listed(caller, action, **params):
     assert status == 200, answer
     if action == "DescribeStatus":
         return {c["DBClusterId"] for c in answer["Clusters"]}
-    kind = {"DescribeDBClusters": "DBCluster", "DescribeClones": "Clone", "DescribeJobs": "Job"}[action]
+    kind = {"DescribeDBClusters": "DBCluster", "DescribeClones": "Clone", "DescribeJobs": "Job",
+            "DescribeQuarantine": "Quarantined"}[action]
     items = answer["Items"][kind]
     assert int(answer["TotalRecordCount"]) == int(answer["PageRecordCount"]) == len(items)
     return {item["DBClusterId"] for item in items}
@@ -450,6 +453,9 @@ def attempts(policed):
     for cluster in ("pc-a", "pc-b", "pc-none"):
         for action in PLAIN:
             yield action, {"DBClusterId": cluster}
+        for action in QUARANTINED:
+            for name in ("notes.txt", "none"):
+                yield action, {"DBClusterId": cluster, "Name": name}
         for token in (f"token-{cluster}", "token-pc-a", "never-used"):
             yield "CreateBackup", {"DBClusterId": cluster, "ClientToken": token}
             for thing in things:
@@ -466,7 +472,7 @@ def attempts(policed):
 
 
 def test_every_operation_is_attempted(policed):
-    for action in set(OPERATIONS) - set(NAMING) - set(PLAIN):
+    for action in set(OPERATIONS) - set(NAMING) - set(PLAIN) - set(QUARANTINED):
         assert code(policed.world.api.call(action, DBClusterId="pc-a", BackupId="1")) == \
             (403, "InvalidAction"), f"{action} is built: name what it takes"
 

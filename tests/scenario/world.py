@@ -231,7 +231,7 @@ class World:
         for other in others:
             if order.kind == other.kind == msgs.CREATE:
                 assert order.cluster != other.cluster, f"{order} beside {other}"
-            if {order.kind, other.kind} <= {msgs.DELETE, msgs.DELETE_CLONE}:
+            if {order.kind, other.kind} <= {msgs.DELETE, msgs.DELETE_CLONE, msgs.DELETE_QUARANTINED}:
                 assert place.file_system != self.place_of(other.cluster).file_system
 
     # Short cuts for tests.

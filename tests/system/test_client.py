@@ -176,6 +176,42 @@ def test_list_shows_what_is_held(fake, dbsnap):
     assert good[at:at + 4] == "held" and "held" not in failed
 
 
+QUARANTINED = [
+    {"Name": "12", "DBClusterId": "pc-orders", "Kind": "Backup", "BackupId": "12", "CanAdopt": "true", "CanDelete": "true",
+     "BackupStartTime": "2026-01-02T03:04:05Z", "BackupSetSize": "1288490189", "Why": "no record has its nonce"},
+    {"Name": "clones/c1", "DBClusterId": "pc-orders", "Kind": "Clone", "CanAdopt": "false", "CanDelete": "true",
+     "Why": "no record of a clone has its nonce"},
+    {"Name": "notes", "DBClusterId": "pc-orders", "Kind": "Stranger", "CanAdopt": "false", "CanDelete": "false",
+     "Remedy": "by hand", "Why": "not dbsnap's"},
+    {"Name": ".13", "DBClusterId": "pc-orders", "Kind": "Partial", "CanAdopt": "false", "CanDelete": "false",
+     "JobId": "14", "Why": "unfinished"}]
+
+
+def test_quarantine_list(fake, dbsnap):
+    fake.items("DescribeQuarantine", "Quarantined", QUARANTINED)
+    out = lines(dbsnap("quarantine", "list", "pc-orders"))
+    assert out[0].split()[:3] == ["NAME", "CLUSTER", "KIND"]
+    assert [line.split()[0] for line in out[1:]] == ["12", "clones/c1", "notes", ".13"]
+    for line, words in zip(out[1:], ("adopt, delete", "delete", "by hand", "being removed")):
+        assert f"  {words}  " in line
+    assert "1.2 GiB" in out[1] and out[3].endswith("not dbsnap's")
+    fake.items("DescribeQuarantine", "Quarantined", [])
+    assert lines(dbsnap("quarantine", "list")) == ["There is nothing in the quarantine."]
+
+
+def test_quarantine_adopt_and_delete(fake, dbsnap):
+    fake.on("AdoptBackup", lambda p: {})
+    fake.on("DeleteQuarantined", lambda p: {"JobId": "15"})
+    fake.on("DescribeJobs", states(job(JobId="15", Kind="DeleteQuarantined", State="Done")))
+    assert "is adopted" in lines(dbsnap("quarantine", "adopt", "pc-orders", "12"))[0]
+    assert lines(dbsnap("quarantine", "delete", "pc-orders", "clones/c1")) == ["clones/c1 will be removed (job 15)."]
+    assert lines(dbsnap("quarantine", "delete", "pc-orders", "notes", "--wait")) == ["notes is removed."]
+    assert fake.asked("AdoptBackup") == [{"DBClusterId": "pc-orders", "Name": "12"}]
+    fake.on("DescribeJobs", states(job(JobId="15", State="Failed", Cause="it holds a letter", Remedy="look at it")))
+    done = dbsnap("quarantine", "delete", "pc-orders", "12", "--wait")
+    assert done.returncode == REFUSED and "it holds a letter" in done.stderr and "look at it" in done.stderr
+
+
 def test_show_has_every_field(fake, dbsnap):
     fake.items("DescribeBackups", "Backup", [{**BACKUP, "LaterField": "x1",
                                               "Dbsnap": {**BACKUP["Dbsnap"], "Newer": "x2"}}])
@@ -616,7 +652,7 @@ def test_a_users_own_socket_comes_first(root, fake, programs, folder):
 
 @pytest.mark.parametrize("argv", [
     (), ("backup",), ("backup", "hold"), ("backup", "unhold", "1", "2"), ("backup", "verify", "1"),
-    ("restore", "1"), ("policy", "set", "c"), ("quarantine", "list"), ("nonsense",),
+    ("restore", "1"), ("policy", "set", "c"), ("quarantine", "adopt", "c"), ("quarantine", "list", "--wait"), ("nonsense",),
     ("backup", "create"), ("backup", "create", "a", "b"), ("clone", "create", "1"),
     ("status", "x"), ("status", "--wait"), ("status", "--token", "x"), ("backup", "list", "--yes"),
     ("cluster", "add", "--json"), ("--nonsense",), ("backup", "create", "c", "--token"),

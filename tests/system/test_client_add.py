@@ -329,7 +329,7 @@ def complete(programs, folder):
 
 
 @pytest.mark.parametrize("line, offered", [
-    ("dbsnap ''", ["backup", "clone", "cluster", "job", "policy", "status"]),
+    ("dbsnap ''", ["backup", "clone", "cluster", "job", "policy", "quarantine", "status"]),
     ("dbsnap cl", ["clone", "cluster"]),
     ("dbsnap backup ''", ["create", "list", "show", "delete", "hold", "unhold"]),
     ("dbsnap --json backup s", ["show"]),

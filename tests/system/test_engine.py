@@ -88,23 +88,35 @@ def config_uid(user):
     return pwd.getpwnam(user).pw_uid
 
 
-def test_what_no_front_would_send_replaces_it(engine, fronts, start):
-    front = start()
-    bad = [
-        lambda f: f.link.send(b"\0\1"),
-        lambda f: f.send("HELLO", protocol=1, install=INSTALL),        # a second one
-        lambda f: f.send("PONG", number=1),                            # nobody asked
-        lambda f: f.send("RESULT", job=1, outcome=1),                  # not a front's
-        lambda f: f.send("JOB", job=1, kind=msgs.CREATE, cluster="c1", backup=2, nonce=nonce_of(1), attempt=1),
-        lambda f: f.send("JOB", job=1, kind=msgs.CREATE, cluster="c1", backup=1, attempt=1),
-    ]
-    for say in bad:
+def replaced_after(engine, fronts, front, messages):
+    for say in messages:
         say(front)
         front.process.wait_end(10)
         front = fronts.accept(timeout=30)
         front.hello()
     assert engine.running()
     assert "replaced" in engine.log_text()
+
+
+def test_what_no_front_would_send_replaces_it(engine, fronts, start):
+    replaced_after(engine, fronts, start(), [
+        lambda f: f.link.send(b"\0\1"),
+        lambda f: f.send("HELLO", protocol=1, install=INSTALL),        # a second one
+        lambda f: f.send("PONG", number=1),                            # nobody asked
+        lambda f: f.send("RESULT", job=1, outcome=1),                  # not a front's
+        lambda f: f.send("JOB", job=1, kind=msgs.CREATE, cluster="c1", backup=2, nonce=nonce_of(1), attempt=1),
+        lambda f: f.send("JOB", job=1, kind=msgs.CREATE, cluster="c1", backup=1, attempt=1),
+    ])
+
+
+def test_no_front_would_ask_for_these_removals(engine, fronts, start):
+    replaced_after(engine, fronts, start(), [
+        lambda f: f.send("JOB", job=1, kind=msgs.DELETE_QUARANTINED, cluster="c1", backup=1, attempt=1,
+                         item=msgs.STRANGER, nonce=nonce_of(1)),
+        lambda f: f.send("JOB", job=1, kind=msgs.DELETE_QUARANTINED, cluster="c1", attempt=1, item=msgs.CLONE_ITEM,
+                         nonce=nonce_of(1)),
+        lambda f: f.send("RECORDS", cluster="c1"),                     # none is no news
+    ])
 
 
 def test_before_hello_only_hello(engine, fronts):
@@ -413,7 +425,7 @@ def test_clone_and_its_end(engine, front, btrfs):
     absent = front.run(msgs.CLONE, "c1", 4, **{**order, "clone": "x", "source": nonce_of(9)})
     assert absent.outcome == msgs.FAILED and absent.code == msgs.ERR_NOT_FOUND
     clones = [(i.item, i.item_name, i.facts["nonce"]) for i in front.probe("c1")[1] if i.item != msgs.BACKUP]
-    assert clones == [(msgs.CLONE_ITEM, "copy", nonce_of(50))]
+    assert clones == [(msgs.CLONE_ITEM, "clones/copy", nonce_of(50))]
     wrong = front.run(msgs.DELETE_CLONE, "c1", 5, clone="copy", nonce=nonce_of(51))
     assert wrong.outcome == msgs.FAILED and os.path.exists(path)
     for attempt in (1, 2):
@@ -763,10 +775,83 @@ def test_strangers_are_told_and_never_touched(engine, front):
     for name in ("7", ".8", ".del-9", "lost+found", "010", "clones/free"):
         os.makedirs(os.path.join(snapshots, name, "x"), mode=0o700)
     items = sorted((i.item_name, i.item) for i in front.probe("c1")[1])
-    assert items == [(n, msgs.STRANGER) for n in sorted(["7", ".8", ".del-9", "lost+found", "010", "free"])]
+    assert items == [(n, msgs.STRANGER) for n in sorted(["7", ".8", ".del-9", "lost+found", "010", "clones/free"])]
     for refused in (front.create("c1", 7), front.create("c1", 8), front.delete("c1", 20, 7), front.delete("c1", 21, 9)):
         assert refused.outcome == msgs.FAILED and "quarantine" in refused.cause
     assert os.path.isdir(os.path.join(snapshots, ".8", "x"))
+
+
+def quarantined(front, job, item, backup, nonce, **fields):
+    return front.run(msgs.DELETE_QUARANTINED, "c1", job, item=item, backup=backup, nonce=nonce, **fields)
+
+
+def rewrite(folder, name, **fields):
+    """A paper with other fields, as root wrote it."""
+    path = os.path.join(folder, name)
+    with open(path, encoding="ascii") as file:
+        paper = {**json.load(file), **fields}
+    with open(path, "w", encoding="ascii") as file:
+        json.dump(paper, file, indent=2)
+
+
+def test_whose_a_stranger_is(engine, front, btrfs):
+    snapshots = engine.snapshot_dir("c1")
+    for number in (1, 2, 3):
+        assert front.create("c1", number).outcome == msgs.DONE
+    rewrite(os.path.join(snapshots, "1"), "manifest.json", install="0" * 31 + "1")
+    rewrite(os.path.join(snapshots, "2"), "manifest.json", cluster="c2")
+    os.rename(os.path.join(snapshots, "3"), os.path.join(snapshots, "4"))
+    found = {i.item_name: i for i in front.probe("c1")[1]}
+    assert {n: (i.item, i.owner) for n, i in found.items()} == {
+        "1": (msgs.STRANGER, msgs.OWNER_INSTALL), "2": (msgs.STRANGER, msgs.OWNER_CLUSTER),
+        "4": (msgs.STRANGER, msgs.OWNER_OURS)}
+    assert found["1"].facts["backend"] == "btrfs" and found["1"].facts["consistent_ms"] > 0
+
+
+def test_one_form_of_a_number_goes(engine, front, btrfs):
+    """Beside a backup of the catalogue lie an unfinished one and a removal of its number."""
+    snapshots = engine.snapshot_dir("c1")
+    assert front.create("c1", 7, nonce=nonce_of(8)).outcome == msgs.DONE
+    os.rename(os.path.join(snapshots, "7"), os.path.join(snapshots, ".7"))
+    assert front.create("c1", 7, nonce=nonce_of(9)).outcome == msgs.FAILED     # another's lies there
+    os.rename(os.path.join(snapshots, ".7"), os.path.join(snapshots, "aside"))
+    assert front.create("c1", 7).outcome == msgs.DONE
+    os.rename(os.path.join(snapshots, "aside"), os.path.join(snapshots, ".7"))
+    assert names(engine) == [".7", "7"]
+    for item in (msgs.BACKUP, msgs.DELETING, msgs.PARTIAL):
+        wrong = quarantined(front, 20, item, 7, nonce_of(10))
+        assert item == msgs.DELETING or wrong.outcome == msgs.FAILED, (item, wrong)
+    assert names(engine) == [".7", "7"]
+    assert quarantined(front, 21, msgs.PARTIAL_DONE, 7, nonce_of(8)).outcome == msgs.DONE
+    assert names(engine) == ["7"]
+    assert quarantined(front, 21, msgs.PARTIAL_DONE, 7, nonce_of(8), attempt=2).outcome == msgs.DONE
+    assert quarantined(front, 22, msgs.BACKUP, 7, nonce_of(7)).outcome == msgs.DONE
+    assert names(engine) == [] and subvolumes(btrfs) == ["data"]
+
+
+def test_quarantined_with_a_guest_in_it_stays(engine, front, btrfs):
+    snapshots = engine.snapshot_dir("c1")
+    assert front.create("c1", 7).outcome == msgs.DONE
+    with open(os.path.join(snapshots, "7", "letter"), "w", encoding="ascii"):
+        pass
+    refused = quarantined(front, 20, msgs.BACKUP, 7, nonce_of(7))
+    assert refused.outcome == msgs.FAILED and not refused.retry and "letter" in refused.cause
+    assert os.path.exists(os.path.join(snapshots, ".del-7", "letter")) and len(subvolumes(btrfs)) == 2
+    assert [(i.item, i.backup) for i in front.probe("c1")[1]] == [(msgs.DELETING, 7)]
+    os.unlink(os.path.join(snapshots, ".del-7", "letter"))
+    assert quarantined(front, 21, msgs.DELETING, 7, nonce_of(7)).outcome == msgs.DONE
+    assert subvolumes(btrfs) == ["data"]
+
+
+def test_a_quarantined_clone_goes(engine, front, btrfs):
+    front.create("c1", 1)
+    order = {"backup": 1, "clone": "copy", "nonce": nonce_of(5), "source": nonce_of(1)}
+    assert front.run(msgs.CLONE, "c1", 5, **order).outcome == msgs.DONE
+    items = {i.item_name: (i.item, i.owner, i.facts["nonce"]) for i in front.probe("c1")[1]}
+    assert items["clones/copy"] == (msgs.CLONE_ITEM, msgs.OWNER_OURS, nonce_of(5))
+    assert quarantined(front, 6, msgs.CLONE_ITEM, 0, nonce_of(6), clone="copy").outcome == msgs.FAILED
+    assert quarantined(front, 6, msgs.CLONE_ITEM, 0, nonce_of(5), clone="copy", attempt=2).outcome == msgs.DONE
+    assert os.listdir(os.path.join(engine.snapshot_dir("c1"), "clones")) == []
 
 
 def test_empty_remains_are_partial_and_go(engine, front):
@@ -787,6 +872,15 @@ def test_unmounted_is_offline_never_made_anew(engine, front, btrfs):
     assert os.listdir(btrfs.mnt) == []
     btrfs.mount()
     assert front.probe("c1")[1][0].backup == 1
+
+
+def test_a_record_that_came_later_keeps_the_place_from_being_made_anew(engine, front, btrfs):
+    """An adopted backup may be a cluster's first record."""
+    front.send("RECORDS", cluster="c1", records=1)
+    btrfs.umount()
+    assert front.probe("c1")[0].place == msgs.OFFLINE
+    assert os.listdir(btrfs.mnt) == []
+    btrfs.mount()
 
 
 def test_a_lost_place_is_offline_never_made_anew(engine, front):

@@ -174,7 +174,7 @@ static void failures_three_in_all(void **state)
 
 static void removals_for_ever(void **state)
 {
-	static const int kinds[] = {JOB_KIND_DELETE, JOB_KIND_DELETE_CLONE};
+	static const int kinds[] = {JOB_KIND_DELETE, JOB_KIND_DELETE_CLONE, JOB_KIND_DELETE_QUARANTINED};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(kinds); i++) {
@@ -202,22 +202,24 @@ static void pins_and_removals(void **state)
 {
 	static const struct {
 		int kind;
-		bool removal, pins;
+		bool removal, pins, may_fail;
 	} rows[] = {
-		{0, false, false},
-		{JOB_KIND_CREATE, false, false},
-		{JOB_KIND_DELETE, true, false},
-		{JOB_KIND_CLONE, false, true},
-		{JOB_KIND_DELETE_CLONE, true, false},
-		{JOB_KIND_VERIFY, false, true},
-		{JOB_KIND_RESTORE, false, true},
-		{JOB_KINDS, false, false},
+		{0, false, false, true},
+		{JOB_KIND_CREATE, false, false, true},
+		{JOB_KIND_DELETE, true, false, false},
+		{JOB_KIND_CLONE, false, true, true},
+		{JOB_KIND_DELETE_CLONE, true, false, false},
+		{JOB_KIND_VERIFY, false, true, true},
+		{JOB_KIND_RESTORE, false, true, true},
+		{JOB_KIND_DELETE_QUARANTINED, true, false, true},
+		{JOB_KINDS, false, false, true},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		assert_int_equal(job_is_removal(rows[i].kind), rows[i].removal);
 		assert_int_equal(job_pins_backup(rows[i].kind), rows[i].pins);
+		assert_int_equal(job_may_fail(rows[i].kind), rows[i].may_fail);
 	}
 }
 

@@ -93,6 +93,19 @@ static const char other_job_bytes[] =
 	"\x00\x00\x00\x05\x00\x00\x00\x06\x00\x00\x00\x07" T("\x01\x04") T("\x01\x05") "\x64"
 	"\x00\x00\x00\x00" "\x00\x00\x00\x00" "\x00\x00\x00\x00";
 
+static const struct record_job quarantined_job = {
+	.state = JOB_OPEN,
+	.kind = JOB_KIND_DELETE_QUARANTINED,
+	.accepted_ms = 0x0101,
+	.backup = 0x0103,
+	.item = 3,
+	.nonce = NONCE_BYTES,
+};
+static const char quarantined_job_bytes[] =
+	"\x01\x01\x07\x00" T("\x01\x01") T("\x00\x00") T("\x01\x03") "\x00\x00" "\x00"
+	"\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00" T("\x00\x00") T("\x00\x00") "\x00"
+	"\x00\x00\x00\x00" "\x00\x00\x00\x00" "\x00\x00\x00\x00" "\x03" NONCE;
+
 static const struct record_clone clone = {
 	.state = CLONE_FAILED,
 	.cluster = "pc",
@@ -260,6 +273,7 @@ static void damage(void **state)
 {
 	static const struct sample samples[] = {
 		SAMPLE(backup, backup_bytes), SAMPLE(job, job_bytes),     SAMPLE(job, other_job_bytes),
+		SAMPLE(job, quarantined_job_bytes),
 		SAMPLE(clone, clone_bytes),   SAMPLE(tomb, tomb_bytes),   SAMPLE(token, token_bytes),
 		SAMPLE(token_end, token_end_bytes), SAMPLE(facts, facts_bytes), SAMPLE(day, day_bytes),
 		SAMPLE(schedule, schedule_bytes), SAMPLE(guard, guard_bytes),
@@ -288,6 +302,7 @@ static void worked_examples(void **state)
 	CHECK_BYTES(backup, &backup, backup_bytes);
 	CHECK_BYTES(job, &job, job_bytes);
 	CHECK_BYTES(job, &other_job, other_job_bytes);
+	CHECK_BYTES(job, &quarantined_job, quarantined_job_bytes);
 	CHECK_BYTES(clone, &clone, clone_bytes);
 	CHECK_BYTES(tomb, &tomb, tomb_bytes);
 	CHECK_BYTES(token, &token, token_bytes);
@@ -369,13 +384,16 @@ static void enums_out_of_range(void **state)
 		assert_int_equal(again_backup(bytes, sizeof(backup_bytes) - 1, bytes) > 0, value == 1 || value == 2);
 		memcpy(bytes, backup_bytes, sizeof(backup_bytes));
 		bytes[3] = (uint8_t)value;
-		assert_int_equal(again_backup(bytes, sizeof(backup_bytes) - 1, bytes) > 0, value <= 3);
+		assert_int_equal(again_backup(bytes, sizeof(backup_bytes) - 1, bytes) > 0, value <= 7);
 		memcpy(bytes, job_bytes, sizeof(job_bytes));
 		bytes[1] = (uint8_t)value;
 		assert_int_equal(again_job(bytes, sizeof(job_bytes) - 1, bytes) > 0, value >= 1 && value <= 4);
 		memcpy(bytes, other_job_bytes, sizeof(other_job_bytes));
 		bytes[2] = (uint8_t)value; /* a create would need a mode */
 		assert_int_equal(again_job(bytes, sizeof(other_job_bytes) - 1, bytes) > 0, value >= 2 && value <= 6);
+		memcpy(bytes, quarantined_job_bytes, sizeof(quarantined_job_bytes));
+		bytes[2] = (uint8_t)value; /* what it removes has no place in others */
+		assert_int_equal(again_job(bytes, sizeof(quarantined_job_bytes) - 1, bytes) > 0, value == 7);
 		memcpy(bytes, job_bytes, sizeof(job_bytes));
 		bytes[3] = (uint8_t)value;
 		assert_int_equal(again_job(bytes, sizeof(job_bytes) - 1, bytes) > 0, value == 1 || value == 2);
@@ -387,7 +405,11 @@ static void enums_out_of_range(void **state)
 		assert_int_equal(again_tomb(bytes, sizeof(tomb_bytes) - 1, bytes) > 0, value >= 3 && value <= 6);
 		memcpy(bytes, tomb_bytes, sizeof(tomb_bytes));
 		bytes[3] = (uint8_t)value;
-		assert_int_equal(again_tomb(bytes, sizeof(tomb_bytes) - 1, bytes) > 0, value == 0 || value == 2);
+		assert_int_equal(again_tomb(bytes, sizeof(tomb_bytes) - 1, bytes) > 0,
+				 value == 0 || value == 2 || value == 4 || value == 6);
+		memcpy(bytes, quarantined_job_bytes, sizeof(quarantined_job_bytes));
+		bytes[sizeof(quarantined_job_bytes) - 1 - 17] = (uint8_t)value; /* everything but a stranger */
+		assert_int_equal(again_job(bytes, sizeof(quarantined_job_bytes) - 1, bytes) > 0, value <= 5);
 		memcpy(bytes, facts_bytes, sizeof(facts_bytes));
 		bytes[1] = (uint8_t)value;
 		assert_int_equal(again_facts(bytes, sizeof(facts_bytes) - 1, bytes) > 0, value <= 2);
@@ -498,15 +520,16 @@ static void counts_bytes(void **state)
 		for (int m = 1; m <= 2; m++)
 			counts.backups[s][m] = ++n;
 	}
-	for (int k = 1; k <= 6; k++) {
+	for (int k = 1; k <= 7; k++) {
 		for (int s = 1; s <= 4; s++)
 			counts.jobs[k][s] = ++n;
 	}
 	for (int s = 1; s <= 5; s++)
 		counts.clones[s] = ++n;
 	counts.tombs = ++n;
+	counts.adopted = ++n;
 	size = record_counts_encode(&counts, bytes, sizeof(bytes));
-	assert_int_equal(size, 185);
+	assert_int_equal(size, 205);
 	assert_int_equal(bytes[0], 1);
 	for (uint32_t i = 0; i < n; i++) {
 		const uint8_t want[] = {0, 0, 0, (uint8_t)(i + 1)};

@@ -369,6 +369,77 @@ static void held_and_pinned_are_refused(void **state)
 	assert_int_equal(store_commit(txn), 0);
 }
 
+static struct record_backup found_on_disk(uint64_t id, enum backup_mode mode)
+{
+	struct record_backup backup = fixture_backup("pc-a", mode, NOON);
+
+	backup.id = id;
+	backup.adopted = true;
+	backup.state = BACKUP_AVAILABLE;
+	return backup;
+}
+
+/* No quota knows of it, from the first to the last of its states, and no number is given twice. */
+static void adopted_is_counted_nowhere(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t own = fixture_make(f, "pc-a", BACKUP_MANUAL, NOON, BACKUP_AVAILABLE);
+	struct record_backup backup = found_on_disk(40, BACKUP_MANUAL), taken = found_on_disk(own, BACKUP_MANUAL);
+	struct store_txn *txn = fixture_begin(f);
+
+	assert_int_equal(store_backup_adopt(txn, &taken), ERR_EXISTS);
+	assert_int_equal(store_backup_adopt(txn, &backup), 0);
+	assert_int_equal(store_backup_adopt(txn, &backup), ERR_EXISTS);
+	assert_int_equal(store_commit(txn), 0);
+	fixture_check_quota(f, "pc-a", NOON, 1, 1, 0);
+	fixture_check_counters(f);
+	assert_int_equal(fixture_make(f, "pc-a", BACKUP_MANUAL, NOON, BACKUP_AVAILABLE), 41);
+	txn = fixture_begin(f);
+	backup.state = BACKUP_LOST;
+	assert_int_equal(store_backup_update(txn, &backup), 0);
+	assert_int_equal(store_commit(txn), 0);
+	fixture_check_quota(f, "pc-a", NOON, 2, 2, 0);
+	fixture_check_counters(f);
+	txn = fixture_begin(f);
+	assert_int_equal(fixture_accept_delete(txn, "pc-a", 40, NOON, true, NULL), 0);
+	assert_int_equal(store_backup_deleted(txn, "pc-a", 40, NOON), 0);
+	assert_int_equal(store_commit(txn), 0);
+	fixture_check_quota(f, "pc-a", NOON, 2, 2, 0);
+	fixture_check_counters(f);
+	assert_false(get_backup(f, "pc-a", own).adopted);
+}
+
+static struct record_job removal_of(uint64_t backup, const struct nonce *nonce)
+{
+	return (struct record_job){.cluster = "pc-a", .backup = backup, .nonce = *nonce, .accepted_ms = NOON};
+}
+
+/* Only what no record speaks of, and by one job at a time. */
+static void quarantined_is_removed_once(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t own = fixture_make(f, "pc-a", BACKUP_MANUAL, NOON, BACKUP_AVAILABLE), found = 0;
+	struct record_backup backup = get_backup(f, "pc-a", own), stray = found_on_disk(40, BACKUP_AUTOMATED);
+	struct store_txn *txn = fixture_begin(f);
+	struct record_job job = removal_of(own, &backup.nonce);
+
+	assert_int_equal(store_quarantine_accept_delete(txn, &job), ERR_STATE);
+	job = removal_of(40, &stray.nonce);
+	assert_int_equal(store_quarantine_job(txn, &stray.nonce, &found), ERR_NOT_FOUND);
+	assert_int_equal(store_quarantine_accept_delete(txn, &job), 0);
+	assert_int_equal(store_quarantine_job(txn, &stray.nonce, &found), 0);
+	assert_int_equal(found, job.id);
+	assert_int_equal(store_quarantine_accept_delete(txn, &job), ERR_EXISTS);
+	assert_int_equal(store_backup_adopt(txn, &stray), ERR_EXISTS);
+	assert_int_equal(store_commit(txn), 0);
+	fixture_check_counters(f);
+	txn = fixture_begin(f);
+	assert_int_equal(fixture_finish_job(txn, job.id, JOB_FAILED, &noon), 0);
+	assert_int_equal(store_backup_adopt(txn, &stray), 0);
+	assert_int_equal(store_commit(txn), 0);
+	fixture_check_counters(f);
+}
+
 /* The last job that reads a backup sets it free, also after a restart. */
 static void pinned_by_each_clone(void **state)
 {
@@ -1129,6 +1200,8 @@ int main(void)
 		TEST(only_final_ones_are_deleted),
 		TEST(unknown_and_foreign_are_not_found),
 		TEST(held_and_pinned_are_refused),
+		TEST(adopted_is_counted_nowhere),
+		TEST(quarantined_is_removed_once),
 		TEST(pinned_by_each_clone),
 		TEST(deleted_leaves_a_tombstone),
 		TEST(jobs_end_once),

@@ -135,7 +135,8 @@ def check_records(store):
     backups, jobs, tombs = store["backup"], store["job"], store["tomb"]
     creates = {n: j for n, j in jobs.items() if j["kind"] == "CREATE"}
     assert not set(backups) & set(tombs), set(backups) & set(tombs)
-    assert set(creates) == set(backups) | set(tombs), (sorted(creates), sorted(backups), sorted(tombs))
+    made = {n for part in (backups, tombs) for n, i in part.items() if not i["adopted"]}
+    assert set(creates) == made, (sorted(creates), sorted(backups), sorted(tombs))
     nonces = [i["nonce"] for part in ("backup", "tomb", "clone") for i in store[part].values()]
     assert len(set(nonces)) == len(nonces), nonces
     tokens = [j["token"] for j in jobs.values() if j["token"]]
@@ -149,7 +150,7 @@ def check_quota(store):
     today = int(time.time() * 1000) // DAY_MS
     for cluster, quota in store["quota"].items():
         manual = [i for part in ("backup", "tomb") for i in store[part].values()
-                  if i["cluster"] == cluster and i["mode"] == 1]
+                  if i["cluster"] == cluster and i["mode"] == 1 and not i["adopted"]]
         days = [i for i in manual if i["accepted_ms"] // DAY_MS == today]
         kept = [i for i in manual if i.get("state") in ("PENDING", "AVAILABLE")]
         counted = (len(kept), len(days), sum(i["refunded"] for i in days))
@@ -285,7 +286,7 @@ def check_known(known, store, failed):
         assert int(number) in tombs, f"{number} was deleted and is {backups.get(int(number))}"
     for number in tombs:
         assert str(number) in known.deleting, f"{number} was deleted by nobody"
-    for number in backups:
+    for number in (n for n, b in backups.items() if not b["adopted"]):
         token = bytes.fromhex(store["job"][number]["token"])
         asked = str(number) in known.created or any(token.endswith(t.encode()) for t in known.asked)
         assert asked, f"{number} was made for nobody"
