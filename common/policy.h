@@ -38,7 +38,7 @@ struct policy_question {
 	/*
 	 * "" (or longer than an id can be): one that nobody knows. It is allowed what is allowed on every
 	 * cluster, so that the answer tells nothing: an Allow matches if its resource ends in a wildcard and
-	 * matches the empty id, a Deny if its resource matches with any text for the id.
+	 * matches the empty id, a Deny if its resource matches with any characters of an id, or none, for it.
 	 */
 	const char *cluster;
 	const char *mode; /* dbsnap:BackupMode: "Manual", "Automated", or NULL: the key is absent */

@@ -31,8 +31,7 @@ static bool same(char pattern, const struct policy_text *text, size_t at, const 
 	return pattern == c || (at >= fold->from && at < fold->to && lower(pattern) == lower(c));
 }
 
-/* open: more text may follow, whichever the pattern wants. */
-static bool match(struct policy_text pattern, struct policy_text text, struct fold fold, bool open)
+static bool match(struct policy_text pattern, struct policy_text text, struct fold fold)
 {
 	size_t p = 0, t = 0, after_star = 0, star_text = 0;
 	bool star = false;
@@ -55,17 +54,17 @@ static bool match(struct policy_text pattern, struct policy_text text, struct fo
 	}
 	while (p < pattern.size && pattern.bytes[p] == '*')
 		p++;
-	return open || p == pattern.size;
+	return p == pattern.size;
 }
 
 bool policy_match_text(struct policy_text pattern, struct policy_text text)
 {
-	return match(pattern, text, (struct fold){0, 0}, false);
+	return match(pattern, text, (struct fold){0, 0});
 }
 
 bool policy_match_text_ignoring_case(struct policy_text pattern, struct policy_text text)
 {
-	return match(pattern, text, (struct fold){0, text.size}, false);
+	return match(pattern, text, (struct fold){0, text.size});
 }
 
 bool policy_equal_ignoring_case(struct policy_text a, struct policy_text b)
@@ -120,6 +119,16 @@ static bool match_piece(const struct policy_piece *piece, const struct policy_te
 	return policy_match_text(piece->text, *text);
 }
 
+/* Where the part at the pattern's end begins that some text of an id's characters matches: all of it can be one. */
+static size_t id_tail(struct policy_text pattern)
+{
+	size_t begin = pattern.size;
+
+	while (begin > 0 && strchr("abcdefghijklmnopqrstuvwxyz0123456789-*?", pattern.bytes[begin - 1]))
+		begin--;
+	return begin;
+}
+
 /* The parts of a pattern that ':' and '/' divide; how many there are, which may be more than fit. */
 static size_t split(struct policy_text text, struct policy_text parts[PARTS])
 {
@@ -155,6 +164,7 @@ void policy_compile_resource(struct policy_text text, struct policy_resource *re
 		resource.region = piece_of(parts[2]);
 		resource.account = piece_of(parts[3]);
 		resource.id = piece_of(parts[5]);
+		resource.id_is_possible = id_tail(parts[5]) == 0;
 	}
 	*ret_resource = resource;
 }
@@ -193,7 +203,14 @@ static bool match_whole(struct policy_text pattern, const struct policy_target *
 	/* What ends in a star, and matches without an id, matches with whichever follows. */
 	if (scope == POLICY_EACH && pattern.bytes[pattern.size - 1] != '*')
 		return false;
-	return match(pattern, target->whole, fold, scope == POLICY_SOME);
+	if (scope != POLICY_SOME)
+		return match(pattern, target->whole, fold);
+	/* A beginning of it has to match without an id, and what it leaves over is for the id. */
+	for (size_t begin = id_tail(pattern); begin <= pattern.size; begin++) {
+		if (match((struct policy_text){pattern.bytes, begin}, target->whole, fold))
+			return true;
+	}
+	return false;
 }
 
 bool policy_match_resource(const struct policy_resource *resource, const struct policy_target *target,
@@ -208,6 +225,8 @@ bool policy_match_resource(const struct policy_resource *resource, const struct 
 		if (scope == POLICY_ONE && !match_piece(&resource->id, &target->id))
 			return false;
 		if (scope == POLICY_EACH && resource->id.kind != POLICY_PIECE_ANY)
+			return false;
+		if (scope == POLICY_SOME && !resource->id_is_possible)
 			return false;
 		return match_piece(&resource->region, &target->region) &&
 		       match_piece(&resource->account, &target->account);

@@ -82,6 +82,7 @@ struct policy_resource {
 	enum { POLICY_RESOURCE_EVERYTHING, POLICY_RESOURCE_PIECES, POLICY_RESOURCE_GLOB, POLICY_RESOURCE_NOTHING } form;
 	struct policy_text text;
 	struct policy_piece region, account, id; /* PIECES */
+	bool id_is_possible;                     /* some id matches it */
 };
 
 struct policy_statement {
@@ -107,7 +108,7 @@ struct policy {
 enum policy_scope {
 	POLICY_ONE,  /* by its id */
 	POLICY_EACH, /* the pattern must match whatever the id is */
-	POLICY_SOME  /* the pattern must match some text for the id */
+	POLICY_SOME  /* the pattern must match some text of the characters of an id, or none, in its place */
 };
 
 /* What resources are compared with: its whole name, and the parts that may differ. */

@@ -25,6 +25,11 @@ check_PROGRAMS += tests/tree_driver
 tests_tree_driver_SOURCES = tests/tree_driver.c
 tests_tree_driver_LDADD = libengine.a libcommon.a $(BTRFSUTIL_LIBS) $(YAML_LIBS) $(SYSTEMD_LIBS)
 
+# Policies as a program, for tests/scenario and tests/bench.
+check_PROGRAMS += tests/policy_driver
+tests_policy_driver_SOURCES = tests/policy_driver.c
+tests_policy_driver_LDADD = libcommon.a $(YAML_LIBS)
+
 # A copy of a catalogue as text, for tests/system.
 check_PROGRAMS += tests/store_dump
 tests_store_dump_SOURCES = tests/store_dump.c

@@ -13,6 +13,7 @@ fuzz_targets = \
 	tests/fuzz/fuzz_pg_control \
 	tests/fuzz/fuzz_pg_label \
 	tests/fuzz/fuzz_pg_records \
+	tests/fuzz/fuzz_policy \
 	tests/fuzz/fuzz_record \
 	tests/fuzz/fuzz_request \
 	tests/fuzz/fuzz_word
@@ -62,6 +63,10 @@ tests_fuzz_fuzz_pg_label_LDADD = libengine.a libcommon.a
 tests_fuzz_fuzz_pg_records_SOURCES = tests/fuzz/fuzz_pg_records.c tests/fuzz/fuzz.h $(fuzz_main)
 tests_fuzz_fuzz_pg_records_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_pg_records_LDADD = libengine.a libcommon.a
+
+tests_fuzz_fuzz_policy_SOURCES = tests/fuzz/fuzz_policy.c tests/fuzz/fuzz.h $(fuzz_main)
+tests_fuzz_fuzz_policy_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_policy_LDADD = libcommon.a $(YAML_LIBS)
 
 tests_fuzz_fuzz_record_SOURCES = tests/fuzz/fuzz_record.c tests/fuzz/fuzz.h $(fuzz_main)
 tests_fuzz_fuzz_record_LDFLAGS = $(fuzz_ldflags)
