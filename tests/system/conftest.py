@@ -28,6 +28,8 @@ def root():
 @pytest.fixture(scope="session")
 def scratch():
     scratch = Scratch()
+    # Else mount(8) notes options in /run/mount, which is the system's.
+    os.environ["LIBMOUNT_UTAB"] = os.path.join(scratch.path, "utab")
     yield scratch
     scratch.remove()
 

@@ -68,7 +68,8 @@ def start(root, programs, folder):
 
     def demo(*options, caller=None, env=None, before=()):
         started.append(subprocess.Popen(
-            [*before, os.path.join(folder, "demo/demo"), folder, programs, *options],
+            # A bash cannot trap what was ignored when it began, as nohup has SIGHUP ignored.
+            [*before, "env", "--default-signal", os.path.join(folder, "demo/demo"), folder, programs, *options],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             env={**os.environ, "TMPDIR": tmp, "DBSNAP_DEMO_SCALE": "1", **(env or {})},
             start_new_session=True, **(caller or {})))
