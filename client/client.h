@@ -34,6 +34,15 @@ struct options {
 	const char *config;
 	const char *mode;
 	const char *time;
+	const char *days;
+	const char *hour;
+	const char *keep;
+	const char *keep_longer;
+	const char *every;
+	const char *on_removal;
+	bool on;
+	bool off;
+	bool dry_run;
 };
 
 struct client {
@@ -49,7 +58,7 @@ command_fn cmd_backup_hold, cmd_backup_unhold;
 command_fn cmd_clone_create, cmd_clone_list, cmd_clone_delete;
 command_fn cmd_cluster_list, cmd_cluster_check, cmd_cluster_add;
 command_fn cmd_job_list, cmd_job_show, cmd_job_cancel;
-command_fn cmd_policy_show, cmd_policy_test, cmd_status;
+command_fn cmd_policy_show, cmd_policy_set, cmd_policy_test, cmd_status;
 command_fn cmd_quarantine_list, cmd_quarantine_adopt, cmd_quarantine_delete;
 
 #endif

@@ -8,7 +8,8 @@ dbsnap_SOURCES = \
 	client/cmd_clone.c \
 	client/cmd_cluster.c \
 	client/cmd_job.c \
-	client/cmd_policy.c \
+	client/cmd_policy.c client/policy.h \
+	client/cmd_policy_set.c \
 	client/cmd_policy_test.c \
 	client/cmd_quarantine.c \
 	client/cmd_status.c \

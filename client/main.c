@@ -27,7 +27,9 @@ enum {
 	TAKES_WAIT = 1 << 2,   /* and --timeout */
 	TAKES_ADD = 1 << 3,    /* those of cluster add alone */
 	TAKES_CONFIG = 1 << 4, /* --config */
-	TAKES_TEST = 1 << 5    /* those of policy test alone */
+	TAKES_TEST = 1 << 5,   /* those of policy test alone */
+	TAKES_YES = 1 << 6,    /* --yes */
+	TAKES_SET = 1 << 7     /* those of policy set alone */
 };
 
 struct command {
@@ -57,10 +59,12 @@ static const struct command commands[] = {
 	{"cluster list", "", "List the registered clusters", TAKES_JSON, 0, 0, cmd_cluster_list},
 	{"cluster check", "ID", "Show how a cluster lies on disk and what a backup of it promises",
 	 TAKES_JSON, 1, 1, cmd_cluster_check},
-	{"cluster add", "", "Find a running PostgreSQL server and register it", TAKES_ADD | TAKES_CONFIG, 0, 0,
+	{"cluster add", "", "Find a running PostgreSQL server and register it", TAKES_ADD | TAKES_CONFIG | TAKES_YES, 0, 0,
 	 cmd_cluster_add},
 	{"policy show", "CLUSTER", "Show when automated backups are made and how long they are kept",
 	 TAKES_JSON, 1, 1, cmd_policy_show},
+	{"policy set", "CLUSTER", "Change when automated backups are made and how long they are kept",
+	 TAKES_JSON | TAKES_SET | TAKES_YES, 1, 1, cmd_policy_set},
 	{"policy test", "PRINCIPAL ACTION CLUSTER", "Show what the policy files on disk allow, and which statement decides",
 	 TAKES_JSON | TAKES_CONFIG | TAKES_TEST, 3, 3, cmd_policy_test},
 	{"job list", "[CLUSTER]", "List jobs, newest first", TAKES_JSON, 0, 1, cmd_job_list},
@@ -90,6 +94,15 @@ enum {
 	OPT_YES,
 	OPT_MODE,
 	OPT_TIME,
+	OPT_DAYS,
+	OPT_HOUR,
+	OPT_KEEP,
+	OPT_KEEP_LONGER,
+	OPT_EVERY,
+	OPT_ON_REMOVAL,
+	OPT_ON,
+	OPT_OFF,
+	OPT_DRY_RUN,
 	OPT_VERSION
 };
 
@@ -106,6 +119,15 @@ static const struct option longs[] = {
 	{"yes", no_argument, NULL, OPT_YES},
 	{"mode", required_argument, NULL, OPT_MODE},
 	{"time", required_argument, NULL, OPT_TIME},
+	{"days", required_argument, NULL, OPT_DAYS},
+	{"hour", required_argument, NULL, OPT_HOUR},
+	{"keep", required_argument, NULL, OPT_KEEP},
+	{"keep-longer", required_argument, NULL, OPT_KEEP_LONGER},
+	{"every", required_argument, NULL, OPT_EVERY},
+	{"on-removal", required_argument, NULL, OPT_ON_REMOVAL},
+	{"on", no_argument, NULL, OPT_ON},
+	{"off", no_argument, NULL, OPT_OFF},
+	{"dry-run", no_argument, NULL, OPT_DRY_RUN},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, OPT_VERSION},
 	{NULL, 0, NULL, 0},
@@ -145,12 +167,25 @@ static void take_add(struct line *line, int option)
 	struct options *options = &line->options;
 
 	line->used |= TAKES_ADD;
-	if (option == OPT_YES)
-		options->yes = true;
+	*(option == OPT_DATA_DIR ? &options->data_dir
+	  : option == OPT_ID	 ? &options->id
+				 : &options->clusters_dir) = optarg;
+}
+
+static void take_set(struct line *line, int option)
+{
+	struct options *options = &line->options;
+
+	line->used |= TAKES_SET;
+	if (option == OPT_ON || option == OPT_OFF || option == OPT_DRY_RUN)
+		*(option == OPT_ON ? &options->on : option == OPT_OFF ? &options->off : &options->dry_run) = true;
 	else
-		*(option == OPT_DATA_DIR       ? &options->data_dir
-		  : option == OPT_ID	       ? &options->id
-					       : &options->clusters_dir) = optarg;
+		*(option == OPT_DAYS          ? &options->days
+		  : option == OPT_HOUR        ? &options->hour
+		  : option == OPT_KEEP        ? &options->keep
+		  : option == OPT_KEEP_LONGER ? &options->keep_longer
+		  : option == OPT_EVERY       ? &options->every
+					      : &options->on_removal) = optarg;
 }
 
 static int take_option(struct line *line, int option)
@@ -184,6 +219,10 @@ static int take_option(struct line *line, int option)
 		line->used |= TAKES_TEST;
 		*(option == OPT_MODE ? &line->options.mode : &line->options.time) = optarg;
 		return 0;
+	case OPT_YES:
+		line->used |= TAKES_YES;
+		line->options.yes = true;
+		return 0;
 	case 'h':
 		line->help = true;
 		return 0;
@@ -193,7 +232,7 @@ static int take_option(struct line *line, int option)
 	case '?':
 		return STATUS_USAGE;
 	default:
-		take_add(line, option);
+		option >= OPT_DAYS && option <= OPT_DRY_RUN ? take_set(line, option) : take_add(line, option);
 		return 0;
 	}
 }
@@ -217,6 +256,9 @@ static void print_synopsis(FILE *file, const struct command *command, const char
 		command->takes & TAKES_WAIT ? " [--wait [--timeout DURATION]]" : "",
 		command->takes & TAKES_ADD
 			? " [--data-dir DIR] [--id ID] [--clusters-dir DIR] [--config FILE] [--yes]"
+		: command->takes & TAKES_SET
+			? " [--days DAYS] [--hour HH] [--every 2h|3h|4h|daily] [--keep DAYS]\n"
+			  "       [--keep-longer DAYS|forever] [--on-removal all|latest|none] [--on|--off] [--dry-run] [--yes]"
 		: command->takes & TAKES_TEST ? " [--config FILE] [--mode Manual|Automated] [--time TIME]"
 					      : "");
 }
@@ -238,9 +280,20 @@ static void print_options(FILE *file, unsigned takes)
 		      "  --id ID              of the cluster; default: from the data directory\n"
 		      "  --clusters-dir DIR   where the file goes; default: " DBSNAP_SYSCONFDIR
 		      "/dbsnap/clusters.d,\n"
-		      "                       without root ~/.config/dbsnap/clusters.d\n"
-		      "  --yes                write without asking\n",
+		      "                       without root ~/.config/dbsnap/clusters.d\n",
 		      file);
+	if (takes & TAKES_SET)
+		fputs("  --days DAYS          Mon,Thu or all: at least two\n"
+		      "  --hour HH            0 to 23, in UTC: at a minute of this hour\n"
+		      "  --every 2h|3h|4h|daily\n"
+		      "  --keep DAYS          3 to 14\n"
+		      "  --keep-longer DAYS   30 to 7300, or forever; 0: not longer than --keep\n"
+		      "  --on-removal WORD    when no file registers the cluster any more: all, latest or none\n"
+		      "  --on, --off          make, and remove by age, automated backups; on unless --off is given\n"
+		      "  --dry-run            only show what it would do\n",
+		      file);
+	if (takes & TAKES_YES)
+		fputs("  --yes                without asking\n", file);
 	if (takes & TAKES_CONFIG)
 		fputs("  -c, --config FILE    the configuration, as 'dbsnapd -c'\n", file);
 	if (takes & TAKES_TEST)
@@ -353,6 +406,8 @@ static int check_use(const struct line *line, const struct command *command, siz
 			      : wrong & TAKES_WAIT  ? "--wait or --timeout"
 			      : wrong & TAKES_CONFIG ? "--config"
 			      : wrong & TAKES_TEST   ? "--mode or --time"
+			      : wrong & TAKES_YES    ? "--yes"
+			      : wrong & TAKES_SET    ? "option of 'policy set'"
 						    : "option of 'cluster add'");
 	else if (count < command->min)
 		text_complain("'%s' wants %s", command->words, command->args);

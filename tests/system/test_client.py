@@ -281,6 +281,81 @@ def test_policy_show(fake, dbsnap):
     assert "02:00Z-03:00Z" in out and "Monday,Sunday" in out
 
 
+PLAN = [{"Time": "2026-01-02T03:04Z", "Action": "Remove", "BackupId": "12", "Reason": "too old", "Sooner": "true"},
+        {"Time": "2026-01-03T02:17Z", "Action": "Create", "Reason": "daily"},
+        {"Time": "2026-01-04T03:04Z", "Action": "Remove", "BackupId": "13", "Reason": "old anyway"}]
+
+
+def planned(fake, sooner):
+    """A daemon that answers every try with that plan; and notes what is really set."""
+    def modify(params):
+        if params.get("Dbsnap.DryRun") == "true":
+            return {"PreferredBackupTime": "05:00Z-06:00Z", "Dbsnap": {
+                "Enabled": "true", "Plan": PLAN, "PlanTotal": "3", "SoonerTotal": str(sooner)}}
+        return {}
+    fake.on("ModifyBackupPolicy", modify)
+
+
+def really_set(fake):
+    return [p for p in fake.asked("ModifyBackupPolicy") if "Dbsnap.DryRun" not in p]
+
+
+def test_policy_show_has_the_plan(fake, dbsnap):
+    fake.on("DescribeBackupPolicy", lambda p: {"Dbsnap": {
+        "Enabled": "true", "LastResult": "Failed", "Cause": "no room", "Plan": PLAN, "PlanTotal": "2000"}})
+    out = "\n".join(lines(dbsnap("policy", "show", "pc-orders")))
+    assert re.search("^Cause +no room$", out, re.M)
+    assert re.search("^2026-01-02T03:04Z +Remove +12 +too old$", out, re.M)
+    assert re.search("^2026-01-03T02:17Z +Create +daily$", out, re.M) and "2000 in all" in out
+
+
+def test_policy_set_says_all_of_it(fake, dbsnap):
+    planned(fake, 0)
+    lines(dbsnap("policy", "set", "pc-orders", "--days", "Mon,thursday", "--hour", "23", "--every", "daily", "--keep",
+                 "5", "--keep-longer", "forever", "--on-removal", "latest"))
+    assert really_set(fake) == [{
+        "DBClusterId": "pc-orders", "PreferredBackupPeriod": "Monday,Thursday", "PreferredBackupTime": "23:00Z-24:00Z",
+        "BackupFrequency": "Normal", "DataLevel1BackupRetentionPeriod": "5", "DataLevel2BackupRetentionPeriod": "-1",
+        "BackupRetentionPolicyOnClusterDeletion": "LATEST", "Dbsnap.Enabled": "true"}]
+    lines(dbsnap("policy", "set", "pc-orders", "--off"))
+    assert really_set(fake)[1] == {"DBClusterId": "pc-orders", "Dbsnap.Enabled": "false"}
+
+
+@pytest.mark.parametrize("argv", [
+    ("--days", "Mo"), ("--days", "Mon,"), ("--days", ""), ("--hour", "24"), ("--hour", "x"), ("--hour", "-1"),
+    ("--every", "5h"), ("--on-removal", "some"), ("--on", "--off"), ("--clusters-dir", "x")])
+def test_policy_set_refuses(fake, dbsnap, argv):
+    planned(fake, 0)
+    assert dbsnap("policy", "set", "pc-orders", *argv).returncode == USAGE
+    assert fake.asked("ModifyBackupPolicy") == []
+
+
+def test_policy_set_asks_before_backups_go(fake, dbsnap):
+    planned(fake, 1)
+    done = dbsnap("policy", "set", "pc-orders", "--keep", "3")
+    assert done.returncode == REFUSED and "--yes" in done.stderr and not really_set(fake)
+    assert "too old" in done.stdout and "old anyway" not in done.stdout
+    assert dbsnap("policy", "set", "pc-orders", "--keep", "3", "--json").returncode == REFUSED
+    lines(dbsnap("policy", "set", "pc-orders", "--keep", "3", "--dry-run"))
+    assert not really_set(fake)
+    lines(dbsnap("policy", "set", "pc-orders", "--keep", "3", "--yes"))
+    assert len(really_set(fake)) == 1
+
+
+@pytest.mark.parametrize("typed, status", [("y\n", DONE), ("n\n", REFUSED), ("\n", REFUSED)])
+def test_policy_set_on_a_terminal(fake, programs, typed, status):
+    planned(fake, 1)
+    ours, theirs = pty.openpty()
+    with subprocess.Popen([os.path.join(programs, "dbsnap"), "--socket", fake.path, "policy", "set", "pc-orders",
+                           "--keep", "3"], stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        os.close(theirs)
+        os.write(ours, typed.encode())
+        out, err = process.communicate(timeout=60)
+    os.close(ours)
+    assert process.returncode == status and b"[y/N]" in err and b"too old" in out
+    assert len(really_set(fake)) == (status == DONE)
+
+
 def test_status(fake, dbsnap):
     fake.on("DescribeStatus", lambda p: {
         "Version": "0.1.0", "Uptime": "7300", "Jobs": {"Pending": "1", "Running": "2"},
@@ -652,7 +727,7 @@ def test_a_users_own_socket_comes_first(root, fake, programs, folder):
 
 @pytest.mark.parametrize("argv", [
     (), ("backup",), ("backup", "hold"), ("backup", "unhold", "1", "2"), ("backup", "verify", "1"),
-    ("restore", "1"), ("policy", "set", "c"), ("quarantine", "adopt", "c"), ("quarantine", "list", "--wait"), ("nonsense",),
+    ("restore", "1"), ("policy", "set"), ("quarantine", "adopt", "c"), ("quarantine", "list", "--wait"), ("nonsense",),
     ("backup", "create"), ("backup", "create", "a", "b"), ("clone", "create", "1"),
     ("status", "x"), ("status", "--wait"), ("status", "--token", "x"), ("backup", "list", "--yes"),
     ("cluster", "add", "--json"), ("--nonsense",), ("backup", "create", "c", "--token"),
