@@ -61,7 +61,8 @@ static const struct schema_row daemon_table[] = {
 	 .fallback = DBSNAP_SYSCONFDIR "/dbsnap/policies.d",
 	 .doc = "The folder of policies, which say who may do what. It may be missing. Without a file in it root may do "
 		"everything and the members of listen.group create and list backups."},
-	{"access_keys", SCHEMA_PATH, .not_built = true, .doc = "The file of keys for signed requests."},
+	{"access_keys", SCHEMA_PATH, DAEMON(access_keys), .min = 1, .fallback = DBSNAP_SYSCONFDIR "/dbsnap/access_keys.yaml",
+	 .doc = "The file of keys for signed requests. It may be missing, unless it is named here: then there are none."},
 	{"quota", SCHEMA_MAP, .doc = "How many manual backups a cluster may have."},
 	{"quota.manual_per_day", SCHEMA_NUMBER, DAEMON(quota.manual_per_day), .max = COUNT_MAX, .fallback = "3",
 	 .doc = "How many creates are accepted on one day, less those that were refunded; 0 allows none."},
@@ -222,6 +223,8 @@ static int set_own_places(struct conf *conf)
 	if (error == 0)
 		error = set_own_place(conf, "policies_dir", XDG_CONFIG("policies.d"));
 	if (error == 0)
+		error = set_own_place(conf, "access_keys", XDG_CONFIG("access_keys.yaml"));
+	if (error == 0)
 		error = xdg_path("XDG_DATA_HOME", ".local/share", "dbsnap/backups", conf->copies_dir,
 				 sizeof(conf->copies_dir));
 	return error;
@@ -240,6 +243,7 @@ struct conf *conf_free(struct conf *conf)
 {
 	if (conf) {
 		free(conf->clusters);
+		conf_forget_keys(conf);
 		policy_free(conf->policy);
 		conf_errors_clear(&conf->warnings);
 	}

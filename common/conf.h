@@ -24,6 +24,7 @@
 
 enum {
 	CONF_CLUSTERS_MAX = 256,
+	CONF_KEYS_MAX = 256,
 	CONF_PATH_SIZE = 1024,
 	CONF_LISTENS_MAX = 8,
 	CONF_SOCKET_SIZE = 108, /* sun_path */
@@ -91,6 +92,14 @@ struct conf_cluster {
 	char file[CONF_PATH_SIZE];       /* that it was read from, for messages */
 };
 
+/* An access key. Its secret is wiped with it. */
+struct conf_key {
+	char id[65];
+	char secret[129];
+	bool has_uid, has_gid; /* only peers with this uid, and in this group, may use it */
+	uint32_t uid, gid;
+};
+
 struct conf {
 	struct conf_listen listens[CONF_LISTENS_MAX]; /* the first is the daemon's own: what lies beside it */
 	size_t listen_count;                          /* at least 1 */
@@ -99,6 +108,7 @@ struct conf {
 	char account_id[CONF_LABEL_SIZE];
 	char clusters_dir[CONF_PATH_SIZE];
 	char policies_dir[CONF_PATH_SIZE];
+	char access_keys[CONF_PATH_SIZE];
 	struct conf_quota quota;
 	int64_t client_token_ttl_ms;
 	int64_t jobs_max_running;
@@ -112,6 +122,8 @@ struct conf {
 	char copies_dir[CONF_PATH_SIZE]; /* no key: where backups lie that need not be on their source's file system */
 	struct conf_cluster *clusters; /* owned; sorted by id (strcmp) */
 	size_t cluster_count;
+	struct conf_key *keys; /* owned; in the order of the file */
+	size_t key_count;
 	struct policy *policy;       /* owned; NULL: there is no policy file, and the default holds */
 	struct conf_errors warnings; /* owned: what is no error and probably not meant */
 };
@@ -131,10 +143,13 @@ int conf_default_path(char *path, size_t size);
  * and name services: at start and on reload only.
  */
 int conf_load(const char *path, struct conf_errors *errors, struct conf **ret_conf);
-/* The same without a look at clusters_dir: no cluster is in it. */
+/* The same without a look at clusters_dir and access_keys: no cluster and no key is in it. */
 int conf_load_policies(const char *path, struct conf_errors *errors, struct conf **ret_conf);
 /* The number of a user or group of this host. 0, ERR_NOT_FOUND, ERR_NOMEM, ERR_IO. Blocks on name services. */
 int conf_resolve_id(const char *name, bool group, uint32_t *ret_id);
+
+/* Wipes the access keys and lets them go: for a process that is forked from the one that needs them. */
+void conf_forget_keys(struct conf *conf);
 
 /* NULL is fine. Always NULL. */
 struct conf *conf_free(struct conf *conf);

@@ -31,6 +31,29 @@ static int check_writers(const struct stat *st, const char *shown, struct conf_e
 	return 0;
 }
 
+/* The same if another user could read it. */
+static int check_readers(int fd, const char *shown, struct conf_errors *errors)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0) {
+		conf_errors_add(errors, shown, 0, NULL, "cannot be looked at: %s", strerror(errno));
+		return ERR_IO;
+	}
+	if (st.st_uid != geteuid()) {
+		conf_errors_add(errors, shown, 0, NULL, "expected to be owned by %s, is owned by uid %lu (chown it)",
+				geteuid() == 0 ? "root" : "the caller", (unsigned long)st.st_uid);
+		return ERR_UNTRUSTED;
+	}
+	if (st.st_mode & 077) {
+		conf_errors_add(errors, shown, 0, NULL,
+				"expected to be its owner's alone, has mode %04o (chmod 0600 it, and make new keys if others have read it)",
+				(unsigned)(st.st_mode & 07777));
+		return ERR_UNTRUSTED;
+	}
+	return 0;
+}
+
 static int open_trusted(int dir, const char *name, int flags, mode_t type, const char *shown,
 			struct conf_errors *errors, int *ret_fd)
 {
@@ -109,29 +132,44 @@ static ssize_t read_all(int fd, char *bytes, size_t size)
 	return (ssize_t)used;
 }
 
-int conf_file_read(int dir, const char *name, const char *shown, struct conf_errors *errors, char **ret_bytes,
-		   size_t *ret_size)
+/* All of an open file. 0, or a code with its line in errors. */
+static int read_file(int fd, const char *shown, struct conf_errors *errors, char **ret_bytes, size_t *ret_size)
 {
-	scope_free char *bytes = malloc(SCHEMA_BYTES_MAX + 1);
-	scope_close int fd = -1;
+	char *bytes = malloc(SCHEMA_BYTES_MAX + 1);
 	ssize_t size;
-	int error;
 
 	if (!bytes)
 		return ERR_NOMEM;
-	error = open_trusted(dir, name, 0, S_IFREG, shown, errors, &fd);
-	if (error < 0)
-		return error;
 	size = read_all(fd, bytes, SCHEMA_BYTES_MAX + 1);
-	if (size < 0) {
+	if (size >= 0 && size <= SCHEMA_BYTES_MAX) {
+		*ret_bytes = bytes;
+		*ret_size = (size_t)size;
+		return 0;
+	}
+	if (size < 0)
 		conf_errors_add(errors, shown, 0, NULL, "cannot be read: %s", strerror(errno));
-		return ERR_IO;
-	}
-	if (size > SCHEMA_BYTES_MAX) {
+	else
 		conf_errors_add(errors, shown, 0, NULL, "expected at most %d bytes", SCHEMA_BYTES_MAX);
-		return ERR_TOO_LONG;
-	}
-	*ret_bytes = scope_take_ptr(bytes);
-	*ret_size = (size_t)size;
-	return 0;
+	explicit_bzero(bytes, SCHEMA_BYTES_MAX + 1);
+	free(bytes);
+	return size < 0 ? ERR_IO : ERR_TOO_LONG;
+}
+
+int conf_file_read(int dir, const char *name, const char *shown, struct conf_errors *errors, char **ret_bytes,
+		   size_t *ret_size)
+{
+	scope_close int fd = -1;
+	int error = open_trusted(dir, name, 0, S_IFREG, shown, errors, &fd);
+
+	return error < 0 ? error : read_file(fd, shown, errors, ret_bytes, ret_size);
+}
+
+int conf_file_read_secret(const char *path, struct conf_errors *errors, char **ret_bytes, size_t *ret_size)
+{
+	scope_close int fd = -1;
+	int error = open_trusted(AT_FDCWD, path, O_NOFOLLOW, S_IFREG, path, errors, &fd);
+
+	if (error == 0)
+		error = check_readers(fd, path, errors);
+	return error < 0 ? error : read_file(fd, path, errors, ret_bytes, ret_size);
 }

@@ -67,6 +67,8 @@ static int fill(struct conf_draft *draft, bool may_miss, bool policies_only)
 
 	if (error == 0 && !policies_only)
 		error = conf_read_clusters(draft);
+	if (error == 0 && !policies_only)
+		error = conf_read_keys(draft);
 	if (error == 0)
 		error = conf_read_policies(draft);
 	if (error < 0)

@@ -39,6 +39,8 @@ void conf_add_cluster_error(struct conf_draft *draft, const struct conf_entry *e
  */
 int conf_file_read(int dir, const char *name, const char *shown, struct conf_errors *errors, char **ret_bytes,
 		   size_t *ret_size);
+/* The same for a file with secrets: no link to it is followed, and it is its owner's alone. The caller wipes the bytes. */
+int conf_file_read_secret(const char *path, struct conf_errors *errors, char **ret_bytes, size_t *ret_size);
 /* Does the name of a file that is not hidden end so? */
 bool conf_file_ends(const char *name, const char *end);
 /*
@@ -52,6 +54,9 @@ void conf_file_free_list(struct dirent **files, int count);
 
 /* conf_clusters.c: reads every file of clusters_dir. 0 or ERR_NOMEM. */
 int conf_read_clusters(struct conf_draft *draft);
+
+/* conf_keys.c: reads the file of access keys. 0 or ERR_NOMEM. */
+int conf_read_keys(struct conf_draft *draft);
 
 /* conf_policies.c: reads every file of policies_dir. Of a draft without errors conf_check_policies() says what is odd. */
 int conf_read_policies(struct conf_draft *draft);

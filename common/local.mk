@@ -9,6 +9,7 @@ libcommon_a_SOURCES = \
 	common/conf_conninfo.c \
 	common/conf_error.c common/conf_error.h \
 	common/conf_file.c \
+	common/conf_keys.c \
 	common/conf_load.c \
 	common/conf_policies.c \
 	common/conf_reload.c \

@@ -476,6 +476,13 @@ static void get_fields(struct reader *r, const struct field *f, char *base)
 	}
 }
 
+/* Of a secret nothing stays on the stack. */
+static void wipe_key(enum msg_type type, void *bytes, size_t size)
+{
+	if (type == MSG_CONFIG_KEY)
+		explicit_bzero(bytes, size);
+}
+
 int msg_encode(const struct msg *msg, void *bytes, size_t size)
 {
 	const struct type *type = type_of(msg->type);
@@ -508,6 +515,7 @@ int msg_decode(const void *bytes, size_t size, struct msg *ret_msg)
 	if (reader_end(&r) < 0)
 		return ERR_INVALID;
 	*ret_msg = msg;
+	wipe_key(msg.type, &msg, sizeof(msg));
 	return 0;
 }
 
@@ -529,6 +537,7 @@ static int send_with(int fd, const struct msg *msg, int flags)
 	do
 		sent = send(fd, bytes, (size_t)size, flags | MSG_NOSIGNAL);
 	while (sent < 0 && errno == EINTR);
+	wipe_key(msg->type, bytes, (size_t)size);
 	return sent < 0 ? from_errno() : 0;
 }
 
@@ -553,6 +562,7 @@ int msg_receive(int fd, int flags, struct msg *ret_msg)
 {
 	char bytes[MSG_SIZE_MAX];
 	ssize_t size;
+	int r;
 
 	do
 		size = recv(fd, bytes, sizeof(bytes), flags | MSG_TRUNC);
@@ -561,5 +571,10 @@ int msg_receive(int fd, int flags, struct msg *ret_msg)
 		return from_errno();
 	if (size == 0)
 		return ERR_CLOSED;
-	return (size_t)size > sizeof(bytes) ? ERR_INVALID : msg_decode(bytes, (size_t)size, ret_msg);
+	if ((size_t)size > sizeof(bytes))
+		return ERR_INVALID;
+	r = msg_decode(bytes, (size_t)size, ret_msg);
+	if (r == 0)
+		wipe_key(ret_msg->type, bytes, (size_t)size);
+	return r;
 }

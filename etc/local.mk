@@ -4,6 +4,7 @@ examplesdir = $(docdir)/examples
 exampleclustersdir = $(examplesdir)/clusters.d
 examplepoliciesdir = $(examplesdir)/policies.d
 nodist_examples_DATA = etc/dbsnapd.yaml
+dist_examples_DATA = etc/access_keys.yaml
 dist_exampleclusters_DATA = etc/clusters.d/pc-orders.yaml
 dist_examplepolicies_DATA = etc/policies.d/10-dba.yaml
 EXTRA_DIST += etc/dbsnapd.yaml.in

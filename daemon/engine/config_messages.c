@@ -62,6 +62,22 @@ static void send_listener(struct engine *engine, const struct conf_listen *liste
 	keeper_send(engine, &msg);
 }
 
+static void send_key(struct engine *engine, const struct conf_key *key)
+{
+	struct msg msg = {.type = MSG_CONFIG_KEY};
+	struct msg_config_key *to = &msg.u.config_key;
+
+	to->generation = engine->generation;
+	snprintf(to->id, sizeof(to->id), "%s", key->id);
+	snprintf(to->secret, sizeof(to->secret), "%s", key->secret);
+	to->has_uid = key->has_uid;
+	to->uid = key->uid;
+	to->has_gid = key->has_gid;
+	to->gid = key->gid;
+	keeper_send(engine, &msg);
+	explicit_bzero(&msg, sizeof(msg));
+}
+
 static void send_statement(struct engine *engine, const struct policy_statement *statement)
 {
 	struct msg msg = {.type = MSG_CONFIG_STATEMENT};
@@ -83,11 +99,14 @@ void engine_send_config(struct engine *engine)
 		send_listener(engine, &engine->conf->listens[i]);
 	for (size_t i = 0; i < engine->conf->cluster_count; i++)
 		send_cluster(engine, &engine->conf->clusters[i]);
+	for (size_t i = 0; i < engine->conf->key_count; i++)
+		send_key(engine, &engine->conf->keys[i]);
 	for (size_t i = 0; policy && i < policy_count(policy); i++)
 		send_statement(engine, policy_at(policy, i));
 	end.u.config_end.generation = engine->generation;
 	end.u.config_end.clusters = (uint32_t)engine->conf->cluster_count;
 	end.u.config_end.listeners = (uint32_t)engine->conf->listen_count;
+	end.u.config_end.keys = (uint32_t)engine->conf->key_count;
 	end.u.config_end.statements = policy ? (uint32_t)policy_count(policy) : 0;
 	end.u.config_end.policies = policy != NULL;
 	keeper_send(engine, &end);

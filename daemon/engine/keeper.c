@@ -33,13 +33,21 @@ void keeper_init(struct keeper *keeper, const struct proc_identity *identity)
 	keeper->last = &keeper->first;
 }
 
+/* A key's secret may be in it. */
+static void free_packet(struct packet *packet)
+{
+	if (packet)
+		explicit_bzero(packet->bytes, packet->size);
+	free(packet);
+}
+
 static void drop_waiting(struct keeper *keeper)
 {
 	while (keeper->first) {
 		struct packet *packet = keeper->first;
 
 		keeper->first = packet->next;
-		free(packet);
+		free_packet(packet);
 	}
 	keeper->last = &keeper->first;
 	keeper->waiting = 0;
@@ -168,7 +176,7 @@ void keeper_flush(struct engine *engine)
 		if (!keeper->first)
 			keeper->last = &keeper->first;
 		keeper->waiting -= packet->size;
-		free(packet);
+		free_packet(packet);
 	}
 }
 

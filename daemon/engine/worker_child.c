@@ -97,6 +97,8 @@ _Noreturn void worker_child_run(const struct engine *engine, const struct msg *q
 	struct worker_job *job = calloc(1, sizeof(*job));
 	enum msg_job_kind kind = question->type == MSG_JOB ? (enum msg_job_kind)question->u.job.kind : 0;
 
+	/* Whoever looks into what it will be, or starts, finds no secret of clients. */
+	conf_forget_keys(engine->conf);
 	/* A group of its own: the terminal's ^C is for the engine, which lets jobs finish. */
 	if (!job || chdir("/") < 0 || setpgid(0, 0) < 0)
 		_exit(1);

@@ -188,10 +188,13 @@ static void receive(struct link *link)
 
 	for (int i = 0; i < TURN_MAX && !link->failure; i++) {
 		r = msg_receive(link->fd, MSG_DONTWAIT, &msg);
-		if (r == 0)
+		if (r == 0) {
 			r = take(link, &msg);
-		else if (r == ERR_BUSY)
+			if (msg.type == MSG_CONFIG_KEY)
+				explicit_bzero(&msg, sizeof(msg));
+		} else if (r == ERR_BUSY) {
 			return;
+		}
 		if (r < 0)
 			fail(link, r);
 	}

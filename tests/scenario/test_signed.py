@@ -10,7 +10,7 @@ import urllib.parse
 
 import pytest
 
-from signer import FORM, Signer, nonce_of, stamp
+from system.harness.signer import FORM, Signer, nonce_of, stamp
 from test_api_http import wire_file, wire_files
 
 KEY = {"id": "testid", "secret": "testsecret"}

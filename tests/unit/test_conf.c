@@ -208,15 +208,14 @@ static void test_every_error_of_every_file(void **state)
 {
 	struct fixture *f = *state;
 
-	write_daemon(f, "jobs: {max_running: 0}\nbogus: 1\naccess_keys: /x\nmetrics: {textfile: \"\"}\n");
+	write_daemon(f, "jobs: {max_running: 0}\nbogus: 1\naccess_keys: /x/y\nmetrics: {textfile: \"\"}\n");
 	add_cluster(f, "a.yaml", "id: A\ndata_dir: srv\nprotect: {keep: 1}\nrestore: in-place\n");
 	add_cluster(f, "b.yaml", "id: bb\ndata_dir: /b\nbackend: zfs\ndatabase: {type: mariadb, bindir: /x, max_freeze: 5s}\n");
 	write_file(path_of(f->policies, "p.yaml"), "{}");
-	REFUSED(f, "dbsnapd.yaml:", "bogus: unknown", "access_keys: not built yet in this release; remove the key",
-		"metrics: not built yet", "a.yaml:1: id: expected", "a.yaml:2: data_dir: expected", "a.yaml:3: protect: not built",
+	REFUSED(f, "dbsnapd.yaml:", "bogus: unknown", "metrics: not built yet", "a.yaml:1: id: expected", "a.yaml:2: data_dir: expected", "a.yaml:3: protect: not built",
 		"a.yaml:4: restore: expected one of off (not built yet", "b.yaml:3: backend: expected one of auto, btrfs, reflink, copy, got \"zfs\"",
 		"b.yaml:4: database.type: expected", "b.yaml:4: database.bindir: not built", "b.yaml:4: database.max_freeze: not built",
-		"p.yaml:1: principals: missing", "p.yaml:1: policy: missing");
+		"dbsnapd.yaml:6: access_keys: expected a file, there is no /x/y", "p.yaml:1: principals: missing", "p.yaml:1: policy: missing");
 }
 
 #define POLICY(principal, effect, action, resource) \
@@ -226,6 +225,123 @@ static void test_every_error_of_every_file(void **state)
 static void add_policy(struct fixture *f, const char *name, const char *text)
 {
 	write_file(path_of(f->policies, name), text);
+}
+
+/* The file of keys, named by the daemon's, with this mode. */
+static void write_keys(struct fixture *f, const char *text, mode_t mode)
+{
+	char more[600];
+
+	snprintf(more, sizeof(more), "access_keys: %s\n", path_of(f->top, "keys.yaml"));
+	write_file(path_of(f->top, "keys.yaml"), text);
+	assert_int_equal(chmod(path_of(f->top, "keys.yaml"), mode), 0);
+	write_daemon(f, more);
+}
+
+static void test_access_keys(void **state)
+{
+	struct fixture *f = *state;
+	const struct conf *conf;
+	char most[512];
+
+	write_keys(f, "access_keys:\n- {id: testid, secret: testsecret}\n"
+		   "- {id: \"7\", secret: \"a#b'c\", uid: 4294967294, gid: root}\n- {uid: root, gid: 0, secret: 123, id: A.b_c-9}\n", 0600);
+	conf = load(f);
+	assert_int_equal(conf->key_count, 3);
+	assert_string_equal(conf->keys[0].id, "testid");
+	assert_string_equal(conf->keys[0].secret, "testsecret");
+	assert_false(conf->keys[0].has_uid || conf->keys[0].has_gid);
+	assert_string_equal(conf->keys[1].id, "7");
+	assert_string_equal(conf->keys[1].secret, "a#b'c");
+	assert_true(conf->keys[1].has_uid && conf->keys[1].has_gid);
+	assert_int_equal(conf->keys[1].uid, 4294967294u);
+	assert_int_equal(conf->keys[1].gid, 0);
+	assert_int_equal(conf->keys[2].uid, 0);
+	assert_string_equal(conf->keys[2].secret, "123");
+	snprintf(most, sizeof(most), "access_keys: [{id: %064d, secret: %0128d}]", 1, 1);
+	write_keys(f, most, 0400);
+	assert_int_equal(strlen(load(f)->keys[0].secret), 128);
+	write_keys(f, "access_keys: []", 0600);
+	assert_int_equal(load(f)->key_count, 0);
+}
+
+/* None of these repeats what may be a secret. */
+static void test_access_keys_that_are_none(void **state)
+{
+	static const struct {
+		const char *text, *error;
+	} cases[] = {
+		{"", "keys.yaml:1: expected a map of keys, got an empty file"},
+		{"- {id: a, secret: TOPSECRET}", "keys.yaml:1: expected a map with access_keys, got a list"},
+		{"{}", "keys.yaml:1: access_keys: missing"},
+		{"TOPSECRET: [{id: a, secret: x}]", "keys.yaml:1: unknown key; expected access_keys"},
+		{"access_keys: []\naccess_keys: []", "keys.yaml:2: expected no more than access_keys, once"},
+		{"access_keys: TOPSECRET", "access_keys: expected a list of keys, got a single value"},
+		{"access_keys: [TOPSECRET]", "access_keys: expected a map with id and secret, got a single value"},
+		{"access_keys:\n- {secret: TOPSECRET}", "keys.yaml:2: access_keys.id: missing"},
+		{"access_keys:\n- {id: a}", "keys.yaml:2: access_keys.secret: missing"},
+		{"access_keys:\n- id: a\n  secret: \"TOPSECRET \"", "keys.yaml:3: access_keys.secret: expected 1 to 128 printable"},
+		{"access_keys:\n- id: a\n  secret: \"TOP\u00e9SECRET\"", "keys.yaml:3: access_keys.secret: expected 1 to 128 printable"},
+		{"access_keys:\n- id: a\n  secret:", "access_keys.secret: expected 1 to 128 printable"},
+		{"access_keys:\n- id: a\n  secret: [TOPSECRET]", "keys.yaml:3: access_keys.secret: expected 1 to 128 printable"},
+		{"access_keys:\n- id: a/b\n  secret: TOPSECRET", "keys.yaml:2: access_keys.id: expected 1 to 64 of"},
+		{"access_keys:\n- id: \"\"\n  secret: TOPSECRET", "keys.yaml:2: access_keys.id: expected 1 to 64 of"},
+		{"access_keys:\n- {id: a, secret: TOPSECRET, TOPSECRET: x}", "keys.yaml:2: access_keys: unknown key; expected one of id, secret, uid, gid"},
+		{"access_keys:\n- {id: a, secret: TOPSECRET, secret: x}", "keys.yaml:2: access_keys: secret is given twice for one key"},
+		{"access_keys:\n- {id: a, secret: x}\n- {id: b, secret: x}\n- {id: a, secret: TOPSECRET}", "keys.yaml:4: access_keys.id: expected an id of its own, the key in line 2 has the same"},
+		{"access_keys:\n- {id: a, secret: TOPSECRET, uid: -1}", "access_keys.uid: there is no such user here"},
+		{"access_keys:\n- {id: a, secret: TOPSECRET, uid: 4294967295}", "access_keys.uid: expected the number or the name of a user"},
+		{"access_keys:\n- {id: a, secret: TOPSECRET, gid: no-such-group}", "access_keys.gid: there is no such group here"},
+		{"access_keys:\n- {id: a, secret: TOPSECRET, gid: [1]}", "access_keys.gid: expected the number or the name of a group"},
+		{"access_keys:\n- &TOPSECRET {id: a, secret: x}", "keys.yaml:2: expected a value without anchors"},
+		{"access_keys:\n- {id: a, secret: \"TOPSECRET}", "expected YAML"},
+		{"access_keys: []\n---\naccess_keys: []", "expected the end of the file after one document"},
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		write_keys(f, cases[i].text, 0600);
+		REFUSED(f, cases[i].error);
+		assert_null(strstr(f->errors.lines[0], "TOP"));
+	}
+}
+
+static void test_access_keys_of_others(void **state)
+{
+	static const mode_t modes[] = {0640, 0604, 0660, 0610, 0601, 0644};
+	struct fixture *f = *state;
+	char link[600];
+
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		write_keys(f, "access_keys: []", modes[i]);
+		REFUSED(f, modes[i] & 022 ? "keys.yaml: expected to be writable by its owner alone" :
+					    "keys.yaml: expected to be its owner's alone");
+	}
+	write_keys(f, "access_keys: []", 0600);
+	snprintf(link, sizeof(link), "%s", path_of(f->top, "link.yaml"));
+	assert_int_equal(symlink("keys.yaml", link), 0);
+	snprintf(link, sizeof(link), "access_keys: %s\n", path_of(f->top, "link.yaml"));
+	write_daemon(f, link);
+	REFUSED(f, "link.yaml: cannot be opened");
+	if (geteuid() != 0)
+		return;
+	write_keys(f, "access_keys: []", 0600);
+	assert_int_equal(chown(path_of(f->top, "keys.yaml"), 1, 0), 0);
+	REFUSED(f, "keys.yaml: expected to be owned by root, is owned by uid 1");
+}
+
+/* Only who names it misses it; and nobody who only asks about policies reads it. */
+static void test_access_keys_missing(void **state)
+{
+	struct fixture *f = *state;
+	struct conf *conf = NULL;
+
+	assert_int_equal(load(f)->key_count, 0);
+	write_daemon(f, "access_keys: /no/such/file\n");
+	REFUSED(f, "access_keys: expected a file, there is no /no/such/file");
+	conf_errors_clear(&f->errors);
+	assert_int_equal(conf_load_policies(f->file, &f->errors, &conf), 0);
+	conf_free(conf);
 }
 
 static void test_policies_in_order(void **state)
@@ -624,6 +740,27 @@ static int any_id(void *arg, const char *name, bool group, uint32_t *ret_id)
 	return 0;
 }
 
+static void test_sample_keys(void **state)
+{
+	struct fixture *f = *state;
+	const char *source = getenv("DBSNAP_SRCDIR");
+	char path[512], text[2048] = "";
+	FILE *file;
+
+	if (!source)
+		skip();
+	snprintf(path, sizeof(path), "%s/etc/access_keys.yaml", source);
+	file = fopen(path, "r");
+	assert_non_null(file);
+	assert_in_range(fread(text, 1, sizeof(text), file), 100, sizeof(text) - 1);
+	fclose(file);
+	write_keys(f, text, 0600);
+	assert_int_equal(load(f)->key_count, 2);
+	assert_true(f->conf->keys[0].has_uid);
+	assert_int_equal(f->conf->keys[0].uid, 0);
+	assert_false(f->conf->keys[1].has_uid);
+}
+
 static void test_sample_policy(void **state)
 {
 	const char *source = getenv("DBSNAP_SRCDIR");
@@ -786,7 +923,12 @@ int main(void)
 		TEST(test_missing_places),
 		TEST(test_group),
 		TEST(test_users),
+		TEST(test_access_keys),
+		TEST(test_access_keys_that_are_none),
+		TEST(test_access_keys_of_others),
+		TEST(test_access_keys_missing),
 		TEST(test_samples),
+		TEST(test_sample_keys),
 		TEST(test_sample_policy),
 		TEST(test_table_is_whole),
 		TEST(test_reload_of_fixed_keys),
