@@ -61,6 +61,14 @@ bool caller_identify(struct call *call)
 	return true;
 }
 
+bool caller_identify_again(struct call *call)
+{
+	if (!call->key_id[0] || sign_has_key(call->front->sign, call->key_id, call->peer))
+		return true;
+	reply_error(call, REPLY_NO_ACCESS_KEY, NULL);
+	return false;
+}
+
 struct token_owner caller_token_owner(const struct call *call)
 {
 	if (call->key_id[0])

@@ -7,6 +7,7 @@
 #include "common/scope.h"
 #include "daemon/front/api.h"
 #include "daemon/front/authz.h"
+#include "daemon/front/caller.h"
 #include "daemon/front/front.h"
 #include "daemon/front/param.h"
 #include "daemon/front/present.h"
@@ -208,5 +209,5 @@ bool right_check_again(struct call *call)
 	if (call->generation == call->front->conf.generation)
 		return true;
 	call->generation = call->front->conf.generation;
-	return check_one(call);
+	return caller_identify_again(call) && check_one(call);
 }

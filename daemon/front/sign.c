@@ -449,20 +449,30 @@ static int check(struct sign *sign, const struct request *request, const struct 
 /* ---- key, time, nonce ---- */
 
 /* NULL: there is none, or this peer may not use it. */
-static const struct sign_key *find_key(const struct sign *sign, const struct part *id, const struct peer *peer)
+static const struct sign_key *find_key(const struct sign *sign, const char *id, const struct peer *peer)
+{
+	const struct sign_key *key = sign_keys_find(&sign->keys, id);
+
+	if (!key || (key->conf.has_uid && peer->uid != key->conf.uid) ||
+	    (key->conf.has_gid && !peer_in_group(peer, key->conf.gid)))
+		return NULL;
+	return key;
+}
+
+bool sign_has_key(const struct sign *sign, const char *id, const struct peer *peer)
+{
+	return find_key(sign, id, peer) != NULL;
+}
+
+static const struct sign_key *find_claimed(const struct sign *sign, const struct part *id, const struct peer *peer)
 {
 	char text[MSG_KEY_ID_SIZE];
-	const struct sign_key *key;
 
 	if (id->size >= sizeof(text))
 		return NULL;
 	memcpy(text, id->at, id->size);
 	text[id->size] = '\0';
-	key = sign_keys_find(&sign->keys, text);
-	if (!key || (key->conf.has_uid && peer->uid != key->conf.uid) ||
-	    (key->conf.has_gid && !peer_in_group(peer, key->conf.gid)))
-		return NULL;
-	return key;
+	return find_key(sign, text, peer);
 }
 
 static bool check_time(const struct sign *sign, const struct claim *claim, const struct nonces_now *now,
@@ -545,7 +555,7 @@ void sign_verify(struct sign *sign, const struct request *request, const struct 
 	if (!(wire->authorization ? read_v3(request, wire, &claim, ret_verdict) : read_v1(request, wire, &claim, ret_verdict)) ||
 	    !read_timestamp(&claim, ret_verdict))
 		return;
-	key = find_key(sign, &claim.key_id, peer);
+	key = find_claimed(sign, &claim.key_id, peer);
 	good = check(sign, request, wire, &claim, key ? key : sign->chance.keys);
 	if (good < 0) {
 		fail(ret_verdict, good);

@@ -84,6 +84,9 @@ struct sign *sign_free(struct sign *sign);
 /* These keys instead of those before; the secrets are not kept but as what HMAC makes of them. 0; ERR_NOMEM, ERR_INVALID (a key twice, too many): nothing changed. */
 int sign_set_keys(struct sign *sign, const struct msg_config_key *keys, size_t count, const struct nonces_now *now);
 
+/* Of a request that was verified before a reload: is its key there still, and one that this peer may use? */
+bool sign_has_key(const struct sign *sign, const char *id, const struct peer *peer);
+
 /* At the start: what an earlier front took. */
 struct nonces *sign_nonces(struct sign *sign);
 

@@ -3,11 +3,13 @@
 
 The encoding is written from the comment of common/policy_parts.h, not from the C code.
 """
+import http.client
 import json
 import os
 import struct
 import urllib.parse
 
+from signer import FORM
 from system.harness.client import UnixConnection
 
 # By the numbers of common/operation.h.
@@ -54,6 +56,7 @@ def statement(effect, actions, clusters, *conditions, uids=(), gids=(), keys=(),
 
 class Caller:
     """A connection that was made as that uid, gid and further groups: SO_PEERCRED stays so."""
+    key = None
 
     def __init__(self, path, uid, gid=None, groups=()):
         self.connection = UnixConnection(path, 35.0)
@@ -70,10 +73,28 @@ class Caller:
 
     def exchange(self, action, **params):
         """(status, headers, body bytes): the connection stays."""
-        self.connection.request("POST", "/", urllib.parse.urlencode({"Action": action, **params}),
-                                {"Content-Type": "application/x-www-form-urlencoded"})
-        answer = self.connection.getresponse()
+        self.ask(action, **params)
+        return self.answer()
+
+    def ask(self, action, **params):
+        if self.key:
+            self.connection.sock.sendall(self.key.v3(self.world.wall_ms, action, params))
+            return
+        form = urllib.parse.urlencode({"Action": action, **params})
+        self.connection.request("POST", "/", form, {"Content-Type": FORM})
+
+    def answer(self):
+        if self.key:
+            answer = http.client.HTTPResponse(self.connection.sock, method="POST")
+            answer.begin()
+        else:
+            answer = self.connection.getresponse()
         return answer.status, answer.headers.items(), answer.read()
+
+    def sign(self, world, key):
+        """From now on by this signer."""
+        self.world, self.key = world, key
+        return self
 
     def call(self, action, **params):
         status, _, body = self.exchange(action, **params)

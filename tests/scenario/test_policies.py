@@ -11,6 +11,7 @@ from disk import Thing
 import msgs
 from ram import (DATE_LESS_THAN, GID, MODE, NUMERIC_EQUALS, OPERATIONS, STRING_EQUALS,
                  STRING_NOT_EQUALS, TIME, UID, Caller, condition, statement)
+from signer import Signer
 
 WHO, OTHER, GROUP = 61234, 61235, 61300
 
@@ -27,6 +28,7 @@ PLAIN = ["CreateBackup", "DescribeBackups", "DescribeBackupTasks", "DescribeBack
          "DescribeDBClusters", "DescribeStatus", "DescribeQuarantine"]
 LISTS = ["DescribeDBClusters", "DescribeClones", "DescribeJobs", "DescribeStatus", "DescribeQuarantine"]
 QUARANTINED = ["AdoptBackup", "DeleteQuarantined"]  # by a name in a cluster's folder
+SIGNER = Signer()
 NOTHING = {"id": "999", "clone": "none"}
 
 
@@ -39,7 +41,9 @@ class Policed:
         self.there = {}
         for cluster in ("pc-a", "pc-b"):
             world.add(cluster, file_system=len(cluster)).things["notes.txt"] = Thing(msgs.STRANGER, 0, bytes(16))
+        world.keys = [{"id": SIGNER.key, "secret": SIGNER.secret.decode()}]
         world.start()
+        world.advance(10_000)  # what was signed before the start is refused
         for cluster in ("pc-a", "pc-b"):
             backup = world.make(cluster, token=f"token-{cluster}")
             clone = f"of-{cluster}"
@@ -58,6 +62,9 @@ class Policed:
     def caller(self, uid=WHO, gid=None, groups=()):
         self.callers.append(Caller(self.world.path, uid, gid, groups))
         return self.callers[-1]
+
+    def signing(self, uid=WHO):
+        return self.caller(uid).sign(self.world, SIGNER)
 
     def params(self, action, thing, cluster=None):
         values = {"BackupId": thing["id"], "JobId": thing["id"], "CloneName": thing["clone"],
@@ -168,6 +175,20 @@ def test_groups_count_for_statements_and_conditions(policed):
                             (policed.caller(OTHER), [FORBIDDEN, FORBIDDEN, 200])):
         assert [code(caller.call(a)) for a in
                 ("DescribeStatus", "DescribeJobs", "DescribeClones")] == answers
+
+
+def test_whoever_signs_is_its_key_alone(policed):
+    unsigned, signing = policed.caller(), policed.signing()
+    for statements, answers in (([allow(uids=[WHO])], [200, FORBIDDEN]),
+                                ([allow(keys=["testid"])], [FORBIDDEN, 200]),
+                                ([allow(anybody=True)], [200, 200]),
+                                ([allow(anybody=True), deny(keys=["testid"])], [200, FORBIDDEN]),
+                                ([allow("*", "*", condition(UID, NUMERIC_EQUALS, WHO), keys=["testid"])],
+                                 [FORBIDDEN, 200]),
+                                ([allow("*", "*", condition(UID, NUMERIC_EQUALS, OTHER), keys=["testid"])],
+                                 [FORBIDDEN, FORBIDDEN])):
+        policed.allow(*statements)
+        assert [code(c.call("DescribeStatus")) for c in (unsigned, signing)] == answers
 
 
 def test_region_and_account_are_the_configuration_s(policed):
@@ -320,8 +341,7 @@ def test_a_create_that_waited_is_authorized_anew(policed, default):
     world.advance(5_000)
     callers = [policed.caller(WHO, WHO, [7, GROUP]) for _ in range(2)]
     for caller in callers:
-        caller.connection.request("POST", "/", "Action=CreateBackup&DBClusterId=pc-a",
-                                  {"Content-Type": "application/x-www-form-urlencoded"})
+        caller.ask("CreateBackup", DBClusterId="pc-a")
         engine.settle()
     check = engine.wait("CHECK", depth=msgs.SPACE)
     callers[1].close()
@@ -332,11 +352,26 @@ def test_a_create_that_waited_is_authorized_anew(policed, default):
         policed.allow(allow(gids=[OTHER]))
     refusals = engine.count("LOG")
     engine.on_check(check)
-    answer = callers[0].connection.getresponse()
-    assert answer.status == 403 and b"Forbidden.RAM" in answer.read()
+    status, _, body = callers[0].answer()
+    assert status == 403 and b"Forbidden.RAM" in body
     engine.wait_for(lambda: engine.count("LOG") >= refusals + 2, what="both in the log")
     if not default:
         policed.allow(allow(anybody=True))
+    assert len(world.api.backups("pc-a")) == 1
+
+
+def test_a_create_that_waited_needs_its_key_still(policed):
+    world, engine, caller = policed.world, policed.world.engine, policed.signing()
+    policed.allow(allow(keys=["testid"]))
+    engine.hold("CHECK")
+    world.advance(5_000)
+    caller.ask("CreateBackup", DBClusterId="pc-a")
+    check = engine.wait("CHECK", depth=msgs.SPACE)
+    world.keys = []
+    policed.allow(allow(keys=["testid"]), allow(uids=[0]))
+    engine.on_check(check)
+    status, _, body = caller.answer()
+    assert status == 404 and b"InvalidAccessKeyId.NotFound" in body
     assert len(world.api.backups("pc-a")) == 1
 
 
@@ -440,10 +475,11 @@ REFUSED = {
     "no policy at all": [], "no statement for him": [allow(uids=[OTHER])],
     "another operation": [allow(["VerifyBackup"])], "another cluster": [allow("*", ["pc-z"])],
     "denied here": [allow(), deny("*", ["pc-?", "pc-none"])], "denied everywhere": [allow(), deny()],
-    "the wrong group": [allow(gids=[GROUP])], "a key": [allow(keys=["testid"])],
+    "the wrong group": [allow(gids=[GROUP])], "unsigned": [allow(keys=["testid"])],
+    "signed": [allow(uids=[0, WHO])], "signed for another cluster": [allow("*", ["pc-z"], keys=["testid"])],
     "another mode": [allow("*", "*", condition(MODE, STRING_EQUALS, "Automated")),
                      deny("*", "*", condition(MODE, STRING_NOT_EQUALS, "Automated"))],
-    "the default policy": None}
+    "the default policy": None, "signed, by the default policy": None}
 
 
 def attempts(policed):
@@ -479,11 +515,9 @@ def test_every_operation_is_attempted(policed):
 
 @pytest.mark.parametrize("why", REFUSED)
 def test_refused_alike_whatever_exists(policed, why):
-    if REFUSED[why] is None:
-        caller = policed.caller(WHO, WHO)
-    else:
+    if REFUSED[why] is not None:
         policed.allow(*REFUSED[why])
-        caller = policed.caller()
+    caller = policed.signing(0) if why.startswith("signed") else policed.caller()
     first = caller.look("CheckCluster", DBClusterId="pc-none")
     assert first[0] == 403 and b"Forbidden.RAM" in first[2]
     for action, params in attempts(policed):
@@ -540,6 +574,14 @@ def test_the_log_says_which_statement_decided(policed):
         line = policed.world.engine.logged(answer["RequestId"])
         assert all(word in line.text for word in [f"by uid:{WHO}:", action, *words]), line.text
         assert "yaml" not in str(answer) and (status == 200) == ("accepted" in line.text)
+
+
+def test_the_log_says_which_key(policed):
+    policed.allow(allow(keys=["testid"], line=5))
+    for cluster, word in (("pc-a", "accepted"), ("pc-none", "refused")):
+        answer = policed.signing().call("CreateBackup", DBClusterId=cluster)[1]
+        line = policed.world.engine.logged(answer["RequestId"]).text
+        assert "by key:testid:" in line and word in line and "(10-test.yaml, line 5: Allow)" in line
 
 
 def test_the_default_policy_is_no_statement(policed):
