@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { GROUP_BITS = 1024 };
+
 /* The question with what all statements would else work out anew. */
 struct asked {
 	const struct policy_question *question;
@@ -21,11 +23,27 @@ struct asked {
 	/* The last principals that were looked at, and what came of it. */
 	const struct policy_who *who;
 	bool who_matches;
+	uint64_t groups[GROUP_BITS / 64]; /* a bit for each of the caller's groups, by its last digits */
 };
 
 static int64_t whole_seconds(int64_t ms)
 {
 	return ms / CLOCK_MS_PER_S - (ms % CLOCK_MS_PER_S < 0);
+}
+
+static void mark_group(struct asked *asked, gid_t gid)
+{
+	asked->groups[gid % GROUP_BITS / 64] |= UINT64_C(1) << gid % 64;
+}
+
+static void mark_groups(struct asked *asked)
+{
+	const struct policy_caller *caller = &asked->question->caller;
+
+	memset(asked->groups, 0, sizeof(asked->groups));
+	mark_group(asked, caller->gid);
+	for (size_t i = 0; i < caller->group_count; i++)
+		mark_group(asked, caller->groups[i]);
 }
 
 static void ask(const struct policy_question *question, const char *cluster, struct asked *ret_asked)
@@ -37,6 +55,7 @@ static void ask(const struct policy_question *question, const char *cluster, str
 	ret_asked->allow_scope = cluster[0] ? POLICY_ONE : POLICY_EACH;
 	ret_asked->deny_scope = cluster[0] ? POLICY_ONE : POLICY_SOME;
 	policy_target_of(question->region_id, question->account_id, cluster, &ret_asked->target);
+	mark_groups(ret_asked);
 }
 
 static bool has_id(const uint32_t *ids, size_t count, uint32_t id)
@@ -69,16 +88,31 @@ static bool has_key(const struct policy_who *who, const char *key_id)
 	return false;
 }
 
-static bool match_who(const struct policy_who *who, const struct policy_caller *caller)
+/* Most gids of a policy are none of the caller's, and seen not to be by one bit. */
+static bool is_member(const struct asked *asked, uint32_t gid)
 {
+	const struct policy_caller *caller = &asked->question->caller;
+	bool is = caller->gid == gid;
+
+	if (!(asked->groups[gid % GROUP_BITS / 64] >> gid % 64 & 1))
+		return false;
+	for (size_t i = 0; !is && i < caller->group_count; i++)
+		is = caller->groups[i] == gid;
+	return is;
+}
+
+static bool match_who(const struct policy_who *who, const struct asked *asked)
+{
+	const struct policy_caller *caller = &asked->question->caller;
+
 	if (who->anybody)
 		return true;
 	if (caller->key_id)
 		return has_key(who, caller->key_id);
-	if (has_id(who->uids, who->uid_count, caller->uid) || has_id(who->gids, who->gid_count, caller->gid))
+	if (has_id(who->uids, who->uid_count, caller->uid))
 		return true;
-	for (size_t i = 0; who->gid_count > 0 && i < caller->group_count; i++) {
-		if (has_id(who->gids, who->gid_count, caller->groups[i]))
+	for (size_t i = 0; i < who->gid_count; i++) {
+		if (is_member(asked, who->gids[i]))
 			return true;
 	}
 	return false;
@@ -184,7 +218,7 @@ static bool match_statement(const struct policy_statement *statement, struct ask
 		return false;
 	if (statement->who != asked->who) {
 		asked->who = statement->who;
-		asked->who_matches = match_who(statement->who, &asked->question->caller);
+		asked->who_matches = match_who(statement->who, asked);
 	}
 	if (!asked->who_matches || !match_resources(statement, asked))
 		return false;

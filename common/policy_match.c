@@ -89,7 +89,8 @@ static bool is_stars(struct policy_text text)
 
 static struct policy_piece piece_of(struct policy_text text)
 {
-	struct policy_piece piece = {POLICY_PIECE_GLOB, text};
+	struct policy_piece piece = {.kind = POLICY_PIECE_GLOB, .text = text};
+	const char *star;
 	size_t wild = 0;
 
 	if (is_stars(text))
@@ -98,9 +99,23 @@ static struct policy_piece piece_of(struct policy_text text)
 		wild++;
 	if (wild == text.size)
 		piece.kind = POLICY_PIECE_LITERAL;
-	else if (wild > 0 && wild + 1 == text.size && text.bytes[wild] == '*')
-		piece = (struct policy_piece){POLICY_PIECE_BEGINNING, {text.bytes, wild}};
+	star = memchr(text.bytes, '*', text.size);
+	if (!star || piece.kind == POLICY_PIECE_ANY)
+		return piece;
+	wild = (size_t)(star - text.bytes);
+	if (!memchr(star + 1, '*', text.size - wild - 1))
+		piece = (struct policy_piece){POLICY_PIECE_ENDS, {text.bytes, wild}, {star + 1, text.size - wild - 1}};
 	return piece;
+}
+
+/* A pattern without "*" at these bytes, of which there are as many. */
+static bool match_beside(struct policy_text pattern, const char *bytes)
+{
+	for (size_t i = 0; i < pattern.size; i++) {
+		if (pattern.bytes[i] != bytes[i] && pattern.bytes[i] != '?')
+			return false;
+	}
+	return true;
 }
 
 static bool match_piece(const struct policy_piece *piece, const struct policy_text *text)
@@ -110,9 +125,10 @@ static bool match_piece(const struct policy_piece *piece, const struct policy_te
 		return true;
 	case POLICY_PIECE_LITERAL:
 		return piece->text.size == text->size && memcmp(piece->text.bytes, text->bytes, text->size) == 0;
-	case POLICY_PIECE_BEGINNING:
-		return piece->text.size <= text->size &&
-		       memcmp(piece->text.bytes, text->bytes, piece->text.size) == 0;
+	case POLICY_PIECE_ENDS:
+		return piece->text.size + piece->tail.size <= text->size &&
+		       match_beside(piece->text, text->bytes) &&
+		       match_beside(piece->tail, text->bytes + text->size - piece->tail.size);
 	case POLICY_PIECE_GLOB:
 		break;
 	}

@@ -74,8 +74,9 @@ struct policy_condition {
 
 /* A part of a pattern between two of ':' and '/'. */
 struct policy_piece {
-	enum { POLICY_PIECE_ANY, POLICY_PIECE_LITERAL, POLICY_PIECE_BEGINNING, POLICY_PIECE_GLOB } kind;
-	struct policy_text text; /* BEGINNING: without its "*" */
+	enum { POLICY_PIECE_ANY, POLICY_PIECE_LITERAL, POLICY_PIECE_ENDS, POLICY_PIECE_GLOB } kind;
+	struct policy_text text; /* ENDS: what stands before its one "*" */
+	struct policy_text tail; /* ENDS: what stands behind it */
 };
 
 struct policy_resource {

@@ -29,6 +29,7 @@ from harness.load import Pgbench  # noqa: E402
 from harness.process import eventually  # noqa: E402
 from harness.scratch import Scratch  # noqa: E402
 from world import World  # noqa: E402
+import policies  # noqa: E402
 import walks  # noqa: E402
 
 MANY = {"manual_per_day": 10**6, "manual_retained": 10**6, "creates_per_day": 10**6}
@@ -456,9 +457,16 @@ def bench_basebackup(bed):
         line("dbsnap / pg_basebackup", median([a / b for a, b in zip(ours, theirs)]), goal=goal)
 
 
+def bench_policy(_):
+    """The judgement by 1,000 statements that say nothing of the request, one policy of each make."""
+    for what, ns in policies.rows():
+        line(f"1,000 statements, {what}", ns / 1000, "us", "<= 20")
+        line("  a statement", ns / policies.STATEMENTS, "ns")
+
+
 BENCHES = {"ack": bench_ack, "acks": bench_acks, "create": bench_create, "stall": bench_stall, "list": bench_list,
            "idle": bench_idle, "peer": bench_peer, "basebackup": bench_basebackup,
-           "tree": bench_tree, "extents": bench_extents}
+           "policy": bench_policy, "tree": bench_tree, "extents": bench_extents}
 
 
 def main(names):

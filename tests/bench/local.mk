@@ -15,7 +15,7 @@ tests_bench_ack_load_LDADD = libcommon.a $(SYSTEMD_LIBS)
 tests_bench_bare_evhttp_SOURCES = tests/bench/bare_evhttp.c tests/bench/bare_puts.c tests/bench/bare_puts.h
 tests_bench_bare_evhttp_CPPFLAGS = $(AM_CPPFLAGS) $(EVENT_CFLAGS) $(LMDB_CFLAGS)
 tests_bench_bare_evhttp_LDADD = $(EVENT_LIBS) $(LMDB_LIBS)
-EXTRA_DIST += tests/bench/acks.py tests/bench/walks.py
+EXTRA_DIST += tests/bench/policies.py tests/bench/acks.py tests/bench/walks.py
 
 EXTRA_PROGRAMS += tests/bench/bare_extents tests/bench/bare_files
 tests_bench_bare_extents_SOURCES = tests/bench/bare_extents.c
@@ -27,6 +27,6 @@ CLEANFILES += $(EXTRA_PROGRAMS)
 EXTRA_DIST += tests/bench/bench.py
 
 .PHONY: bench
-bench: all tests/tree_driver $(EXTRA_PROGRAMS)
+bench: all tests/policy_driver tests/tree_driver $(EXTRA_PROGRAMS)
 	DBSNAP_SRCDIR='$(abs_top_srcdir)' DBSNAP_BUILDDIR='$(abs_top_builddir)' \
 		/usr/bin/python3 $(srcdir)/tests/bench/bench.py $(BENCH)
