@@ -9,8 +9,8 @@ import os
 import struct
 import urllib.parse
 
-from signer import FORM
 from system.harness.client import UnixConnection
+from system.harness.signer import FORM
 
 # By the numbers of common/operation.h.
 OPERATIONS = """

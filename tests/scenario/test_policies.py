@@ -11,7 +11,7 @@ from disk import Thing
 import msgs
 from ram import (DATE_LESS_THAN, GID, MODE, NUMERIC_EQUALS, OPERATIONS, STRING_EQUALS,
                  STRING_NOT_EQUALS, TIME, UID, Caller, condition, statement)
-from signer import Signer
+from system.harness.signer import Signer
 
 WHO, OTHER, GROUP = 61234, 61235, 61300
 
