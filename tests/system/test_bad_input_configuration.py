@@ -183,3 +183,25 @@ def test_policy_that_locks_out_root(files):
     files.reload()
     assert files.log_text().count(told) == 1
     files.api.create_and_wait("main")
+
+
+def test_old_policy_stays_in_force(files):
+    """By what is allowed: a file with a mistake neither opens nor closes anything."""
+    may_all, no_create = policy(*EVERYTHING), ("Effect: Deny", "Action: polardb:CreateBackup", 'Resource: "*"')
+    files.start()
+    may_all(files)
+    policy(*no_create, name="no.yaml")(files)
+    files.reload()
+    assert "root may not do on every cluster: CreateBackup;" in files.log_text()
+
+    def create():
+        return files.api.call("CreateBackup", DBClusterId="main")
+
+    assert create()[0] == 403 and create()[1]["Code"] == "Forbidden.RAM"
+    policy("Effect: Deny", "Action: polardb:DeleteBackup", "Resource: pc-a", name="no.yaml")(files)
+    files.reload()
+    assert "the one before stays in force" in files.log_text()
+    assert create()[1]["Code"] == "Forbidden.RAM"
+    policy("Effect: Deny", "Action: polardb:DeleteBackup", 'Resource: "*"', name="no.yaml")(files)
+    files.reload()
+    files.api.create_and_wait("main")
