@@ -374,6 +374,7 @@ def test_a_look_at_a_folder_without_its_papers(full, action, name):
     going.nonce, going.owner, nonce = bytes(16), msgs.OWNER_NONE, going.nonce
     engine.unknown(order)
     engine.logged("again in")
+    engine.ping()
     full.advance(100)
     order = engine.wait("JOB")
     assert item(full, f".del-{number}")
