@@ -9,6 +9,9 @@ import subprocess
 
 import pytest
 
+from disk import Thing
+import msgs
+
 SRCDIR = os.environ["DBSNAP_SRCDIR"]
 
 
@@ -46,10 +49,53 @@ def test_every_operation_has_a_command():
     assert sorted(names[row] for row in rows) == sorted({action(c) for c in COMMANDS})
 
 
+def names_in(value):
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield name
+            yield from names_in(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from names_in(inner)
+
+
+def test_every_field_of_an_answer_is_described(make_world):
+    """What a daemon with something of everything answers, in the words of the page's operations."""
+    world = make_world(manual_per_day=9, manual_retained=9)
+    place = world.add("pc-orders")
+    place.things["500"] = Thing(msgs.BACKUP, 500, b"q" * 16, {"mode": 1, "accepted_ms": world.wall_ms, "size": 9,
+                                                              "size_known": True, "consistent_ms": world.wall_ms})
+    place.things["notes"] = Thing(msgs.STRANGER, 0, bytes(16))
+    world.add("pc-gone", file_system=8).state = msgs.OFFLINE
+    engine = world.start()
+    number = world.make("pc-orders")
+    world.api.ok("CloneBackup", BackupId=number, CloneName="c")
+    world.wait_jobs()
+    engine.hold("JOB")
+    world.create("pc-orders")
+    order = engine.wait("JOB")
+    engine.running(order)
+    engine.progress(order, msgs.CUTTING, 40, 4, 10)
+    engine.fail(order, retry=False)
+    engine.wait_for(lambda: world.api.ok("DescribeStatus")["Jobs"]["Running"] == "0")
+    world.api.ok("DeleteQuarantined", DBClusterId="pc-orders", Name="500")
+    world.api.ok("ModifyBackupPolicy", DBClusterId="pc-orders", PreferredBackupTime="02:00Z-03:00Z")
+    found = set()
+    for name in sorted({action(c) for c in COMMANDS}):
+        if name.startswith(("Describe", "Check")):
+            found |= set(names_in(world.api.ok(name, DBClusterId="pc-orders")))
+    for name in ("DescribeQuarantine", "DescribeStatus", "DescribeDBClusters"):
+        found |= set(names_in(world.api.ok(name)))
+    assert len(found) > 90
+    text = PAGE[PAGE.index(".Sh DESCRIPTION"):PAGE.index(".Sh ERROR CODES")]
+    assert not [name for name in sorted(found) if not re.search(rf"\b{name}\b", text)]
+
+
 def test_every_code_is_listed():
     table = read("daemon/front/reply.c")
     codes = set(re.findall(r'\{\d+, "([\w.]+)"', table))
     assert len(codes) > 20
-    listed = set(re.findall(r"^\.It ([\w.]+) Ta", PAGE, re.M))
+    section = PAGE[PAGE.index(".Sh ERROR CODES"):PAGE.index(".Sh DIFFERENCES FROM THE CLOUD")]
+    listed = set(re.findall(r"^\.It ([\w.]+) Ta", section, re.M))
     malformed = {"InvalidBackupType.Malformed", "InvalidBackupMethod.Malformed"}  # by their pattern
     assert codes - malformed == listed - {"Code"}
