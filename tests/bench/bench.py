@@ -28,8 +28,10 @@ from harness.disk import Disk, run  # noqa: E402
 from harness.load import Pgbench  # noqa: E402
 from harness.process import eventually  # noqa: E402
 from harness.scratch import Scratch  # noqa: E402
+from harness.signer import Signer  # noqa: E402
 from world import World  # noqa: E402
 import policies  # noqa: E402
+import ram  # noqa: E402
 import walks  # noqa: E402
 
 MANY = {"manual_per_day": 10**6, "manual_retained": 10**6, "creates_per_day": 10**6}
@@ -179,6 +181,51 @@ def bench_acks(bed):
     bed.open.append(acks)
     for row in acks.rows():
         line(*row)
+
+
+def cpu_us(pid):
+    """What a process has run so far."""
+    with open(f"/proc/{pid}/schedstat", encoding="ascii") as file:
+        return int(file.read().split()[0]) / 1000
+
+
+def bench_signed(bed):
+    """CPU of the front for a verified signed request against the same one unsigned, both versions.
+
+    A read of no record, so that nothing else is large; by the default policy neither caller would have the same
+    rights, so one statement allows everything. Each signed request has a nonce of its own, signed before.
+    """
+    world = World(bed.scratch.folder("w"), os.path.join(bed.programs, "dbsnapd-front"))
+    bed.open.append(world)
+    world.add("main")
+    world.keys = [{"id": "testid", "secret": "testsecret"}]
+    world.statements = [ram.statement("Allow", "*", "*", anybody=True)]
+    world.start()
+    world.advance(10_000)
+    caller, signer, count = Caller(world.path), Signer(), 2000
+    params = {"DBClusterId": "main", "RegionId": "local", "OwnerId": ""}
+
+    def v1():
+        return signer.v1(world.wall_ms, {"Action": "DescribeBackupPolicy", **params})
+
+    def v3():
+        return signer.v3(world.wall_ms, "DescribeBackupPolicy", params)
+    unsigned = {"version 1": lambda: re.sub(rb"(AccessKeyId|Signature)=[^& ]*&?", b"", v1()),
+                "version 3": lambda: re.sub(rb"Authorization: [^\r]*\r\n", b"", v3())}
+
+    def once(make):
+        requests = [make() for _ in range(count)]
+        begin = cpu_us(world.front.pid)
+        for data in requests:
+            caller.call(data)
+        return (cpu_us(world.front.pid) - begin) / count
+    for name, make in (("version 1", v1), ("version 3", v3)):
+        once(make)
+        pairs = [(once(make), once(unsigned[name])) for _ in range(ROUNDS * 2)]
+        line(f"{name}: signed", median([a for a, _ in pairs]), "us")
+        line(f"{name}: unsigned", median([b for _, b in pairs]), "us")
+        line(f"{name}: signed / unsigned", median([a / b for a, b in pairs]), goal="<= 1.3")
+    caller.close()
 
 
 def request(form):
@@ -464,7 +511,8 @@ def bench_policy(_):
         line("  a statement", ns / policies.STATEMENTS, "ns")
 
 
-BENCHES = {"ack": bench_ack, "acks": bench_acks, "create": bench_create, "stall": bench_stall, "list": bench_list,
+BENCHES = {"ack": bench_ack, "acks": bench_acks, "signed": bench_signed, "create": bench_create, "stall": bench_stall,
+           "list": bench_list,
            "idle": bench_idle, "peer": bench_peer, "basebackup": bench_basebackup,
            "policy": bench_policy, "tree": bench_tree, "extents": bench_extents}
 
