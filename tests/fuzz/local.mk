@@ -16,6 +16,7 @@ fuzz_targets = \
 	tests/fuzz/fuzz_policy \
 	tests/fuzz/fuzz_record \
 	tests/fuzz/fuzz_request \
+	tests/fuzz/fuzz_sign \
 	tests/fuzz/fuzz_word
 check_PROGRAMS += $(fuzz_targets) tests/fuzz/seeds
 if WITH_FUZZER
@@ -76,6 +77,10 @@ tests_fuzz_fuzz_request_SOURCES = tests/fuzz/fuzz_request.c tests/fuzz/fuzz.h $(
 tests_fuzz_fuzz_request_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 tests_fuzz_fuzz_request_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_request_LDADD = $(FRONTHTTP_LIBS) libcommon.a
+
+tests_fuzz_fuzz_sign_SOURCES = tests/fuzz/fuzz_sign.c tests/fuzz/fuzz.h $(fuzz_main)
+tests_fuzz_fuzz_sign_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_sign_LDADD = $(FRONTHTTP_LIBS) libcommon.a
 
 tests_fuzz_fuzz_word_SOURCES = tests/fuzz/fuzz_word.c tests/fuzz/fuzz.h $(fuzz_main)
 tests_fuzz_fuzz_word_LDFLAGS = $(fuzz_ldflags)
