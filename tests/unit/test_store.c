@@ -299,6 +299,66 @@ static void without_schedules(void **state)
 	store_abort(txn);
 }
 
+static int count_nonce(void *arg, const struct store_nonce *nonce)
+{
+	unsigned *count = arg;
+
+	assert_int_equal(nonce->window, nonce->stamp_s % 2);
+	assert_int_equal(nonce->hash[15], 9);
+	++*count;
+	return 0;
+}
+
+static int keep_nonce(struct store_txn *txn, int64_t stamp_s, int64_t gone_s)
+{
+	const struct store_nonce nonce = {.hash = {[15] = 9}, .stamp_s = stamp_s, .window = (uint8_t)(stamp_s % 2)};
+
+	return store_nonce_keep(txn, &nonce, gone_s);
+}
+
+/* Kept by their timestamps, up to their limit; those that are over make room. */
+static void nonces_of_signed_requests(void **state)
+{
+	struct fixture *f = *state;
+	struct store_clock clock = {.ahead_ms = -5, .wall_ms = 7}, got;
+	struct store_txn *txn;
+	unsigned count = 0;
+
+	txn = fixture_begin(f);
+	assert_int_equal(store_clock_get(txn, &got), ERR_NOT_FOUND);
+	assert_int_equal(store_clock_put(txn, &clock), 0);
+	for (int i = 0; i < STORE_NONCES_MAX; i++)
+		assert_int_equal(keep_nonce(txn, 1000 + i, 999), 0);
+	assert_int_equal(keep_nonce(txn, 900000, 999), ERR_BUSY);
+	assert_int_equal(store_commit(txn), 0);
+	fixture_reopen(f);
+	txn = fixture_begin(f);
+	assert_int_equal(store_nonce_each(txn, count_nonce, &count), 0);
+	assert_int_equal(count, STORE_NONCES_MAX);
+	assert_int_equal(keep_nonce(txn, 900000, 1001), 0);
+	count = 0;
+	assert_int_equal(store_nonce_each(txn, count_nonce, &count), 0);
+	assert_int_equal(count, STORE_NONCES_MAX - 1);
+	assert_int_equal(store_clock_get(txn, &got), 0);
+	assert_int_equal(got.ahead_ms, -5);
+	assert_int_equal(got.wall_ms, 7);
+	store_abort(txn);
+}
+
+/* A store that an earlier release made has no list of them either. */
+static void without_nonces(void **state)
+{
+	struct fixture *f = *state;
+	struct store_txn *txn;
+
+	f->store = store_close(f->store);
+	with_lmdb(f, "nonces", drop);
+	fixture_open(f);
+	txn = fixture_begin(f);
+	assert_int_equal(keep_nonce(txn, 1001, 0), 0);
+	assert_int_equal(store_commit(txn), 0);
+}
+
 static void somebody_elses_lmdb(void **state)
 {
 	struct fixture *f = *state;
@@ -872,6 +932,8 @@ int main(void)
 		TEST(other_versions),
 		TEST(not_our_lists),
 		TEST(without_schedules),
+		TEST(nonces_of_signed_requests),
+		TEST(without_nonces),
 		TEST_CLOSED(somebody_elses_lmdb),
 		TEST(cut_off_anywhere),
 		TEST(reading_changes_nothing),
