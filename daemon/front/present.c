@@ -86,6 +86,7 @@ static json_t *backup_extra(const struct front *front, const struct record_backu
 	}
 	reply_put_time(object, "SizeTime", backup->size_ms);
 	reply_put_bool(object, "Held", backup->held);
+	reply_put(object, "Adopted", backup->adopted ? "true" : NULL);
 	put_verified(object, &backup->verified);
 	return object;
 }

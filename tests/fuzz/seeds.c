@@ -81,15 +81,19 @@ static void save_msgs(void)
 	SET(msg.u.result.socket_dir, "/srv/clone");
 	fill_facts(&msg.u.result.facts);
 	save_msg("result", &msg);
-	msg = (struct msg){.type = MSG_PROBED_ITEM, .tag = 2, .u.probed_item = {.item = ITEM_CLONE, .backup = 7}};
+	msg = (struct msg){.type = MSG_PROBED_ITEM, .tag = 2, .u.probed_item = {.item = ITEM_CLONE, .owner = OWNER_OURS, .backup = 7}};
 	SET(msg.u.probed_item.cluster, "pc-orders");
-	SET(msg.u.probed_item.name, "try");
+	SET(msg.u.probed_item.name, "clones/try");
 	fill_facts(&msg.u.probed_item.facts);
 	save_msg("probed-item", &msg);
 	msg = (struct msg){.type = MSG_JOB, .u.job = {.job = 7, .kind = JOB_CLONE, .backup = 6, .attempt = 2}};
 	SET(msg.u.job.cluster, "pc-orders");
 	SET(msg.u.job.clone, "try");
 	save_msg("job", &msg);
+	msg = (struct msg){.type = MSG_JOB,
+			   .u.job = {.job = 7, .kind = JOB_DELETE_QUARANTINED, .backup = 6, .attempt = 1, .item = ITEM_DELETING}};
+	SET(msg.u.job.cluster, "pc-orders");
+	save_msg("job-quarantined", &msg);
 }
 
 static void save_asks(void)
@@ -146,6 +150,8 @@ static void save_texts_record(uint8_t *bytes, size_t size)
 
 	save_record("backup", 0, bytes, record_backup_encode(&backup, bytes, size));
 	save_record("job", 1, bytes, record_job_encode(&job, bytes, size));
+	job = (struct record_job){.state = JOB_OPEN, .kind = JOB_KIND_DELETE_QUARANTINED, .backup = 7, .item = ITEM_PARTIAL};
+	save_record("job-quarantined", 1, bytes, record_job_encode(&job, bytes, size));
 	save_record("clone", 2, bytes, record_clone_encode(&clone, bytes, size));
 	save_record("facts", 6, bytes, record_facts_encode(&facts, bytes, size));
 }

@@ -12,7 +12,8 @@ import pytest
 from test_api_http import FORM, form, wire_file, wire_files
 
 ACTIONS = ("CreateBackup DescribeBackups DescribeBackupTasks DeleteBackup CloneBackup DescribeClones "
-           "DeleteClone DescribeJobs CancelJob CheckCluster DescribeStatus DescribeDBClusters").split()
+           "DeleteClone DescribeJobs CancelJob CheckCluster DescribeStatus DescribeDBClusters HoldBackup "
+           "ReleaseBackup DescribeQuarantine AdoptBackup DeleteQuarantined").split()
 BITS = [b"\r\n", b"\0", b"%00", b"%", b"&", b"=", b"\xff", b"Content-Length: 5\r\n", b"-1", b"{", b"[", b'"',
         b"Transfer-Encoding: chunked\r\n", b"Host: x\r\n", b"9" * 20, b"A" * 3000, b" HTTP/1.1\r\n\r\n",
         b"Expect: 100-continue\r\n", b"0\r\n\r\n"]
@@ -26,7 +27,7 @@ def seeds():
               .replace(b"Signature=", b"S=").replace(b"pc-orders", b"pc-a") for s in signed]
     made = []
     for action in ACTIONS:
-        text = (f"Action={action}&DBClusterId=pc-a&BackupId=1,2&JobId=1&CloneName=c&ClientToken=t&"
+        text = (f"Action={action}&DBClusterId=pc-a&BackupId=1,2&JobId=1&CloneName=c&ClientToken=t&Name=7&"
                 "PageSize=30&PageNumber=1&StartTime=2023-11-14T12:00Z&BackupStatus=Success")
         json = '{"' + text.replace("=", '":"').replace("&", '","') + '"}'
         made += [form(text), f"POST / HTTP/1.1\r\nContent-Type: application/json\r\n"

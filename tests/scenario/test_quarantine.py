@@ -140,6 +140,7 @@ def test_adopt(full):
     found = full.backup("500")
     assert (found["BackupStatus"], found["BackupMode"], found["IsAvail"]) == ("Success", "Manual", "1")
     assert found["BackupSetSize"] == "4096" and found["BackupStartTime"].startswith("2023-11-14T11:59:55")
+    assert found["Dbsnap"]["Adopted"] == "true" and "Adopted" not in full.backup(full.make())["Dbsnap"]
     assert found["Dbsnap"]["Server"] == "PostgreSQL 15.6" and found["Dbsnap"]["CutMs"] == "2.500"
     assert item(full, "500") is None
     assert call(full, "AdoptBackup", "500") == NOT_THERE
