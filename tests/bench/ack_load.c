@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * ack_load SOCKET CONNECTIONS MILLISECONDS NAME: creates as fast as they are answered.
+ * ack_load SOCKET CONNECTIONS MILLISECONDS NAME [BODY]: creates, or requests of this form body, as fast as
+ * they are answered.
  * That many connections, each with one request under way, in one thread; every
  * request has a token of its own (NAME makes them those of this run). Any answer
  * but 200 ends it. It goes on for that long, and until each connection has had some
@@ -32,6 +33,7 @@ struct connection {
 
 struct load {
 	const char *name;
+	const char *body; /* NULL: creates */
 	int epoll;
 	uint64_t asked;
 	int64_t *times;
@@ -46,10 +48,15 @@ _Noreturn static void die(const char *what)
 
 static void ask(struct load *load, struct connection *connection)
 {
-	char body[128], request[REQUEST_MAX];
-	int length = snprintf(body, sizeof(body), "Action=CreateBackup&DBClusterId=main&ClientToken=%s-%010" PRIu64,
+	char create[128], request[REQUEST_MAX];
+	const char *body = load->body ? load->body : create;
+	int length = snprintf(create, sizeof(create), "Action=CreateBackup&DBClusterId=main&ClientToken=%s-%010" PRIu64,
 			      load->name, load->asked++);
-	int size = snprintf(request, sizeof(request),
+	int size;
+
+	if (load->body)
+		length = (int)strlen(body);
+	size = snprintf(request, sizeof(request),
 			    "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
 			    "Content-Length: %d\r\n\r\n%s", length, body);
 
@@ -142,13 +149,13 @@ static void print(struct load *load, int64_t took_us)
 
 int main(int argc, char **argv)
 {
-	int count = argc == 5 ? (int)strtol(argv[2], NULL, 10) : 0;
-	struct load load = {.name = argc == 5 ? argv[4] : NULL};
+	int count = argc == 5 || argc == 6 ? (int)strtol(argv[2], NULL, 10) : 0;
+	struct load load = {.name = count > 0 ? argv[4] : "", .body = argc == 6 ? argv[5] : NULL};
 	struct connection *connections;
 	int64_t took_us;
 
-	if (count < 1 || count > CONNECTIONS_MAX || strlen(load.name) > 32) {
-		fprintf(stderr, "usage: ack_load SOCKET CONNECTIONS MILLISECONDS NAME\n");
+	if (count < 1 || count > CONNECTIONS_MAX || strlen(load.name) > 32 || (load.body && strlen(load.body) > 256)) {
+		fprintf(stderr, "usage: ack_load SOCKET CONNECTIONS MILLISECONDS NAME [BODY]\n");
 		return 2;
 	}
 	load.epoll = epoll_create1(EPOLL_CLOEXEC);

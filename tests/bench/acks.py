@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Acknowledgements a second at several numbers of connections, beside bare evhttp.
+"""Acknowledgements, or reads, a second at several numbers of connections, beside the least that could answer.
 
 The real front alone: its engine takes two jobs and ends none, and reads nothing of the
 log that it is sent but its end, for it shares the machine with what is measured.
@@ -56,6 +56,10 @@ def accepts(path):
 
 
 class Acks:
+    """Creates, beside evhttp with one bare commit a request."""
+
+    what, goal, body = "acknowledged", ">= 0.75", ()
+
     def __init__(self, folder, front, tool):
         """folder(name): a new one; front: the program; tool(name, *args): what it prints."""
         self.world = World(folder("w"), front, map_size=1 << 34, manual_per_day=MANY, manual_retained=MANY,
@@ -75,13 +79,16 @@ class Acks:
         self.world.hello()
         self.world.engine.wait("READY")
         path = os.path.join(bare, "sock")
-        program = os.path.join(os.environ["DBSNAP_BUILDDIR"], "tests", "bench", "bare_evhttp")
-        self.bare = subprocess.Popen([program, bare, path])
-        eventually(lambda: accepts(path), 10, "bare evhttp")
+        program, *args = self.bare_command(bare, path)
+        self.bare = subprocess.Popen([os.path.join(os.environ["DBSNAP_BUILDDIR"], "tests", "bench", program), *args])
+        eventually(lambda: accepts(path), 10, program)
 
         def load(*args):
-            return tool("ack_load", *args)
+            return tool("ack_load", *args, *self.body)
         self.sides = (Side(self.world.path, self.world.front.pid, load), Side(path, self.bare.pid, load))
+
+    def bare_command(self, folder, path):
+        return "bare_evhttp", folder, path
 
     def rows(self):
         """(what, value, unit, goal) of each row, as soon as it is known."""
@@ -91,15 +98,27 @@ class Acks:
                 self.world.tick(1)
                 pairs.append(tuple(side.run(connections) for side in self.sides))
             ours, bare = (list(zip(*runs)) for runs in zip(*pairs))
-            for what, at, unit in (("acknowledged a second", 0, ""), ("CPU a request", 1, "us"),
+            for what, at, unit in ((f"{self.what} a second", 0, ""), ("CPU a request", 1, "us"),
                                    ("99th percentile", 2, "ms")):
                 for who, seen in (("dbsnap", ours), ("bare", bare)):
                     yield f"{connections} connections: {who}, {what}", statistics.median(seen[at]), unit, None
-            yield (f"{connections} connections: dbsnap / bare, acknowledged",
-                   statistics.median(a[0] / b[0] for a, b in pairs), "", ">= 0.75")
+            yield (f"{connections} connections: dbsnap / bare, {self.what}",
+                   statistics.median(a[0] / b[0] for a, b in pairs), "", self.goal)
 
     def close(self):
         if self.bare:
             self.bare.kill()
             self.bare.wait()
         self.world.close()
+
+
+class Reads(Acks):
+    """A page of one backup, beside an epoll loop that answers as many bytes and looks at nothing."""
+
+    what, goal = "read", ">= 0.3"
+    body = ("Action=DescribeBackups&DBClusterId=main",)
+
+    def bare_command(self, folder, path):
+        self.world.api.create("main")
+        size = len(self.world.api.request("GET", f"/?{self.body[0]}")[2])
+        return "bare_echo", path, str(size)

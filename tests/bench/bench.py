@@ -21,7 +21,7 @@ BUILD = os.environ["DBSNAP_BUILDDIR"]
 for folder in ("scenario", "", "system"):
     sys.path.insert(0, os.path.join(SRC, "tests", folder))
 
-from acks import Acks  # noqa: E402
+from acks import Acks, Reads  # noqa: E402
 from harness import postgres  # noqa: E402
 from harness.daemon import Daemon  # noqa: E402
 from harness.disk import Disk, run  # noqa: E402
@@ -177,9 +177,18 @@ def bench_ack(bed):
 
 def bench_acks(bed):
     """Creates acknowledged a second over 1, 8, 64 and 1,000 connections, against bare evhttp."""
-    acks = Acks(bed.scratch.folder, os.path.join(bed.programs, "dbsnapd-front"), tool)
-    bed.open.append(acks)
-    for row in acks.rows():
+    print_rates(bed, Acks)
+
+
+def bench_reads(bed):
+    """Pages read a second over the same, against a bare epoll loop."""
+    print_rates(bed, Reads)
+
+
+def print_rates(bed, kind):
+    rates = kind(bed.scratch.folder, os.path.join(bed.programs, "dbsnapd-front"), tool)
+    bed.open.append(rates)
+    for row in rates.rows():
         line(*row)
 
 
@@ -511,8 +520,8 @@ def bench_policy(_):
         line("  a statement", ns / policies.STATEMENTS, "ns")
 
 
-BENCHES = {"ack": bench_ack, "acks": bench_acks, "signed": bench_signed, "create": bench_create, "stall": bench_stall,
-           "list": bench_list,
+BENCHES = {"ack": bench_ack, "acks": bench_acks, "reads": bench_reads, "signed": bench_signed, "create": bench_create,
+           "stall": bench_stall, "list": bench_list,
            "idle": bench_idle, "peer": bench_peer, "basebackup": bench_basebackup,
            "policy": bench_policy, "tree": bench_tree, "extents": bench_extents}
 

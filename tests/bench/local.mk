@@ -9,7 +9,8 @@ tests_bench_bare_cut_LDADD = libcommon.a $(BTRFSUTIL_LIBS) $(SYSTEMD_LIBS)
 tests_bench_fill_store_SOURCES = tests/bench/fill_store.c
 tests_bench_fill_store_LDADD = libstore.a libcommon.a $(LMDB_LIBS) $(CRYPTO_LIBS) $(SYSTEMD_LIBS)
 
-EXTRA_PROGRAMS += tests/bench/ack_load tests/bench/bare_evhttp
+EXTRA_PROGRAMS += tests/bench/ack_load tests/bench/bare_echo tests/bench/bare_evhttp
+tests_bench_bare_echo_SOURCES = tests/bench/bare_echo.c
 tests_bench_ack_load_SOURCES = tests/bench/ack_load.c
 tests_bench_ack_load_LDADD = libcommon.a $(SYSTEMD_LIBS)
 tests_bench_bare_evhttp_SOURCES = tests/bench/bare_evhttp.c tests/bench/bare_puts.c tests/bench/bare_puts.h
