@@ -107,9 +107,12 @@ static const struct schema_word backends[] = {
 	{"copy", CONF_BACKEND_COPY}, {NULL},
 };
 
+#define DEFAULT_POSTGRESQL "host=/var/run/postgresql dbname=postgres"
+#define DEFAULT_MARIADB "socket=/run/mysqld/mysqld.sock user=mysql"
+
 static const struct schema_word databases[] = {
-	{"auto", CONF_DATABASE_AUTO}, {"postgresql", CONF_DATABASE_POSTGRESQL}, {"none", CONF_DATABASE_NONE},
-	{"mariadb", CONF_DATABASE_MARIADB, .not_built = true}, {NULL},
+	{"auto", CONF_DATABASE_AUTO}, {"postgresql", CONF_DATABASE_POSTGRESQL}, {"mariadb", CONF_DATABASE_MARIADB},
+	{"none", CONF_DATABASE_NONE}, {NULL},
 };
 
 static const struct schema_word quiesces[] = {
@@ -145,15 +148,17 @@ static const struct schema_row cluster_table[] = {
 	{"database.type", SCHEMA_WORD, CLUSTER(database.type), .words = databases, .fallback = "auto",
 	 .doc = "What lies in data_dir; auto looks at its files and refuses what it does not know."},
 	{"database.user", SCHEMA_NAME, CLUSTER(database.user), .fallback = "",
-	 .doc = "The operating-system user of the database. Empty: postgres; for type none the owner of data_dir; "
-		"without root always the caller."},
-	{"database.conninfo", SCHEMA_TEXT, CLUSTER(database.conninfo), .min = 1, .max = CONF_CONNINFO_SIZE - 1,
-	 .check = conf_check_conninfo, .fallback = "host=/var/run/postgresql dbname=postgres",
-	 .doc = "How libpq reaches the server: key=value pairs, a Unix socket, no password."},
+	 .doc = "The operating-system user of the database. Empty: postgres; for type mariadb mysql; for type none the owner "
+		"of data_dir; without root always the caller."},
+	{"database.conninfo", SCHEMA_TEXT, CLUSTER(database.conninfo), .max = CONF_CONNINFO_SIZE - 1, .fallback = "",
+	 .doc = "How the server is reached: key=value pairs, a Unix socket, no password. For PostgreSQL as libpq reads "
+		"them; for MariaDB socket=PATH and user=NAME. Empty: \"" DEFAULT_POSTGRESQL "\" or \"" DEFAULT_MARIADB "\"."},
 	{"database.bindir", SCHEMA_PATH, .not_built = true, .doc = "The server's programs, for verify."},
 	{"database.quiesce", SCHEMA_WORD, CLUSTER(database.quiesce), .words = quiesces, .fallback = "auto",
 	 .doc = "How the server is made consistent around the cut; none: as after a crash."},
-	{"database.max_freeze", SCHEMA_DURATION, .not_built = true, .doc = "How long writers may be held."},
+	{"database.max_freeze", SCHEMA_DURATION, CLUSTER(database.max_freeze_ms), .min = 100, .max = 10 * MINUTE,
+	 .fallback = "5s",
+	 .doc = "How long writers may be held by a lock for a cut: after that they are let go and the backup has failed."},
 	{NULL},
 };
 
@@ -185,6 +190,13 @@ const char *conf_backend_name(enum conf_backend backend)
 const char *conf_database_name(enum conf_database type)
 {
 	return word_of(databases, (int)type);
+}
+
+const char *conf_conninfo(const struct conf_database_settings *database, enum conf_database type)
+{
+	if (database->conninfo[0])
+		return database->conninfo;
+	return type == CONF_DATABASE_MARIADB ? DEFAULT_MARIADB : DEFAULT_POSTGRESQL;
 }
 
 int conf_default_path(char *path, size_t size)

@@ -64,9 +64,15 @@ struct conf_quota {
 struct conf_database_settings {
 	enum conf_database type;
 	char user[CONF_NAME_SIZE]; /* as configured, or the default's name; "" with identity_from_owner */
-	char conninfo[CONF_CONNINFO_SIZE];
+	char conninfo[CONF_CONNINFO_SIZE]; /* "": the default of what lies there */
 	enum conf_quiesce quiesce;
+	int64_t max_freeze_ms; /* how long writers may be held */
 };
+
+/* How a server of that type is reached: as configured, or its default. Borrowed from database, or static. */
+const char *conf_conninfo(const struct conf_database_settings *database, enum conf_database type);
+/* NULL if text may be a conninfo of a MariaDB, else what was expected. */
+const char *conf_check_conninfo_mariadb(const char *text);
 
 struct conf_cluster {
 	char id[IDENT_CLUSTER_SIZE];

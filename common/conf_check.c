@@ -17,10 +17,23 @@ static bool is_within(const char *path, const char *folder)
 	return length > 0 && strncmp(path, folder, length) == 0 && (path[length] == '\0' || path[length] == '/');
 }
 
+/* A type that is found out later may be either: the rules of PostgreSQL let a MariaDB's pass. */
+static void check_conninfo(struct conf_draft *draft, const struct conf_entry *entry)
+{
+	const struct conf_database_settings *database = &entry->cluster.database;
+	const char *expected = database->type == CONF_DATABASE_MARIADB ?
+				       conf_check_conninfo_mariadb(database->conninfo) :
+				       conf_check_conninfo(database->conninfo);
+
+	if (expected)
+		conf_add_cluster_error(draft, entry, "database.conninfo", "expected %s", expected);
+}
+
 static void check_alone(struct conf_draft *draft, const struct conf_entry *entry)
 {
 	const struct conf_cluster *c = &entry->cluster;
 
+	check_conninfo(draft, entry);
 	if (is_within(c->snapshot_dir, c->data_dir))
 		conf_add_cluster_error(draft, entry, "snapshot_dir", "expected a path outside data_dir (%s)", c->data_dir);
 	if (is_within(draft->conf->state_dir, c->data_dir))

@@ -1,66 +1,17 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Reads a libpq connection string just far enough to refuse what must not be
- * in it: secrets (the file is not the place; it may be read by more than the
- * database's user), and addresses that are no Unix socket (only a local peer
- * can be asked who it is). The rules of quoting are those of libpq.
+ * Reads a connection string just far enough to refuse what must not be in it:
+ * secrets (the file is not the place; it may be read by more than the database's
+ * user), and addresses that are no Unix socket (only a local peer can be asked who it is).
  */
 #include "common/conf_parts.h"
+
+#include "common/pairs.h"
 
 #include <string.h>
 #include <strings.h>
 
-static const char blanks[] = " \t\n\r\f\v";
-
-struct pair {
-	char key[64];
-	char value[CONF_CONNINFO_SIZE];
-};
-
-static bool append(char *text, size_t size, size_t *length, char c)
-{
-	if (*length + 1 >= size)
-		return false;
-	text[(*length)++] = c;
-	text[*length] = '\0';
-	return true;
-}
-
-/* The value at text, quoted or not. What follows it, or NULL if it is malformed. */
-static const char *read_value(const char *text, struct pair *pair)
-{
-	bool quoted = *text == '\'';
-	size_t length = 0;
-
-	pair->value[0] = '\0';
-	text += quoted;
-	while (*text && (quoted ? *text != '\'' : !strchr(blanks, *text))) {
-		if (*text == '\\' && text[1])
-			text++;
-		if (!append(pair->value, sizeof(pair->value), &length, *text++))
-			return NULL;
-	}
-	if (quoted && *text != '\'')
-		return NULL;
-	return text + quoted;
-}
-
-/* "key = value" at text. What follows it, or NULL if it is malformed. */
-static const char *read_pair(const char *text, struct pair *pair)
-{
-	size_t length = strcspn(text, "= \t\n\r\f\v");
-
-	if (length == 0 || length >= sizeof(pair->key))
-		return NULL;
-	memcpy(pair->key, text, length);
-	pair->key[length] = '\0';
-	text += length;
-	text += strspn(text, blanks);
-	if (*text != '=')
-		return NULL;
-	text++;
-	return read_value(text + strspn(text, blanks), pair);
-}
+enum { MARIADB_USER_MAX = 128 };
 
 static const char *judge(const struct pair *pair)
 {
@@ -84,16 +35,43 @@ static const char *judge(const struct pair *pair)
 
 const char *conf_check_conninfo(const char *text)
 {
-	struct pair pair;
+	struct pair pair = {.key = ""};
 	const char *why = NULL;
 
 	if (strncasecmp(text, "postgresql:", 11) == 0 || strncasecmp(text, "postgres:", 9) == 0)
 		return "key=value pairs, no URI (and no password: use peer authentication or a passfile)";
-	for (text += strspn(text, blanks); !why && *text; text += strspn(text, blanks)) {
-		text = read_pair(text, &pair);
+	do {
+		text = pairs_next(text, &pair);
 		if (!text)
 			return "key=value pairs as libpq reads them";
 		why = judge(&pair);
-	}
+	} while (!why && *text);
+	return why;
+}
+
+static const char *judge_mariadb(const struct pair *pair)
+{
+	if (strcasecmp(pair->key, "password") == 0 || strcasecmp(pair->key, "passwd") == 0)
+		return "no password in it: create the account with IDENTIFIED VIA unix_socket";
+	if (strcmp(pair->key, "socket") == 0 && pair->value[0] == '/' && strlen(pair->value) < CONF_SOCKET_SIZE)
+		return NULL;
+	if (strcmp(pair->key, "socket") == 0)
+		return "the path of a Unix socket as socket, of at most 107 bytes";
+	if (strcmp(pair->key, "user") == 0 && pair->value[0] && strlen(pair->value) <= MARIADB_USER_MAX)
+		return NULL;
+	return pair->key[0] ? "socket=PATH and user=NAME, of a MariaDB no more" : NULL;
+}
+
+const char *conf_check_conninfo_mariadb(const char *text)
+{
+	struct pair pair = {.key = ""};
+	const char *why = NULL;
+
+	do {
+		text = pairs_next(text, &pair);
+		if (!text)
+			return "key=value pairs: socket=PATH and user=NAME";
+		why = judge_mariadb(&pair);
+	} while (!why && *text);
 	return why;
 }

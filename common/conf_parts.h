@@ -68,7 +68,7 @@ void conf_check(struct conf_draft *draft);
 /* conf_resolve.c: names to numbers. */
 void conf_resolve(struct conf_draft *draft);
 
-/* conf_conninfo.c: NULL if text may be a conninfo of ours, else what was expected. */
+/* conf_conninfo.c: NULL if text may be a conninfo of PostgreSQL, else what was expected. */
 const char *conf_check_conninfo(const char *text);
 
 #endif

@@ -86,6 +86,9 @@ static void resolve_user(struct conf_cluster *cluster)
 	else if (cluster->identity.uid == 0 && database->type == CONF_DATABASE_POSTGRESQL)
 		snprintf(cluster->refusal, sizeof(cluster->refusal),
 			 "database.user: PostgreSQL never runs as root; name the user that it runs as");
+	else if (cluster->identity.uid == 0 && database->type == CONF_DATABASE_MARIADB)
+		snprintf(cluster->refusal, sizeof(cluster->refusal),
+			 "database.user: a MariaDB that runs as root is not backed up; let it run as a user of its own");
 	else if (geteuid() != 0)
 		use_self(cluster);
 	else
@@ -105,7 +108,8 @@ static void resolve_cluster(struct conf_cluster *cluster)
 		return;
 	}
 	if (!database->user[0])
-		snprintf(database->user, sizeof(database->user), "postgres");
+		snprintf(database->user, sizeof(database->user),
+			 database->type == CONF_DATABASE_MARIADB ? "mysql" : "postgres");
 	resolve_user(cluster);
 }
 

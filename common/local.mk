@@ -22,6 +22,7 @@ libcommon_a_SOURCES = \
 	common/msg.c common/msg.h \
 	common/node.c common/node.h \
 	common/operation.c common/operation.h \
+	common/pairs.c common/pairs.h \
 	common/policy.c common/policy.h common/policy_parts.h \
 	common/policy_decide.c \
 	common/policy_match.c \

@@ -32,6 +32,11 @@ static const char backup_remedy[] =
 	"as a superuser, in the database and for the role of database.conninfo (here dbsnap): ALTER ROLE dbsnap "
 	"REPLICATION; and GRANT EXECUTE on the two functions that dbsnapd(8) names";
 
+static const char *conninfo_of(const struct worker_job *job)
+{
+	return conf_conninfo(&job->cluster->database, CONF_DATABASE_POSTGRESQL);
+}
+
 int pg_refuse_served(const struct worker_job *job, struct reason *why)
 {
 	char who[128];
@@ -44,13 +49,13 @@ int pg_refuse_served(const struct worker_job *job, struct reason *why)
 	return reason_set(why, ERR_BUSY,
 			  "correct database.conninfo (its folder is the server's unix_socket_directories, its port the "
 			  "server's), or stop what works there",
-			  "nothing answers at conninfo \"%.200s\", but %s works in %s", job->cluster->database.conninfo,
-			  who, job->cluster->data_dir);
+			  "nothing answers at conninfo \"%.200s\", but %s works in %s", conninfo_of(job), who,
+			  job->cluster->data_dir);
 }
 
 static int refuse_answer(const struct db_postgresql *pg, const struct ask_answer *answer, struct reason *why)
 {
-	const char *conninfo = pg->job->cluster->database.conninfo;
+	const char *conninfo = conninfo_of(pg->job);
 
 	switch (answer->outcome) {
 	case ASK_REJECTED:
@@ -118,7 +123,7 @@ static int reach(struct db_postgresql *pg, struct reason *why)
 	struct ask_answer answer;
 	int error;
 
-	snprintf(question.conninfo, sizeof(question.conninfo), "%s", pg->job->cluster->database.conninfo);
+	snprintf(question.conninfo, sizeof(question.conninfo), "%s", conninfo_of(pg->job));
 	error = session_ask(pg->session, &question, CONNECT_MS + MARGIN_MS, &answer, why);
 	if (error == ERR_TIMEOUT)
 		return refuse_silent(pg, why);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * A cluster's conninfo: what the configuration takes, libpq must not read as a password, as an address that is no
- * Unix socket, or as a service.
+ * Unix socket, or as a service; of a MariaDB there is nothing in it but a socket and a name.
  */
 #include "common/conf_parts.h"
+#include "common/pairs.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <libpq-fe.h>
@@ -28,6 +29,19 @@ static void check_option(const PQconninfoOption *option)
 	must(strcmp(option->keyword, "host") != 0 || is_local(option->val));
 }
 
+static void check_mariadb(const char *text)
+{
+	const char *expected = conf_check_conninfo_mariadb(text);
+	struct pair pair;
+
+	must(!expected || expected[0]);
+	while (!expected && *text) {
+		text = pairs_next(text, &pair);
+		must(text);
+		must(!pair.key[0] || strcmp(pair.key, "user") == 0 || (strcmp(pair.key, "socket") == 0 && pair.value[0] == '/'));
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	PQconninfoOption *options;
@@ -46,6 +60,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		PQconninfoFree(options);
 		PQfreemem(error);
 	}
+	check_mariadb(text);
 	free(text);
 	return 0;
 }

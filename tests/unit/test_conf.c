@@ -177,7 +177,9 @@ static void test_cluster_defaults(void **state)
 	assert_int_equal(c->restore, CONF_RESTORE_OFF);
 	assert_int_equal(c->database.type, CONF_DATABASE_AUTO);
 	assert_int_equal(c->database.quiesce, CONF_QUIESCE_AUTO);
-	assert_string_equal(c->database.conninfo, "host=/var/run/postgresql dbname=postgres");
+	assert_string_equal(c->database.conninfo, "");
+	assert_string_equal(conf_conninfo(&c->database, c->database.type), "host=/var/run/postgresql dbname=postgres");
+	assert_int_equal(c->database.max_freeze_ms, 5000);
 	assert_string_equal(c->file, path_of(f->clusters, "a.yaml"));
 	assert_string_equal(conf_backend_name(CONF_BACKEND_COPY), "copy");
 	assert_string_equal(conf_database_name(CONF_DATABASE_POSTGRESQL), "postgresql");
@@ -210,11 +212,11 @@ static void test_every_error_of_every_file(void **state)
 
 	write_daemon(f, "jobs: {max_running: 0}\nbogus: 1\naccess_keys: /x/y\nmetrics: {textfile: \"\"}\n");
 	add_cluster(f, "a.yaml", "id: A\ndata_dir: srv\nprotect: {keep: 1}\nrestore: in-place\n");
-	add_cluster(f, "b.yaml", "id: bb\ndata_dir: /b\nbackend: zfs\ndatabase: {type: mariadb, bindir: /x, max_freeze: 5s}\n");
+	add_cluster(f, "b.yaml", "id: bb\ndata_dir: /b\nbackend: zfs\ndatabase: {type: mysql, bindir: /x, max_freeze: 11min}\n");
 	write_file(path_of(f->policies, "p.yaml"), "{}");
 	REFUSED(f, "dbsnapd.yaml:", "bogus: unknown", "metrics: not built yet", "a.yaml:1: id: expected", "a.yaml:2: data_dir: expected", "a.yaml:3: protect: not built",
 		"a.yaml:4: restore: expected one of off (not built yet", "b.yaml:3: backend: expected one of auto, btrfs, reflink, copy, got \"zfs\"",
-		"b.yaml:4: database.type: expected", "b.yaml:4: database.bindir: not built", "b.yaml:4: database.max_freeze: not built",
+		"b.yaml:4: database.type: expected", "b.yaml:4: database.bindir: not built", "b.yaml:4: database.max_freeze: expected",
 		"dbsnapd.yaml:6: access_keys: expected a file, there is no /x/y", "p.yaml:1: principals: missing", "p.yaml:1: policy: missing");
 }
 
@@ -535,6 +537,39 @@ static void test_conninfo(void **state)
 		if (!conf_check_conninfo(bad[i]))
 			fail_msg("%s: accepted", bad[i]);
 	}
+}
+
+static void test_conninfo_of_mariadb(void **state)
+{
+	static const char *const good[] = {"socket=/run/mysqld/mysqld.sock user=mysql", "  socket = '/tmp/a b' ", "user=dbsnap", ""};
+	static const char *const bad[] = {"password=x", "user=a passwd=b", "Password = 'x y'", "host=/tmp", "socket=tmp", "socket=",
+					  "socket=@abstract", "user=", "mysql://a:b@/c", "nonsense", "socket='/tmp", "=x", "plugin-dir=/x"};
+	struct conf_database_settings database = {.type = CONF_DATABASE_MARIADB};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		if (conf_check_conninfo_mariadb(good[i]))
+			fail_msg("%s: refused: %s", good[i], conf_check_conninfo_mariadb(good[i]));
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		if (!conf_check_conninfo_mariadb(bad[i]))
+			fail_msg("%s: accepted", bad[i]);
+	}
+	assert_string_equal(conf_conninfo(&database, database.type), "socket=/run/mysqld/mysqld.sock user=mysql");
+	assert_null(conf_check_conninfo_mariadb(conf_conninfo(&database, database.type)));
+}
+
+static void test_mariadb(void **state)
+{
+	struct fixture *f = *state;
+	const struct conf *conf;
+
+	add_cluster(f, "a.yaml", "id: aa\ndata_dir: /srv/a\ndatabase: {type: mariadb, max_freeze: 1500ms}\n");
+	conf = load(f);
+	assert_string_equal(conf->clusters[0].database.user, geteuid() ? conf->clusters[0].database.user : "mysql");
+	assert_int_equal(conf->clusters[0].database.max_freeze_ms, 1500);
+	add_cluster(f, "a.yaml", "id: aa\ndata_dir: /srv/a\ndatabase: {type: mariadb, conninfo: \"host=/tmp\"}\n");
+	REFUSED(f, "a.yaml:3: database.conninfo: expected socket=PATH and user=NAME");
 }
 
 static void test_password_is_refused_and_not_shown(void **state)
@@ -914,6 +949,8 @@ int main(void)
 		TEST(test_clusters_on_each_other),
 		TEST(test_state_dir_inside_a_source),
 		TEST(test_conninfo),
+		TEST(test_conninfo_of_mariadb),
+		TEST(test_mariadb),
 		TEST(test_password_is_refused_and_not_shown),
 		TEST(test_who_may_write),
 		TEST(test_who_owns),
