@@ -45,7 +45,7 @@ int ask_encode_question(const struct ask_question *question, void *bytes, size_t
 		put_u64(&w, question->job);
 		put_u64(&w, question->backup);
 		put_u32(&w, question->timeout_ms);
-	} else if (question->type == ASK_STOP) {
+	} else if (question->type == ASK_STOP || question->type == ASK_MY_LOCK) {
 		put_u32(&w, question->timeout_ms);
 	}
 	return writer_end(&w);
@@ -72,7 +72,7 @@ int ask_decode_question(const void *bytes, size_t size, struct ask_question *ret
 		question.job = get_u64(&r);
 		question.backup = get_u64(&r);
 		question.timeout_ms = get_u32(&r);
-	} else if (type == ASK_STOP) {
+	} else if (type == ASK_STOP || type == ASK_MY_LOCK) {
 		question.timeout_ms = get_u32(&r);
 	}
 	error = reader_end(&r);
@@ -168,6 +168,72 @@ static void get_tablespaces(struct reader *r, struct ask_tablespaces *tablespace
 	}
 }
 
+static void put_my_facts(struct writer *w, const struct ask_my_facts *my)
+{
+	put_str(w, my->version);
+	put_str(w, my->data_dir);
+	put_str(w, my->home_dir);
+	put_str(w, my->data_files);
+	put_str(w, my->redo_dir);
+	put_str(w, my->undo_dir);
+	put_str(w, my->aria_dir);
+	put_str(w, my->binlog);
+	put_str(w, my->binlog_index);
+	put_str(w, my->myisam_recover);
+	put_str(w, my->aria_recover);
+	put_str(w, my->encryption);
+	put_u32(w, my->flush_log_at_commit);
+	put_u32(w, my->page_size);
+	put_u32(w, my->aria_block_size);
+	put_u32(w, my->lower_case_names);
+	put_u8(w, my->log_bin);
+	put_u8(w, my->doublewrite);
+	put_u8(w, my->wsrep);
+	put_u8(w, my->may_lock);
+	put_u8(w, my->may_position);
+}
+
+static void get_my_facts(struct reader *r, struct ask_my_facts *my)
+{
+	get_clean(r, my->version, sizeof(my->version), false);
+	get_clean(r, my->data_dir, sizeof(my->data_dir), false);
+	get_clean(r, my->home_dir, sizeof(my->home_dir), false);
+	get_clean(r, my->data_files, sizeof(my->data_files), false);
+	get_clean(r, my->redo_dir, sizeof(my->redo_dir), false);
+	get_clean(r, my->undo_dir, sizeof(my->undo_dir), false);
+	get_clean(r, my->aria_dir, sizeof(my->aria_dir), false);
+	get_clean(r, my->binlog, sizeof(my->binlog), false);
+	get_clean(r, my->binlog_index, sizeof(my->binlog_index), false);
+	get_clean(r, my->myisam_recover, sizeof(my->myisam_recover), false);
+	get_clean(r, my->aria_recover, sizeof(my->aria_recover), false);
+	get_clean(r, my->encryption, sizeof(my->encryption), false);
+	my->flush_log_at_commit = get_u32(r);
+	my->page_size = get_u32(r);
+	my->aria_block_size = get_u32(r);
+	my->lower_case_names = get_u32(r);
+	my->log_bin = get_bool(r);
+	my->doublewrite = get_bool(r);
+	my->wsrep = get_bool(r);
+	my->may_lock = get_bool(r);
+	my->may_position = get_bool(r);
+}
+
+static void put_my_position(struct writer *w, const struct ask_my_position *position)
+{
+	put_str(w, position->gtid);
+	put_str(w, position->file);
+	put_u64(w, position->offset);
+	put_u64(w, position->held_us);
+}
+
+static void get_my_position(struct reader *r, struct ask_my_position *position)
+{
+	get_clean(r, position->gtid, sizeof(position->gtid), false);
+	get_clean(r, position->file, sizeof(position->file), false);
+	position->offset = get_u64(r);
+	position->held_us = get_u64(r);
+}
+
 static void put_done(struct writer *w, const struct ask_answer *answer)
 {
 	if (answer->type == ASK_FACTS) {
@@ -183,6 +249,10 @@ static void put_done(struct writer *w, const struct ask_answer *answer)
 		put_str(w, answer->label);
 		put_str(w, answer->map);
 		put_tablespaces(w, &answer->tablespaces);
+	} else if (answer->type == ASK_MY_FACTS) {
+		put_my_facts(w, &answer->my);
+	} else if (answer->type == ASK_MY_LOCK) {
+		put_my_position(w, &answer->my_position);
 	}
 }
 
@@ -201,6 +271,10 @@ static void get_done(struct reader *r, struct ask_answer *answer)
 		get_clean(r, answer->label, sizeof(answer->label), true);
 		get_clean(r, answer->map, sizeof(answer->map), true);
 		get_tablespaces(r, &answer->tablespaces);
+	} else if (answer->type == ASK_MY_FACTS) {
+		get_my_facts(r, &answer->my);
+	} else if (answer->type == ASK_MY_LOCK) {
+		get_my_position(r, &answer->my_position);
 	}
 }
 

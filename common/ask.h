@@ -46,7 +46,13 @@ enum ask_type {
 	ASK_START = 5,
 	/* Question: end that backup. */
 	ASK_STOP = 6,
-	ASK_TYPE_MAX = 6
+	/* Question: the settings of a MariaDB that a cut depends on, and what this account may do. */
+	ASK_MY_FACTS = 7,
+	/* Question: hold writes to tables without transactions, DDL and commits, and where is that in the binary log? */
+	ASK_MY_LOCK = 8,
+	/* Question: let go of them. Done only if they were held until now. */
+	ASK_MY_UNLOCK = 9,
+	ASK_TYPE_MAX = 9
 };
 
 /* How a question ended, as a caller needs to tell it apart. */
@@ -59,14 +65,18 @@ enum ask_outcome {
 	ASK_FORBIDDEN = 5, /* the role lacks a right; text names what was asked */
 	ASK_LOST = 6,      /* the connection broke */
 	ASK_FAILED = 7,    /* anything else that the server said */
-	ASK_NONSENSE = 8,  /* an answer that no PostgreSQL gives */
-	ASK_OUTCOME_MAX = 8
+	ASK_NONSENSE = 8,  /* an answer that no such server gives */
+	ASK_IN_THE_WAY = 9, /* MY_LOCK: somebody else's work did not let us have it in time */
+	ASK_OUTCOME_MAX = 9
 };
 
 struct ask_question {
 	uint8_t type;                     /* enum ask_type, not SOCKET */
 	char conninfo[ASK_CONNINFO_SIZE]; /* CONNECT */
-	/* CONNECT: for connecting, and for every statement later. START, STOP: for each statement from now on. */
+	/*
+	 * CONNECT: for connecting, and (PostgreSQL) for every statement later. START, STOP: for each statement from now
+	 * on. MY_LOCK: how long anybody may be held, waiting for it included.
+	 */
 	uint32_t timeout_ms;
 	uint64_t backup; /* FLUSH: the id, written into the WAL; START: the label is "dbsnap <id>" */
 	uint64_t job;    /* START: the slot is dbsnap_<job> */
@@ -98,6 +108,41 @@ struct ask_facts {
 	char sources[ASK_LINES_SIZE];    /* every file that a setting came from, one a line */
 };
 
+enum { ASK_GTID_SIZE = 1024 };
+
+/* Paths as the server says them: relative ones are its data directory's. */
+struct ask_my_facts {
+	char version[64];      /* "10.11.19-MariaDB-0+deb12u1-log" */
+	char data_dir[ASK_PATH_SIZE];
+	char home_dir[ASK_PATH_SIZE];      /* innodb_data_home_dir; "" */
+	char data_files[ASK_PATH_SIZE];    /* innodb_data_file_path: "ibdata1:12M:autoextend" */
+	char redo_dir[ASK_PATH_SIZE];      /* innodb_log_group_home_dir */
+	char undo_dir[ASK_PATH_SIZE];      /* innodb_undo_directory; "" */
+	char aria_dir[ASK_PATH_SIZE];      /* aria_log_dir_path; "" */
+	char binlog[ASK_PATH_SIZE];        /* log_bin_basename; "" without a binary log */
+	char binlog_index[ASK_PATH_SIZE];  /* log_bin_index; "" */
+	char myisam_recover[64];           /* myisam_recover_options: "BACKUP,QUICK", "OFF" */
+	char aria_recover[64];
+	char encryption[64];               /* the plugin of that kind that is in use; "" */
+	uint32_t flush_log_at_commit;      /* innodb_flush_log_at_trx_commit */
+	uint32_t page_size;                /* innodb_page_size */
+	uint32_t aria_block_size;
+	uint32_t lower_case_names;         /* lower_case_table_names */
+	bool log_bin;
+	bool doublewrite;
+	bool wsrep;
+	bool may_lock;     /* RELOAD */
+	bool may_position; /* BINLOG MONITOR */
+};
+
+/* Where a locked server's binary log is. */
+struct ask_my_position {
+	char gtid[ASK_GTID_SIZE]; /* gtid_binlog_pos; "" */
+	char file[256];           /* "" without a binary log */
+	uint64_t offset;
+	uint64_t held_us;         /* since when somebody may have been waiting for us */
+};
+
 struct ask_tablespace {
 	uint32_t oid;
 	char location[ASK_PATH_SIZE];
@@ -123,6 +168,8 @@ struct ask_answer {
 	bool slot;                 /* START: WAL from there on is held back until the session ends */
 	char label[ASK_BLOB_SIZE]; /* STOP: contents of backup_label */
 	char map[ASK_BLOB_SIZE];   /* STOP: contents of tablespace_map; "": no such file */
+	struct ask_my_facts my;             /* MY_FACTS */
+	struct ask_my_position my_position; /* MY_LOCK */
 };
 
 /* The number of bytes written, or ERR_TOO_LONG. */

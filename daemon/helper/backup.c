@@ -23,7 +23,7 @@ static bool take_tablespaces(const PGresult *result, struct ask_tablespaces *tab
 		struct ask_tablespace *item = &tablespaces->items[row];
 		const char *location = query_cell(result, row, 1);
 
-		if (!query_number(query_cell(result, row, 0), UINT32_MAX, &oid) || oid <= last)
+		if (!answer_number(query_cell(result, row, 0), UINT32_MAX, &oid) || oid <= last)
 			return false;
 		if (!location || !*location || strlen(location) >= sizeof(item->location) ||
 		    !ask_is_clean(location, false))

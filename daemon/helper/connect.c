@@ -23,27 +23,6 @@ static void be_silent(void *arg, const PGresult *result)
 	(void)result;
 }
 
-/* One line, control characters as blanks, blanks at the end off. */
-static void set_text(struct ask_answer *answer, const char *text)
-{
-	size_t length = 0;
-
-	for (; text && *text && length + 1 < sizeof(answer->text); text++) {
-		unsigned char c = (unsigned char)*text;
-
-		answer->text[length++] = c < 0x20 || c == 0x7f ? ' ' : *text;
-	}
-	while (length > 0 && answer->text[length - 1] == ' ')
-		length--;
-	answer->text[length] = '\0';
-}
-
-void answer_refuse(struct ask_answer *answer, enum ask_outcome outcome, const char *text)
-{
-	answer->outcome = (uint8_t)outcome;
-	set_text(answer, text);
-}
-
 bool sqlstate_is_valid(const char *text)
 {
 	return strspn(text, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") >= 5;

@@ -3,7 +3,7 @@
 #ifndef DBSNAP_HELPER_CONNECT_H
 #define DBSNAP_HELPER_CONNECT_H
 
-#include "common/ask.h"
+#include "daemon/helper/answer.h"
 
 #include <libpq-fe.h>
 
@@ -12,9 +12,6 @@
  * that server has said anything. The caller's to PQfinish, NULL too; usable only if answer->outcome stayed ASK_DONE.
  */
 PGconn *connect_open(const struct ask_question *question, void (*new_socket)(int fd), struct ask_answer *answer);
-
-/* Fills in an outcome and what was said, as one clean line. */
-void answer_refuse(struct ask_answer *answer, enum ask_outcome outcome, const char *text);
 
 /* Does text begin with five characters as every SQLSTATE has them? */
 bool sqlstate_is_valid(const char *text);

@@ -57,7 +57,7 @@ int main(void)
 	struct helper_session *session;
 	int error;
 
-	log_open("dbsnapd-helper-postgresql");
+	log_open(helper_name);
 	if (fcntl(LINK, F_SETFD, FD_CLOEXEC) < 0) {
 		log_error("this program is started by dbsnapd, not by hand");
 		return 2;

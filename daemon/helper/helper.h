@@ -11,6 +11,9 @@
 
 struct helper_session;
 
+/* What the program is called. */
+extern const char helper_name[];
+
 /* No session yet. NULL: no memory. */
 struct helper_session *helper_session_new(void);
 /* Ends it. NULL is fine. Always NULL. */

@@ -19,6 +19,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char helper_name[] = "dbsnapd-helper-postgresql";
+
 struct helper_session {
 	PGconn *conn;
 	bool in_recovery; /* from FACTS */
@@ -100,7 +102,7 @@ static bool take_setting(const struct setting *setting, const char *value, struc
 		*(bool *)place = strcmp(value, "on") == 0;
 		return *(bool *)place || strcmp(value, "off") == 0;
 	case KIND_NUMBER:
-		if (!query_number(value, UINT32_MAX, &number))
+		if (!answer_number(value, UINT32_MAX, &number))
 			return false;
 		*(uint32_t *)place = (uint32_t)number;
 		return true;
@@ -164,7 +166,7 @@ static bool ask_identity(struct helper_session *session, struct ask_answer *answ
 			answer))
 		return false;
 	/* A signed number to SQL; every system identifier so far is positive. */
-	if (!query_number(text, INT64_MAX, &answer->facts.system_identifier)) {
+	if (!answer_number(text, INT64_MAX, &answer->facts.system_identifier)) {
 		answer_refuse(answer, ASK_NONSENSE, "the system identifier is no number");
 		return false;
 	}
@@ -244,7 +246,9 @@ void helper_session_answer(struct helper_session *session, const struct ask_ques
 		backup_start(session->conn, question, ret_answer);
 	} else if (question->type == ASK_STOP) {
 		backup_stop(session->conn, question, ret_answer);
-	} else {
+	} else if (question->type == ASK_FLUSH) {
 		do_flush(session, question->backup, ret_answer);
+	} else {
+		answer_refuse(ret_answer, ASK_FAILED, "this helper knows no such question");
 	}
 }

@@ -45,21 +45,6 @@ const char *query_cell(const PGresult *result, int row, int column)
 	return strlen(value) == (size_t)PQgetlength(result, row, column) ? value : NULL;
 }
 
-bool query_number(const char *text, uint64_t max, uint64_t *ret_number)
-{
-	uint64_t number = 0;
-
-	if (!text || !*text)
-		return false;
-	for (; *text; text++) {
-		if (*text < '0' || *text > '9' || number > (UINT64_MAX - 9) / 10)
-			return false;
-		number = number * 10 + (uint64_t)(*text - '0');
-	}
-	*ret_number = number;
-	return number <= max;
-}
-
 bool query_text(PGconn *conn, const char *sql, char *text, size_t size, struct ask_answer *answer)
 {
 	PGresult *result = query_rows(conn, sql, 1, answer);

@@ -19,7 +19,5 @@ bool query_text(PGconn *conn, const char *sql, char *text, size_t size, struct a
 
 /* The value as text, borrowed from result; NULL when there is none, it is null, or has a NUL byte inside. */
 const char *query_cell(const PGresult *result, int row, int column);
-/* All of text as a decimal number; false: no such, or over max. NULL is none. */
-bool query_number(const char *text, uint64_t max, uint64_t *ret_number);
 
 #endif

@@ -111,6 +111,14 @@ static void save_asks(void)
 	save("ask", "flushed", -1, bytes, (size_t)ask_encode_answer(&answer, bytes, sizeof(bytes)));
 	answer = (struct ask_answer){.type = ASK_CONNECT, .outcome = ASK_REJECTED, .sqlstate = "28000", .text = "no"};
 	save("ask", "rejected", -1, bytes, (size_t)ask_encode_answer(&answer, bytes, sizeof(bytes)));
+	question = (struct ask_question){.type = ASK_MY_LOCK, .timeout_ms = 5000};
+	save("ask", "lock", -1, bytes, (size_t)ask_encode_question(&question, bytes, sizeof(bytes)));
+	answer = (struct ask_answer){.type = ASK_MY_LOCK,
+				     .my_position = {.gtid = "0-1-7", .file = "b.000001", .offset = 328, .held_us = 9}};
+	save("ask", "locked", -1, bytes, (size_t)ask_encode_answer(&answer, bytes, sizeof(bytes)));
+	answer = (struct ask_answer){.type = ASK_MY_FACTS,
+				     .my = {.version = "10.11.19-MariaDB", .data_dir = "/d/", .binlog = "/d/b", .log_bin = true}};
+	save("ask", "mariadb", -1, bytes, (size_t)ask_encode_answer(&answer, bytes, sizeof(bytes)));
 	question = (struct ask_question){.type = ASK_START, .job = 8, .backup = 7, .timeout_ms = 1000};
 	save("ask", "start", -1, bytes, (size_t)ask_encode_question(&question, bytes, sizeof(bytes)));
 	answer = (struct ask_answer){.type = ASK_START, .outcome = ASK_DONE, .lsn = 0x3000028, .slot = true};

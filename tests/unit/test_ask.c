@@ -75,6 +75,35 @@ static void test_start_and_stop_come_back(void **state)
 	assert_memory_equal(&back, &stop, sizeof(back));
 }
 
+static void test_mariadb_comes_back(void **state)
+{
+	static const struct ask_answer facts = {
+		.type = ASK_MY_FACTS,
+		.my = {.version = "10.11.19-MariaDB", .data_dir = "/d/", .data_files = "ibdata1:12M:autoextend",
+		       .redo_dir = "./", .binlog = "/d/b", .myisam_recover = "OFF", .page_size = 16384, .log_bin = true,
+		       .may_position = true},
+	};
+	static const struct ask_answer locked = {
+		.type = ASK_MY_LOCK, .my_position = {.gtid = "0-1-7", .file = "b.000001", .offset = 328, .held_us = 9}};
+	const struct ask_answer *const all[] = {&facts, &locked};
+	const struct ask_question lock = {.type = ASK_MY_LOCK, .timeout_ms = 5000};
+	static struct ask_answer back;
+	struct ask_question asked;
+	static uint8_t bytes[ASK_PACKET_MAX];
+	int size = ask_encode_question(&lock, bytes, sizeof(bytes));
+
+	(void)state;
+	assert_int_equal(ask_decode_question(bytes, (size_t)size, &asked), 0);
+	assert_memory_equal(&asked, &lock, sizeof(asked));
+	for (size_t i = 0; i < 2; i++) {
+		size = ask_encode_answer(all[i], bytes, sizeof(bytes));
+		assert_int_equal(ask_decode_answer(bytes, (size_t)size, &back), 0);
+		assert_memory_equal(&back, all[i], sizeof(back));
+		for (int cut = 0; cut < size; cut++)
+			assert_int_equal(ask_decode_answer(bytes, (size_t)cut, &back), ERR_INVALID);
+	}
+}
+
 static void test_started_comes_back(void **state)
 {
 	static const struct ask_answer started = {.type = ASK_START, .lsn = 0x2000028, .text = "no slot"};
@@ -331,6 +360,7 @@ int main(void)
 		cmocka_unit_test(test_questions_come_back),
 		cmocka_unit_test(test_start_and_stop_come_back),
 		cmocka_unit_test(test_started_comes_back),
+		cmocka_unit_test(test_mariadb_comes_back),
 		cmocka_unit_test(test_largest_answer_passes),
 		cmocka_unit_test(test_stop_is_judged),
 		cmocka_unit_test(test_facts_come_back),

@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 
 PREFIX = "/var/tmp/dbsnap-test."
-PROGRAMS = ("dbsnapd", "dbsnapd-front", "dbsnapd-helper-postgresql", "dbsnap")
+PROGRAMS = ("dbsnapd", "dbsnapd-front", "dbsnapd-helper-mariadb", "dbsnapd-helper-postgresql", "dbsnap")
 
 
 def mounts_below(folder):
