@@ -7,7 +7,7 @@
 
 const struct db_ops *db_find(const char *name)
 {
-	static const struct db_ops *const all[] = {&db_postgresql, &db_none};
+	static const struct db_ops *const all[] = {&db_postgresql, &db_mariadb, &db_none};
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
 		if (strcmp(all[i]->name, name) == 0)

@@ -8,6 +8,7 @@
 
 #include "daemon/engine/job.h"
 #include "daemon/engine/layout.h"
+#include "daemon/engine/manifest.h"
 
 #include <stdint.h>
 
@@ -24,12 +25,14 @@ struct db_position {
 	char position[128];         /* for people: "LSN 0/3000148, timeline 1"; "" */
 	char system_identifier[24]; /* "" for none */
 	uint64_t added;             /* bytes that after() put into the backup beside the cut */
+	/* Lines of an option file, without which no server starts on the image. "" */
+	char settings[MANIFEST_LINES_SIZE];
 };
 
 /* What whoever starts a clone needs. */
 struct db_clone {
 	char socket_dir[MSG_PATH_SIZE]; /* "" for none */
-	uint32_t port;                  /* 0 for none */
+	uint32_t port;                  /* of PostgreSQL, whose socket's name has it; 0 for none */
 };
 
 /* What a walk has to respect; plan.way is the backend's. */
@@ -39,10 +42,8 @@ struct db_walk {
 	size_t tablespace_count;
 };
 
-struct manifest;
-
 struct db_ops {
-	const char *name; /* "postgresql", "none": as the manifest and the messages say it */
+	const char *name; /* "postgresql", "mariadb", "none": as the manifest and the messages say it */
 
 	/*
 	 * Finds the server, or that none runs; proves that it is the one whose directory is job->data_fd;
@@ -62,6 +63,16 @@ struct db_ops {
 	 * backup where the procedure has one, which ends with the session at the latest.
 	 */
 	int (*before)(struct db *db, struct db_position *ret_position, struct reason *why);
+	/*
+	 * The last thing before the cut, after the flush: writers are held, if there have to be, until release() or the
+	 * end of the session. Optional: NULL.
+	 */
+	int (*hold)(struct db *db, struct db_position *position, struct reason *why);
+	/*
+	 * The first thing after it. 0 only if they were held until now, and for no longer than is allowed; *ret_held_us:
+	 * how long, 0 if nobody was. With hold().
+	 */
+	int (*release)(struct db *db, uint64_t *ret_held_us, struct reason *why);
 	/*
 	 * Right after the cut: is it still the same server (or still none)? Ends the server's own backup and adds to
 	 * backup_fd (the backup's folder, its image in data) what a start needs beside the image. position may be completed.
@@ -86,6 +97,7 @@ struct db_ops {
 			  const char *path, struct db_clone *ret_clone, struct reason *why);
 };
 
+extern const struct db_ops db_mariadb;
 extern const struct db_ops db_none;
 extern const struct db_ops db_postgresql;
 

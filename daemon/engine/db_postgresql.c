@@ -63,22 +63,14 @@ static int look_at_source(struct db_postgresql *pg, struct reason *why)
 
 static void add_wal_part(const struct worker_job *job, const struct pg_tree *tree, struct layout *layout)
 {
-	bool linked = tree->wal == PG_THING_LINK;
 	char path[MSG_PATH_SIZE + 8];
-	struct layout_part *part;
 
 	/* Where a link leads is told as it says; only the walker goes there. */
 	snprintf(path, sizeof(path), "%s/pg_wal", job->cluster->data_dir);
-	part = layout_add_part(layout, "wal", linked ? tree->wal_target : path);
-	if (!part || linked)
-		return;
-	/* A folder of the subvolume: pg_admit() and the backend see to that. */
-	memcpy(part->device, layout->parts[0].device, sizeof(part->device));
-	memcpy(part->file_system, layout->parts[0].file_system, sizeof(part->file_system));
-	memcpy(part->fs_uuid, layout->parts[0].fs_uuid, sizeof(part->fs_uuid));
-	memcpy(part->subvolume, layout->parts[0].subvolume, sizeof(part->subvolume));
-	memcpy(part->subvolume_uuid, layout->parts[0].subvolume_uuid, sizeof(part->subvolume_uuid));
-	part->inside = true;
+	if (tree->wal == PG_THING_LINK)
+		layout_add_part(layout, "wal", tree->wal_target);
+	else
+		layout_add_inside(layout, "wal", path); /* pg_admit() and the backend see to that */
 }
 
 /* quiesce: none. The image is that of a power cut; what the server had not flushed is not in it. */
@@ -162,7 +154,7 @@ static int check_still_stopped(struct db_postgresql *pg, struct reason *why)
 
 	if (error == 0)
 		error = pg_inspect(pg->job, pg->job->data_fd, 0, &now, why);
-	if (error == 0 && !pg_stamp_equal(&pg->tree.stamp, &now.stamp))
+	if (error == 0 && !stamp_equal(&pg->tree.stamp, &now.stamp))
 		error = reason_set(why, ERR_STATE, NULL, "the database was written to during the backup");
 	if (error < 0)
 		why->retry = true;

@@ -48,6 +48,20 @@ struct layout_part *layout_add_part(struct layout *layout, const char *role, con
 	return part;
 }
 
+void layout_add_inside(struct layout *layout, const char *role, const char *path)
+{
+	struct layout_part *part = layout_add_part(layout, role, path);
+
+	if (!part)
+		return;
+	memcpy(part->device, layout->parts[0].device, sizeof(part->device));
+	memcpy(part->file_system, layout->parts[0].file_system, sizeof(part->file_system));
+	memcpy(part->fs_uuid, layout->parts[0].fs_uuid, sizeof(part->fs_uuid));
+	memcpy(part->subvolume, layout->parts[0].subvolume, sizeof(part->subvolume));
+	memcpy(part->subvolume_uuid, layout->parts[0].subvolume_uuid, sizeof(part->subvolume_uuid));
+	part->inside = true;
+}
+
 /* What cannot be found out stays empty: the part is for people and for the manifest. */
 static void describe(struct layout_part *part, int fd)
 {
@@ -80,7 +94,7 @@ static void add_known_parts(const struct worker_job *job, int snapshot_fd, const
 		describe(part, snapshot_fd);
 }
 
-/* PostgreSQL runs as the owner of its directory, nobody else; to another's walker the folder is empty. */
+/* PostgreSQL and MariaDB run as the owner of their directory; to another's walker the folder is empty. */
 static int refuse_owner(const struct worker_job *job, struct reason *why)
 {
 	const struct conf_cluster *cluster = job->cluster;
@@ -110,9 +124,10 @@ static int find_database(struct worker_job *job, const struct db_ops **ret_ops, 
 		*ret_ops = &db_postgresql;
 		return 0;
 	}
-	if (tree.mariadb)
-		return reason_set(why, ERR_UNSUPPORTED, NULL, "%s holds a MariaDB: that is not built yet",
-				  job->cluster->data_dir);
+	if (tree.mariadb) {
+		*ret_ops = &db_mariadb;
+		return 0;
+	}
 	return reason_set(why, ERR_LAYOUT, "correct data_dir; for files of another kind set database.type: none",
 			  "%s holds no database (no PG_VERSION with global/pg_control, no ibdata1)",
 			  job->cluster->data_dir);
@@ -128,7 +143,8 @@ static int choose_database(struct worker_job *job, const struct db_ops **ret_ops
 		*ret_ops = &db_postgresql;
 		return refuse_owner(job, why);
 	case CONF_DATABASE_MARIADB:
-		return reason_set(why, ERR_UNSUPPORTED, NULL, "database.type mariadb is not built yet");
+		*ret_ops = &db_mariadb;
+		return refuse_owner(job, why);
 	case CONF_DATABASE_AUTO:
 		break;
 	}

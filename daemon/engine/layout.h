@@ -17,7 +17,7 @@
 enum { LAYOUT_PARTS_MAX = 68 }; /* data, wal, snapshots and 64 tablespaces */
 
 struct layout_part {
-	char role[32]; /* data, wal, tablespace <oid>, snapshots */
+	char role[32]; /* data, wal, redo, undo, binary log, tablespace <oid>, snapshots */
 	uint32_t oid;  /* of a tablespace */
 	char path[MSG_PATH_SIZE];
 	char device[32];
@@ -34,9 +34,9 @@ struct db_ops;
 struct layout {
 	const struct snap_ops *snap;
 	const struct db_ops *db;
-	char procedure[16]; /* "A", "G"; "none" for type none */
+	char procedure[16]; /* "A", "D", "G"; "none" for type none */
 	char promise[16];   /* "atomic", "stopped", "crash" */
-	char server[64];    /* "PostgreSQL 15.18"; "" not running or none */
+	char server[64];    /* "PostgreSQL 15.18", "MariaDB 10.11.19"; "" not running or none */
 	char warnings[MSG_LINES_SIZE];
 	char why_not[MSG_LINES_SIZE]; /* lines: each better backend, and why it is not the one: "btrfs: ..." */
 	char weakened[MSG_TEXT_SIZE];
@@ -61,6 +61,8 @@ int layout_check_again(struct worker_job *job, const struct layout *layout, stru
 
 /* Appends one line to a list of lines; what does not fit is left out. */
 void layout_add_line(char *lines, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* A part at path that is a folder of the data directory's own subvolume. */
+void layout_add_inside(struct layout *layout, const char *role, const char *path);
 /* A new part, zeroed; NULL when there are too many. Borrowed from layout. */
 struct layout_part *layout_add_part(struct layout *layout, const char *role, const char *path);
 

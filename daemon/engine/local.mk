@@ -5,6 +5,7 @@ libengine_a_SOURCES = \
 	daemon/engine/clones.c daemon/engine/clones.h \
 	daemon/engine/config_messages.c \
 	daemon/engine/db.c daemon/engine/db.h \
+	daemon/engine/db_mariadb.c daemon/engine/db_mariadb.h \
 	daemon/engine/db_none.c \
 	daemon/engine/db_postgresql.c daemon/engine/db_postgresql.h \
 	daemon/engine/dispatch.c daemon/engine/dispatch.h \
@@ -19,6 +20,11 @@ libengine_a_SOURCES = \
 	daemon/engine/listen.c daemon/engine/listen.h \
 	daemon/engine/manifest.c daemon/engine/manifest.h \
 	daemon/engine/mounts.c daemon/engine/mounts.h \
+	daemon/engine/my_admit.c \
+	daemon/engine/my_clone.c \
+	daemon/engine/my_connect.c \
+	daemon/engine/my_inspect.c daemon/engine/my_inspect.h \
+	daemon/engine/my_parts.c \
 	daemon/engine/names.c daemon/engine/names.h \
 	daemon/engine/note.c daemon/engine/note.h \
 	daemon/engine/notes.c daemon/engine/notes.h \
@@ -52,6 +58,7 @@ libengine_a_SOURCES = \
 	daemon/engine/snap_reflink.c \
 	daemon/engine/snap_walk.c daemon/engine/snap_walk.h \
 	daemon/engine/space.c daemon/engine/space.h \
+	daemon/engine/stamp.c daemon/engine/stamp.h \
 	daemon/engine/statedir.c daemon/engine/statedir.h \
 	daemon/engine/step.c daemon/engine/step.h \
 	daemon/engine/step_check.c \

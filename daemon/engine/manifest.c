@@ -79,6 +79,7 @@ static const struct json_field manifest_fields[] = {
 	F(JSON_TEXT, "position", manifest, facts.position),
 	F(JSON_TEXT, "floor", manifest, floor),
 	F(JSON_TEXT, "system_identifier", manifest, system_identifier),
+	F(JSON_TEXT, "settings", manifest, settings),
 	NEEDED(JSON_TEXT, "path", manifest, facts.path),
 	NEEDED(JSON_TEXT, "data_dir", manifest, data_dir),
 	NEEDED(JSON_U32, "uid", manifest, uid),

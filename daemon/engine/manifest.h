@@ -80,6 +80,7 @@ struct manifest {
 	uint32_t uid, gid;            /* of the database's user */
 	char floor[64];               /* LSN that the cut is at or over */
 	char system_identifier[24];
+	char settings[MANIFEST_LINES_SIZE]; /* lines: of an option file (MariaDB), without which no server starts on it */
 	char skipped[MANIFEST_LINES_SIZE]; /* lines: names left out, links not followed */
 	char config[MANIFEST_LINES_SIZE];  /* lines: files in config/, a '%' for each '/' of where they were */
 	size_t part_count;

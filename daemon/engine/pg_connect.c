@@ -111,7 +111,7 @@ static int refuse_failed(const struct db_postgresql *pg, const struct ask_answer
 	int error = 0;
 
 	if (answer->outcome == ASK_FAILED && session_socket(pg->session) >= 0)
-		error = server_hold(pg->job, session_socket(pg->session), &server, why);
+		error = server_hold(pg->job, session_socket(pg->session), NULL, &server, why);
 	server_let_go(&server);
 	return error == ERR_MISMATCH ? error : refuse_answer(pg, answer, why);
 }
@@ -169,7 +169,7 @@ static int learn(struct db_postgresql *pg, struct layout *layout, struct reason 
 {
 	struct ask_question question = {.type = ASK_FACTS};
 	struct ask_answer answer;
-	int error = server_hold(pg->job, session_socket(pg->session), &pg->server, why);
+	int error = server_hold(pg->job, session_socket(pg->session), NULL, &pg->server, why);
 
 	session_let_socket_go(pg->session);
 	if (error == 0)

@@ -50,18 +50,6 @@ static void read_version(int root_fd, struct pg_tree *tree)
 	tree->major = major < 1000 ? (uint32_t)major : 0;
 }
 
-static void stamp_of(const struct stat *st, struct pg_stamp *stamp)
-{
-	*stamp = (struct pg_stamp){
-		.device = st->st_dev,
-		.inode = st->st_ino,
-		.mtime_s = st->st_mtim.tv_sec,
-		.mtime_ns = st->st_mtim.tv_nsec,
-		.ctime_s = st->st_ctim.tv_sec,
-		.ctime_ns = st->st_ctim.tv_nsec,
-	};
-}
-
 static void read_control_once(int root_fd, struct pg_tree *tree)
 {
 	scope_close int fd = tree_open(root_fd, "global/pg_control", O_RDONLY, 0);
@@ -222,10 +210,4 @@ int pg_inspect(struct worker_job *job, int root_fd, uint64_t floor, struct pg_tr
 	if (error == 0)
 		tidy(ret_tree);
 	return error;
-}
-
-bool pg_stamp_equal(const struct pg_stamp *a, const struct pg_stamp *b)
-{
-	return a->device == b->device && a->inode == b->inode && a->mtime_s == b->mtime_s &&
-	       a->mtime_ns == b->mtime_ns && a->ctime_s == b->ctime_s && a->ctime_ns == b->ctime_ns;
 }

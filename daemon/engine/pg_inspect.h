@@ -8,24 +8,19 @@
 
 #include "daemon/engine/job.h"
 #include "daemon/engine/pg_control.h"
+#include "daemon/engine/stamp.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 enum pg_thing { PG_THING_NONE, PG_THING_FILE, PG_THING_FOLDER, PG_THING_LINK, PG_THING_OTHER };
 
-/* Of a file that must not change while nobody serves the database. */
-struct pg_stamp {
-	uint64_t device, inode;
-	int64_t mtime_s, mtime_ns, ctime_s, ctime_ns;
-};
-
 struct pg_tree {
 	uint32_t major;  /* from PG_VERSION; 0: no such file, or no number in it */
 	bool mariadb;    /* ibdata1 is there */
 	uint32_t control_size; /* bytes of control that were read; 0: no such file */
 	uint8_t control[PG_CONTROL_READ];
-	struct pg_stamp stamp; /* of global/pg_control */
+	struct stamp stamp; /* of global/pg_control */
 	uint8_t wal;           /* enum pg_thing of pg_wal */
 	char wal_target[256];  /* where it leads, if a link */
 	bool redo_segment;     /* the WAL that recovery begins with is there, whole */
@@ -40,7 +35,5 @@ struct pg_tree {
 
 /* Looks at root_fd. floor: an LSN whose segment must be there, or 0. 0, or a code with why when looking failed. */
 int pg_inspect(struct worker_job *job, int root_fd, uint64_t floor, struct pg_tree *ret_tree, struct reason *why);
-
-bool pg_stamp_equal(const struct pg_stamp *a, const struct pg_stamp *b);
 
 #endif

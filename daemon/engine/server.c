@@ -188,13 +188,62 @@ static int check_process(const struct worker_job *job, int proc_fd, const struct
 	return error < 0 ? error : check_mounts(proc_fd, peer->pid, why);
 }
 
-int server_hold(const struct worker_job *job, int socket_fd, struct server *ret_server, struct reason *why)
+static bool holds_file(int proc_fd, const struct stamp *file)
+{
+	scope_close int fd = openat(proc_fd, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	scope_closedir DIR *dir = fd < 0 ? NULL : names_open(fd);
+	const char *number;
+	struct stat st;
+
+	while (dir && names_next(dir, &number) > 0) {
+		if (fstatat(fd, number, &st, 0) == 0 && st.st_dev == file->device && st.st_ino == file->inode)
+			return true;
+	}
+	return false;
+}
+
+/* Who has the file open among the database user's processes; 0: nobody, or more than one. */
+static pid_t find_holder(const struct worker_job *job, const struct stamp *file)
+{
+	scope_closedir DIR *proc = opendir("/proc");
+	const char *name;
+	pid_t found = 0;
+
+	while (proc && names_next(proc, &name) > 0) {
+		scope_close int proc_fd = isdigit((unsigned char)name[0]) ? open_process((pid_t)atoi(name)) : -1;
+
+		if (proc_fd < 0 || !has_uid(proc_fd, job->identity.uid) || !holds_file(proc_fd, file))
+			continue;
+		if (found)
+			return 0;
+		found = (pid_t)atoi(name);
+	}
+	return found;
+}
+
+/* A socket that systemd made says that it is systemd's. */
+static bool server_of(const struct worker_job *job, int socket_fd, const struct stamp *holds, struct ucred *ret_peer)
+{
+	struct ucred peer;
+
+	if (!peer_of(socket_fd, &peer))
+		return false;
+	if (peer.pid == 1 && holds) {
+		peer.uid = job->identity.uid;
+		peer.pid = find_holder(job, holds);
+	}
+	*ret_peer = peer;
+	return peer.pid > 0;
+}
+
+int server_hold(const struct worker_job *job, int socket_fd, const struct stamp *holds, struct server *ret_server,
+		struct reason *why)
 {
 	scope_close int pidfd = -1, proc_fd = -1;
 	struct ucred peer;
 	int error;
 
-	if (!peer_of(socket_fd, &peer))
+	if (!server_of(job, socket_fd, holds, &peer))
 		return reason_set(why, ERR_MISMATCH, "run the server on this machine, in sight of this daemon",
 				  "the kernel does not tell which process is behind the database's socket");
 	pidfd = (int)syscall(SYS_pidfd_open, peer.pid, 0);
@@ -203,6 +252,10 @@ int server_hold(const struct worker_job *job, int socket_fd, struct server *ret_
 		return reason_set_retry(why, ERR_NOT_FOUND, NULL, "the server (process %d) has just ended",
 					(int)peer.pid);
 	error = check_process(job, proc_fd, &peer, why);
+	if (error == 0 && holds && !holds_file(proc_fd, holds))
+		error = reason_set(why, ERR_MISMATCH, "correct database.conninfo or data_dir in the cluster's file",
+				   "the server (process %d) does not have the files of %s open", (int)peer.pid,
+				   job->cluster->data_dir);
 	if (!is_alive(pidfd))
 		return reason_set_retry(why, ERR_NOT_FOUND, NULL, "the server (process %d) has just ended",
 					(int)peer.pid);

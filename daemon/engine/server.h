@@ -7,6 +7,7 @@
 #define DBSNAP_ENGINE_SERVER_H
 
 #include "daemon/engine/job.h"
+#include "daemon/engine/stamp.h"
 
 #include <stdbool.h>
 #include <sys/types.h>
@@ -20,10 +21,12 @@ struct server {
 
 /*
  * Takes hold of the process at the other end of socket_fd and proves that it serves job's data_dir: it is the
- * database's user's, its working directory is that folder, nothing is mounted below it where it runs.
+ * database's user's, its working directory is that folder, nothing is mounted below it where it runs, and it has the
+ * file holds (NULL: none is known) open. Where systemd made the socket, it is the one process that has it open.
  * 0 or a code with why.
  */
-int server_hold(const struct worker_job *job, int socket_fd, struct server *ret_server, struct reason *why);
+int server_hold(const struct worker_job *job, int socket_fd, const struct stamp *holds, struct server *ret_server,
+		struct reason *why);
 void server_let_go(struct server *server);
 bool server_is_alive(const struct server *server);
 

@@ -185,6 +185,15 @@ static int flush(struct create *c)
 	return error == 0 ? job_check_cancelled(c->job, c->why) : error;
 }
 
+/* Whatever the cut became: that writers wait for it ends first. */
+static int let_go(struct create *c, int error)
+{
+	struct reason second = {0};
+	int released = c->layout.db->release(c->db, &c->manifest.facts.freeze_us, error < 0 ? &second : c->why);
+
+	return error < 0 ? error : released;
+}
+
 static int cut(struct create *c)
 {
 	struct msg_facts *facts = &c->manifest.facts;
@@ -192,12 +201,17 @@ static int cut(struct create *c)
 	int64_t before;
 	int error;
 
+	error = c->layout.db->hold ? c->layout.db->hold(c->db, &c->position, c->why) : 0;
+	if (error < 0)
+		return error;
 	fill_order(c, &order);
 	gauge_begin(c->job, PHASE_CUTTING, stages(c)->cut, stages(c)->check,
 		    c->layout.snap->atomic ? 0 : c->needed ? c->needed : c->job->order.known_size);
 	before = clock_measure_us();
 	error = c->layout.snap->cut(&order, &c->made, c->why);
 	facts->cut_us = (uint64_t)(clock_measure_us() - before);
+	if (c->layout.db->release)
+		error = let_go(c, error);
 	gauge_end(c->job);
 	return error;
 }
@@ -321,6 +335,7 @@ static void fill_manifest(struct create *c)
 	m->gid = job->identity.gid;
 	memcpy(m->floor, c->position.floor, sizeof(m->floor));
 	memcpy(m->system_identifier, c->position.system_identifier, sizeof(m->system_identifier));
+	memcpy(m->settings, c->position.settings, sizeof(m->settings));
 	memcpy(m->skipped, c->made.report.lines, sizeof(m->skipped));
 	fill_facts(c);
 	list_parts(c);

@@ -286,9 +286,12 @@ static void put_connect(json_t *object, const struct record_clone *clone)
 	out = open_memstream(&text, &size);
 	if (!out)
 		return;
-	fputs("psql -h ", out);
+	fputs(clone->port ? "psql -h " : "mariadb --socket=", out);
 	shell_word(out, clone->socket_dir);
-	fprintf(out, " -p %u postgres", clone->port);
+	if (clone->port) /* of PostgreSQL, in whose socket's name it is */
+		fprintf(out, " -p %u postgres", clone->port);
+	else
+		fputs("/mariadb.sock", out);
 	fclose(out);
 	reply_put(object, "Connect", text);
 }

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from harness import daemon as daemons
-from harness import postgres
+from harness import mariadb, postgres
 from harness.deaths import Deaths
 from harness.disk import Disk, run
 from harness.liar import Liar
@@ -117,6 +117,48 @@ def make_server(pg_template, scratch):
             server.start()
         return server
     yield make
+    for server in reversed(made):
+        server.close()
+
+
+@pytest.fixture(scope="session")
+def mariadb_template(root, scratch):
+    """A data directory made by mariadb-install-db, to copy from: that takes seconds."""
+    if not mariadb.available():
+        pytest.skip("needs the server of MariaDB and the user mysql")
+    path = scratch.folder("template")
+    os.chmod(path, 0o700)
+    shutil.chown(path, mariadb.USER, mariadb.USER)
+    mariadb.install(path)
+    return path
+
+
+@pytest.fixture
+def make_mariadb(mariadb_template, scratch):
+    """make_mariadb(data_dir, start=True, **settings): a mariadb.Server on data_dir, ended after the test."""
+    made = []
+
+    def make(data_dir, start=True, **settings):
+        server = mariadb.make(data_dir, scratch.folder("my"), mariadb_template, **settings)
+        made.append(server)
+        if start:
+            server.start()
+        return server
+    yield make
+    for server in reversed(made):
+        server.close()
+
+
+@pytest.fixture
+def start_mariadb_clone(root):
+    """start_mariadb_clone(path): the running mariadb.Server of a clone, ended after the test."""
+    made = []
+
+    def start(path):
+        made.append(mariadb.clone_server(path))
+        made[-1].start()
+        return made[-1]
+    yield start
     for server in reversed(made):
         server.close()
 

@@ -191,7 +191,7 @@ def test_nothing_to_ask_without_connection(helper):
 
 def test_ends_with_its_worker_and_on_malformed_questions(pg_template, programs):
     program = os.path.join(programs, "dbsnapd-helper-postgresql")
-    for data in (b"", b"\0", struct.pack(">HH", CONNECT, 9), struct.pack(">H", 9)):
+    for data in (b"", b"\0", struct.pack(">HH", CONNECT, 9), struct.pack(">H", 99)):
         helper = Helper(program)
         pid = Pid(helper.process.pid)
         if data:

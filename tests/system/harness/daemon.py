@@ -112,6 +112,11 @@ class Daemon:
                          database={"type": "postgresql", "user": "postgres",
                                    "conninfo": server.conninfo}, **settings)
 
+    def add_mariadb(self, cluster, server, database=None, **settings):
+        """The same for a mariadb.Server; database: more of its keys."""
+        self.add_cluster(cluster, server.data_dir,
+                         database={"type": "mariadb", "conninfo": server.conninfo, **(database or {})}, **settings)
+
     def remove_cluster(self, cluster):
         del self.clusters[cluster]
         os.unlink(os.path.join(self.clusters_dir, cluster + ".yaml"))

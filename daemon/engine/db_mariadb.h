@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the files of the MariaDB side share; nobody else includes it. */
+#ifndef DBSNAP_ENGINE_DB_MARIADB_H
+#define DBSNAP_ENGINE_DB_MARIADB_H
+
+#include "daemon/engine/db.h"
+#include "daemon/engine/my_inspect.h"
+#include "daemon/engine/server.h"
+#include "daemon/engine/session.h"
+#include "daemon/engine/volume.h"
+
+enum my_mode {
+	MY_MODE_RUNNING, /* a session with the server */
+	MY_MODE_STOPPED, /* proved that none runs */
+	MY_MODE_UNASKED  /* quiesce: none */
+};
+
+/* What the server keeps in a folder that a setting names. */
+enum my_role { MY_HOME, MY_REDO, MY_UNDO, MY_ARIA, MY_BINLOG, MY_INDEX, MY_ROLES };
+
+struct my_part {
+	int code;                 /* 0; or why the folder cannot be opened */
+	bool inside;              /* the data directory, or that itself */
+	char rest[ASK_PATH_SIZE]; /* then: its path from there; "" */
+	struct volume volume;
+};
+
+struct db_mariadb {
+	struct db base;
+	struct worker_job *job;
+	const char *conninfo;    /* borrowed from the configuration */
+	enum my_mode mode;
+	struct session *session; /* NULL unless running, and after the cut */
+	struct server server;
+	struct ask_my_facts facts;
+	struct my_part parts[MY_ROLES]; /* as the server named them */
+	struct my_question where;       /* for every look */
+	struct my_tree tree;            /* the source, as opened */
+	struct reason refused;          /* by my_admit(): why no snapshot would do */
+	bool locks;                     /* writers are held for the cut */
+	int64_t locked_us;              /* since then (monotonic); 0: not */
+	uint64_t waited_us;             /* somebody may have been waiting before that */
+};
+
+/* How errors and logs name a role: "redo log". A static string. */
+const char *my_role_name(enum my_role role);
+
+/* See db_ops.admit. */
+int my_admit(struct db *db, const struct snap_ops *snap, struct layout *layout, struct reason *why);
+
+/* Refuses what lies elsewhere by a link. */
+int my_refuse_links(const struct my_tree *tree, struct reason *why);
+
+/* Looks where the server keeps what it names, for my_admit(), and adds it to layout's parts. */
+int my_look_at_parts(struct db_mariadb *my, struct layout *layout, struct reason *why);
+/* The folder that a role's setting names, as the server says it. */
+void my_part_path(const struct db_mariadb *my, enum my_role role, char path[static ASK_PATH_SIZE]);
+
+/* Lines of an option file without which no server starts on an image. 0 or ERR_LAYOUT with why. */
+int my_settings(const struct db_mariadb *my, char settings[static MANIFEST_LINES_SIZE], struct reason *why);
+
+/*
+ * Reaches the server behind conninfo, proves that it is data_dir's own and that its settings allow a cut;
+ * fills session, server, facts and layout's server, warnings and weakened. 1; 0: proved that no server
+ * runs; or a code with why.
+ */
+int my_connect(struct db_mariadb *my, struct layout *layout, struct reason *why);
+
+/* 0 if no process serves or writes job's data_dir, else a code with why. */
+int my_refuse_served(const struct db_mariadb *my, struct reason *why);
+
+/* Holds writers, and says where that is; lets go of them. See db_ops.hold and db_ops.release. */
+int my_hold(struct db *db, struct db_position *position, struct reason *why);
+int my_release(struct db *db, uint64_t *ret_held_us, struct reason *why);
+
+/* See db_ops.make_clone. */
+int my_make_clone(struct worker_job *job, const struct manifest *manifest, int clone_fd, const char *path,
+		  struct db_clone *ret_clone, struct reason *why);
+
+#endif

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Which procedure cuts this MariaDB with that backend: D is one moment, under the
+ * server's lock where tables without transactions would be torn; G is a server
+ * that does not run. A running server that is walked has no procedure yet.
+ */
+#include "daemon/engine/db_mariadb.h"
+
+#include "common/err.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void set_procedure(struct layout *layout, const char *procedure, const char *promise)
+{
+	snprintf(layout->procedure, sizeof(layout->procedure), "%s", procedure);
+	snprintf(layout->promise, sizeof(layout->promise), "%s", promise);
+}
+
+int my_refuse_links(const struct my_tree *tree, struct reason *why)
+{
+	return tree->link[0] ? reason_set(why, ERR_LAYOUT,
+					  "move the table back into the data directory: ALTER TABLE ... ENGINE=InnoDB without DATA "
+					  "DIRECTORY; of a database's folder or a log: replace the link by what it leads to",
+					  "part of the database lies elsewhere, by a link (DATA DIRECTORY): %s", tree->link) : 0;
+}
+
+static const char *remedy_of(enum my_role role)
+{
+	if (role == MY_BINLOG || role == MY_INDEX)
+		return "set log_bin to a name without a path (log_bin = mysql-bin) and restart the server: recovery of a "
+		       "clone needs it";
+	return "set it to a folder of the data directory, by a path from there, and restart the server as its manual says";
+}
+
+static int refuse_part(const struct db_mariadb *my, enum my_role role, struct reason *why)
+{
+	char path[ASK_PATH_SIZE];
+	const struct my_part *part = &my->parts[role];
+
+	if ((role == MY_BINLOG || role == MY_INDEX) && !my->facts.log_bin)
+		return 0;
+	my_part_path(my, role, path);
+	if (part->code < 0)
+		return reason_set(why, ERR_LAYOUT, "let database.user reach it", "%s cannot be looked at: %.400s: %s",
+				  my_role_name(role), path, err_text(part->code));
+	/* InnoDB keeps the undo tablespaces' paths as they are: a clone would open the source's. */
+	if (part->inside && (role != MY_UNDO || path[0] != '/'))
+		return 0;
+	if (part->inside)
+		return reason_set(why, ERR_LAYOUT, "set innodb_undo_directory to a path from the data directory (./)",
+				  "innodb_undo_directory is an absolute path, which a clone would follow: %.400s", path);
+	return reason_set(why, ERR_LAYOUT, remedy_of(role),
+			  "%s lies outside the data directory, and would not be in the snapshot: %.400s", my_role_name(role),
+			  path);
+}
+
+/* "ibdata1:12M;/disk2/ibdata2:50M:autoextend": names, and no paths but from the home directory. */
+static int refuse_data_files(const struct db_mariadb *my, struct reason *why)
+{
+	const char *files = my->facts.data_files;
+
+	if (!strchr(files, '/') && strncmp(files, "ibdata1:", 8) == 0)
+		return 0;
+	return reason_set(why, ERR_LAYOUT, "let innodb_data_file_path begin with ibdata1, and name files without paths",
+			  "InnoDB's system tablespace is made of files that this release does not follow: %.400s", files);
+}
+
+static int refuse_running(const struct db_mariadb *my, struct reason *why)
+{
+	char ignored[MANIFEST_LINES_SIZE];
+	int error = refuse_data_files(my, why);
+
+	for (int role = 0; error == 0 && role < MY_ROLES; role++)
+		error = refuse_part(my, (enum my_role)role, why);
+	if (error == 0 && !my->tree.redo)
+		error = reason_set(why, ERR_LAYOUT, NULL, "there is no redo log (ib_logfile0) where the server says");
+	return error < 0 ? error : my_settings(my, ignored, why);
+}
+
+/* Nobody tells where the logs are, and the server that would is not there. */
+static int refuse_stopped(const struct db_mariadb *my, struct reason *why)
+{
+	static const char start[] = "start the server: running, it says where all of it is";
+	char ignored[MANIFEST_LINES_SIZE];
+
+	if (!my->tree.redo)
+		return reason_set(why, ERR_LAYOUT, start, "no server tells where the redo log is: there is no ib_logfile0 in %s",
+				  my->job->cluster->data_dir);
+	if (my->tree.more[0])
+		return reason_set(why, ERR_LAYOUT, start, "no server tells of what the system tablespace is made: there is %s",
+				  my->tree.more);
+	if (my->tree.other_binlog[0])
+		return reason_set(why, ERR_LAYOUT, start, "no server tells which binary log is its own: there is %s",
+				  my->tree.other_binlog);
+	return my_settings(my, ignored, why);
+}
+
+static int refuse_rights(const struct db_mariadb *my, struct reason *why)
+{
+	const struct ask_my_facts *facts = &my->facts;
+
+	if (facts->may_lock && (facts->may_position || !facts->log_bin))
+		return 0;
+	return reason_set(why, ERR_DATABASE,
+			  "as an administrator: GRANT RELOAD, BINLOG MONITOR ON *.* TO 'mysql'@'localhost' (the account of "
+			  "database.conninfo); or turn the tables into InnoDB",
+			  "there are tables without transactions (%s), and the account may not hold their writers",
+			  my->tree.plain);
+}
+
+static void warn_of_recovery(const struct db_mariadb *my, struct layout *layout)
+{
+	const struct ask_my_facts *facts = &my->facts;
+
+	if (my->locks)
+		layout_add_line(layout->warnings, sizeof(layout->warnings),
+				"there are tables without transactions (%s): writers are held for the moment of the cut",
+				my->tree.plain);
+	else if (my->tree.old_system && strcmp(facts->myisam_recover, "OFF") == 0)
+		layout_add_line(layout->weakened, sizeof(layout->weakened),
+				"myisam_recover_options was OFF: a clone may find MyISAM tables of the system crashed");
+}
+
+static int admit_running(struct db_mariadb *my, struct layout *layout, struct reason *why)
+{
+	int error = refuse_running(my, why);
+
+	my->locks = my->tree.plain[0] != '\0';
+	if (error == 0 && my->locks)
+		error = refuse_rights(my, why);
+	if (error < 0)
+		return error;
+	warn_of_recovery(my, layout);
+	set_procedure(layout, "D", "atomic");
+	return 0;
+}
+
+static int admit_files(struct db_mariadb *my, bool atomic, struct layout *layout, struct reason *why)
+{
+	int error;
+
+	if (my->mode == MY_MODE_UNASKED && !atomic)
+		return reason_set(why, ERR_LAYOUT, "set database.quiesce: auto, or backend: btrfs",
+				  "quiesce is none: what is walked while a server may write is no image of anything");
+	error = refuse_stopped(my, why);
+	if (error < 0)
+		return error;
+	if (my->mode == MY_MODE_UNASKED && my->tree.plain[0])
+		layout_add_line(layout->weakened, sizeof(layout->weakened),
+				"quiesce is none: tables without transactions may be torn (%s)", my->tree.plain);
+	set_procedure(layout, my->mode == MY_MODE_STOPPED ? "G" : "crash",
+		      my->mode == MY_MODE_STOPPED ? "stopped" : "crash");
+	return 0;
+}
+
+/* What a snapshot was refused for is what there is to do, where a snapshot could be made. */
+static int refuse_walk(const struct db_mariadb *my, struct reason *why)
+{
+	if (my->refused.code) {
+		*why = my->refused;
+		return why->code;
+	}
+	return reason_set(why, ERR_LAYOUT,
+			  "put the data directory into a subvolume of a btrfs file system, or stop the server for the backup",
+			  "a running MariaDB is cut by a btrfs snapshot only in this release");
+}
+
+int my_admit(struct db *db, const struct snap_ops *snap, struct layout *layout, struct reason *why)
+{
+	struct db_mariadb *my = (struct db_mariadb *)db;
+	int error = my_refuse_links(&my->tree, why);
+
+	if (error < 0)
+		return error;
+	if (my->mode != MY_MODE_RUNNING)
+		return admit_files(my, snap->atomic, layout, why);
+	if (!snap->atomic)
+		return refuse_walk(my, why);
+	error = admit_running(my, layout, why);
+	my->refused = *why;
+	return error;
+}
