@@ -45,6 +45,7 @@ class World:
         self.places = {}
         self.retired = {}   # places of clusters that no file registers, which the engine noted
         self.generation = 0
+        self.environment = {}    # the front's
         self.keys = []           # fields of CONFIG_KEY
         self.statements = None   # encoded; None: there is no policy file
         self.settings = {
@@ -128,7 +129,7 @@ class World:
                 os.setresgid(self.gid, self.gid, self.gid)
                 os.setresuid(self.uid, self.uid, self.uid)
             LIBC.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-            os.execve(self.program, [self.program, str(len(self.sockets)), *arguments], {})
+            os.execve(self.program, [self.program, str(len(self.sockets)), *arguments], self.environment)
         finally:
             os._exit(127)
 
