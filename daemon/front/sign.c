@@ -18,7 +18,7 @@
 #define X_ACS "x-acs-"
 #define MINUTE_MS INT64_C(60000)
 
-enum { V1, V3, HASH_SIZE = 32, HEX_SIZE = 2 * HASH_SIZE + 1, SIGNATURE_SIZE = HEX_SIZE };
+enum { V1, V3, TIMESTAMP_SIZE = sizeof("yyyy-MM-ddTHH:mm:ssZ"), HASH_SIZE = 32, HEX_SIZE = 2 * HASH_SIZE + 1, SIGNATURE_SIZE = HEX_SIZE };
 
 static const int64_t windows_ms[NONCES_WINDOWS] = {[V1] = 31 * MINUTE_MS, [V3] = 15 * MINUTE_MS};
 
@@ -41,11 +41,10 @@ struct part {
 
 struct claim {
 	unsigned version;
-	struct part key_id, signature, list;
-	const char *nonce, *timestamp;
+	struct part key_id, signature, list, nonce, timestamp;
 	int64_t stamp_ms;
 	/* Version 3 */
-	const char *body_hash;
+	struct part body_hash;
 	const struct sign_header *headers[SIGN_HEADERS_MAX];
 	size_t header_count;
 };
@@ -172,9 +171,10 @@ bool sign_is_claimed(const struct request *request, const struct sign_request *w
 	return wire->authorization || names_key(request);
 }
 
+/* Takes NULL: not there. */
 static struct part part_of(const char *text)
 {
-	return (struct part){text, strlen(text)};
+	return (struct part){text, text ? strlen(text) : 0};
 }
 
 static bool read_v1(const struct request *request, const struct sign_request *wire, struct claim *claim,
@@ -197,8 +197,8 @@ static bool read_v1(const struct request *request, const struct sign_request *wi
 	claim->version = V1;
 	claim->key_id = part_of(request_get(request, "AccessKeyId"));
 	claim->signature = part_of(request_get(request, "Signature"));
-	claim->nonce = request_get(request, "SignatureNonce");
-	claim->timestamp = request_get(request, "Timestamp");
+	claim->nonce = part_of(request_get(request, "SignatureNonce"));
+	claim->timestamp = part_of(request_get(request, "Timestamp"));
 	return true;
 }
 
@@ -299,14 +299,16 @@ static bool read_list(const struct sign_request *wire, struct claim *claim, stru
 	return true;
 }
 
-/* Of a signed header; NULL: not there, or not signed. */
-static const char *signed_value(const struct claim *claim, const char *name)
+/* Of a signed header, as it is signed: blanks more or less are the same request. Not there: empty, or not signed. */
+static struct part signed_value(const struct claim *claim, const char *name)
 {
+	struct part value = {NULL, 0};
+
 	for (size_t i = 0; i < claim->header_count; i++) {
 		if (strcasecmp(claim->headers[i]->name, name) == 0)
-			return claim->headers[i]->value[0] ? claim->headers[i]->value : NULL;
+			value.at = sign_text_trim(claim->headers[i]->value, &value.size);
 	}
-	return NULL;
+	return value.size > 0 ? value : (struct part){NULL, 0};
 }
 
 static bool is_signed(const struct claim *claim, const struct sign_header *header)
@@ -342,7 +344,7 @@ static bool read_v3(const struct request *request, const struct sign_request *wi
 	    !check_signed(wire, claim, verdict))
 		return false;
 	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
-		if (!signed_value(claim, needed[i]))
+		if (!signed_value(claim, needed[i]).at)
 			return lacks(verdict, needed[i]);
 	}
 	claim->body_hash = signed_value(claim, "x-acs-content-sha256");
@@ -354,10 +356,13 @@ static bool read_v3(const struct request *request, const struct sign_request *wi
 static bool read_timestamp(struct claim *claim, struct sign_verdict *verdict)
 {
 	const char *name = claim->version == V1 ? "Timestamp" : "x-acs-date";
+	char text[TIMESTAMP_SIZE] = "";
 
-	if (!claim->timestamp)
+	if (!claim->timestamp.at)
 		return refuse(verdict, SIGN_NO_TIMESTAMP, "The request has no %s.", name);
-	if (clock_parse(claim->timestamp, &claim->stamp_ms) < 0)
+	if (claim->timestamp.size < sizeof(text))
+		memcpy(text, claim->timestamp.at, claim->timestamp.size);
+	if (clock_parse(text, &claim->stamp_ms) < 0)
 		return refuse(verdict, SIGN_TIMESTAMP_FORMAT, "%s is not yyyy-MM-ddTHH:mm:ssZ.", name);
 	return true;
 }
@@ -437,7 +442,7 @@ static int check(struct sign *sign, const struct request *request, const struct 
 		done = sign_v1(request, wire, mac, text);
 	} else if (done) {
 		done = hash(sign, wire->body, wire->body_size, body_hash);
-		good = done && equal(body_hash, claim->body_hash, strlen(claim->body_hash));
+		good = done && equal(body_hash, claim->body_hash.at, claim->body_hash.size);
 		done = done && sign_v3(sign, request, wire, claim, body_hash, mac, text);
 	}
 	EVP_MAC_CTX_free(mac);
@@ -479,7 +484,7 @@ static bool check_time(const struct sign *sign, const struct claim *claim, const
 		       struct sign_verdict *verdict)
 {
 	int64_t window_ms = windows_ms[claim->version], floor_s = nonces_floor_s(sign->nonces, claim->version);
-	char text[21];
+	char text[TIMESTAMP_SIZE];
 
 	if (claim->stamp_ms < now->wall_ms - window_ms || claim->stamp_ms > now->wall_ms + window_ms) {
 		clock_format(now->wall_ms, text);
@@ -502,7 +507,7 @@ static bool make_item(struct sign *sign, const struct claim *claim, const struct
 
 	if (EVP_DigestInit_ex2(sign->md, sign->sha256, NULL) != 1 ||
 	    EVP_DigestUpdate(sign->md, key->conf.id, strlen(key->conf.id) + 1) != 1 ||
-	    EVP_DigestUpdate(sign->md, claim->nonce, strlen(claim->nonce)) != 1 ||
+	    EVP_DigestUpdate(sign->md, claim->nonce.at, claim->nonce.size) != 1 ||
 	    EVP_DigestFinal_ex(sign->md, digest, NULL) != 1)
 		return false;
 	*ret_item = (struct nonces_item){.stamp_s = claim->stamp_ms / 1000, .window = claim->version, .owner = key->owner};

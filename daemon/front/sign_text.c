@@ -116,14 +116,24 @@ void sign_text_v1(struct sign_sink *sink, const struct request *request, const c
 	put_query(sink, params, count, true);
 }
 
+const char *sign_text_trim(const char *value, size_t *ret_size)
+{
+	size_t size;
+
+	value += strspn(value, " \t");
+	size = strlen(value);
+	while (size > 0 && (value[size - 1] == ' ' || value[size - 1] == '\t'))
+		size--;
+	*ret_size = size;
+	return value;
+}
+
 /* "name:value\n", the name in lower case, without blanks around the value. */
 static void put_header(struct sign_sink *sink, const struct sign_header *header)
 {
-	const char *value = header->value + strspn(header->value, " \t");
-	size_t size = strlen(value);
+	size_t size;
+	const char *value = sign_text_trim(header->value, &size);
 
-	while (size > 0 && (value[size - 1] == ' ' || value[size - 1] == '\t'))
-		size--;
 	for (const char *c = header->name; *c; c++) {
 		char lower = (char)tolower((unsigned char)*c);
 

@@ -29,6 +29,9 @@ void sign_text_v3(struct sign_sink *sink, const struct request *request, const c
 		  const struct sign_header *const *headers, size_t header_count, const char *signed_headers,
 		  size_t signed_headers_size, const char *body_hash);
 
+/* Where a header's value begins, without the blanks around it, which are not signed. */
+const char *sign_text_trim(const char *value, size_t *ret_size);
+
 /* Lower-case hexadecimal, with a NUL. */
 void sign_text_hex(const unsigned char *bytes, size_t size, char *text);
 

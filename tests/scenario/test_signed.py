@@ -88,6 +88,26 @@ def test_captured_request_verifies_once(captured):
     assert answer(world, data) == USED
 
 
+@pytest.mark.parametrize("blanks", [b": \t%s", b":\t%s", b": %s \t", b":\r\n\t%s", b": %s\r\n\t\t"])
+def test_blanks_that_nobody_signs_make_no_other_nonce(signed, blanks):
+    """They are cut off before a value is signed, so whoever has seen a request can put some there."""
+    name = b"x-acs-signature-nonce"
+    request = v3(signed, nonce="once")
+    changed = request.replace(name + b": once", name + blanks.replace(b"%s", b"once"))
+    assert changed != request
+    assert answer(signed, request) == VERIFIED
+    assert answer(signed, changed) == USED
+    for header in (b"x-acs-date", b"x-acs-content-sha256"):
+        other = v3(signed)
+        assert answer(signed, other.replace(header + b": ", header + b": \t")) == VERIFIED
+        assert answer(signed, other) == USED
+
+
+def test_a_nonce_of_blanks_alone_is_none(signed):
+    request = v3(signed, nonce="").replace(b"x-acs-signature-nonce: ", b"x-acs-signature-nonce: \t")
+    assert answer(signed, request) == (400, "IncompleteSignature")
+
+
 def fields_of(data):
     """Request line and headers as (name, value), as libevent reads them: a line is cut at a NUL; and what follows."""
     lines = []
