@@ -57,6 +57,7 @@ static int look_where_it_says(struct db_mariadb *my, struct layout *layout, stru
 	if (error < 0)
 		return error;
 	memcpy(my->where.redo, redo->rest, sizeof(my->where.redo));
+	memcpy(my->where.binlog, my->parts[MY_BINLOG].rest, sizeof(my->where.binlog));
 	if (my->facts.log_bin && index->inside &&
 	    snprintf(my->where.index, sizeof(my->where.index), "%s%s%s", index->rest, index->rest[0] ? "/" : "",
 		     my_base(my->facts.binlog_index)) >= (int)sizeof(my->where.index))
@@ -137,9 +138,10 @@ static int check_still_stopped(struct db_mariadb *my, struct reason *why)
 
 	if (error == 0)
 		error = my_inspect(my->job, my->job->data_fd, &my->where, &now, why);
-	if (error == 0 && (!stamp_equal(&my->tree.redo_stamp, &now.redo_stamp) ||
-			   !stamp_equal(&my->tree.data_stamp, &now.data_stamp)))
-		error = reason_set(why, ERR_STATE, NULL, "the database was written to during the backup");
+	for (int i = 0; error == 0 && i < MY_STAMPS; i++) {
+		if (!stamp_equal(&my->tree.stamps[i], &now.stamps[i]))
+			error = reason_set(why, ERR_STATE, NULL, "the database was written to during the backup");
+	}
 	if (error < 0)
 		why->retry = true;
 	return error;

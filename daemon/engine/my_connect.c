@@ -151,7 +151,7 @@ static int learn(struct db_mariadb *my, struct layout *layout, struct reason *wh
 {
 	struct ask_question question = {.type = ASK_MY_FACTS};
 	struct ask_answer answer;
-	int error = server_hold(my->job, session_socket(my->session), &my->tree.data_stamp, &my->server, why);
+	int error = server_hold(my->job, session_socket(my->session), &my->tree.stamps[MY_STAMP_DATA], &my->server, why);
 
 	session_let_socket_go(my->session);
 	if (error == 0)

@@ -97,11 +97,13 @@ static void look_at_innodb(int root_fd, const struct my_question *question, stru
 
 	tree->data = is_file(root_fd, "ibdata1", &st);
 	if (tree->data)
-		stamp_of(&st, &tree->data_stamp);
+		stamp_of(&st, &tree->stamps[MY_STAMP_DATA]);
+	if (is_file(root_fd, "aria_log_control", &st))
+		stamp_of(&st, &tree->stamps[MY_STAMP_ARIA]);
 	snprintf(path, sizeof(path), "%s%sib_logfile0", question->redo, question->redo[0] ? "/" : "");
 	tree->redo = is_file(root_fd, path, &st) && st.st_size > 0;
 	if (tree->redo)
-		stamp_of(&st, &tree->redo_stamp);
+		stamp_of(&st, &tree->stamps[MY_STAMP_REDO]);
 	tree->page_size = page_size_of(root_fd);
 }
 
@@ -116,8 +118,8 @@ static char *read_index(int root_fd, const char *path)
 	return NULL;
 }
 
-/* Are the lines those of a binary log here? Then base gets its base name. */
-static bool is_binlog_here(char *text, char *base, size_t size)
+/* Are the lines those of a binary log? Then base gets its base name. */
+static bool is_binlog(char *text, char *base, size_t size)
 {
 	char *lines = text;
 	const char *name;
@@ -135,24 +137,8 @@ static bool is_binlog_here(char *text, char *base, size_t size)
 	return true;
 }
 
-/* Does a server that does not run have a binary log, and here? A relay log's index looks the same. */
-static void note_index(int root_fd, const char *name, struct my_tree *tree)
-{
-	scope_free char *text = ends(name, ".index") && !strstr(name, "relay") ? read_index(root_fd, name) : NULL;
-	char base[128];
-
-	if (!text || !text[0])
-		return;
-	if (tree->index[0] || strlen(name) >= sizeof(tree->index) || !is_binlog_here(text, base, sizeof(base))) {
-		snprintf(tree->other_binlog, sizeof(tree->other_binlog), "%.120s", name);
-		return;
-	}
-	snprintf(tree->index, sizeof(tree->index), "%s", name);
-	snprintf(tree->binlog, sizeof(tree->binlog), "%s", base);
-}
-
 /* The last file that the index names is the one that recovery reads. */
-static bool has_last_binlog(int root_fd, const char *index)
+static bool has_last_binlog(int root_fd, const char *folder, const char *index)
 {
 	scope_free char *text = read_index(root_fd, index);
 	char *lines = text, path[2 * ASK_PATH_SIZE];
@@ -163,8 +149,28 @@ static bool has_last_binlog(int root_fd, const char *index)
 		last = name;
 	if (!last)
 		return false;
-	snprintf(path, sizeof(path), "%.*s%s", (int)(my_base(index) - index), index, last);
+	snprintf(path, sizeof(path), "%s%s%s", folder, folder[0] ? "/" : "", last);
 	return is_file(root_fd, path, &st);
+}
+
+/* Does a server that does not run have a binary log, and here? A relay log's index looks the same. */
+static void note_index(int root_fd, const char *name, struct my_tree *tree)
+{
+	scope_free char *text = ends(name, ".index") && !strstr(name, "relay") ? read_index(root_fd, name) : NULL;
+	char base[128];
+	struct stat st;
+
+	if (!text || !text[0])
+		return;
+	if (tree->index[0] || strlen(name) >= sizeof(tree->index) || !is_binlog(text, base, sizeof(base)) ||
+	    !has_last_binlog(root_fd, "", name)) {
+		snprintf(tree->other_binlog, sizeof(tree->other_binlog), "%.120s", name);
+		return;
+	}
+	snprintf(tree->index, sizeof(tree->index), "%s", name);
+	snprintf(tree->binlog, sizeof(tree->binlog), "%s", base);
+	if (is_file(root_fd, name, &st))
+		stamp_of(&st, &tree->stamps[MY_STAMP_INDEX]);
 }
 
 static void note_link(int dir_fd, const char *path, const char *name, struct my_tree *tree)
@@ -215,6 +221,8 @@ static int look_at_database(int root_fd, const char *database, struct my_tree *t
 		snprintf(path, sizeof(path), "%.255s/%s", database, entry->d_name);
 		if (!tree->link[0] && (kind_of(fd, entry) == DT_LNK || ends(entry->d_name, ".isl")))
 			note_link(fd, path, entry->d_name, tree);
+		if (ends(entry->d_name, ".index") && !strstr(entry->d_name, "relay"))
+			snprintf(tree->other_binlog, sizeof(tree->other_binlog), "%.120s", path);
 		note_table(database, path, entry->d_name, tree);
 	}
 	return errno ? reason_set_errno(why, errno, "cannot list %s", database) : 0;
@@ -255,7 +263,7 @@ static int inspect(const void *arg, const int *fds, void *answer, struct reason 
 	*tree = (struct my_tree){0};
 	look_at_innodb(fds[0], question, tree);
 	if (question->index[0])
-		tree->last_binlog = has_last_binlog(fds[0], question->index);
+		tree->last_binlog = has_last_binlog(fds[0], question->binlog, question->index);
 	return look_at_top(fds[0], tree, why);
 }
 

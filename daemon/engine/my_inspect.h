@@ -15,19 +15,22 @@
 
 /* Where to look; paths are the data directory's. "" of a folder: that one itself. */
 struct my_question {
-	char redo[ASK_PATH_SIZE];  /* the folder of ib_logfile0 */
-	char index[ASK_PATH_SIZE]; /* the binary log's index; "": none that is known */
+	char redo[ASK_PATH_SIZE];   /* the folder of ib_logfile0 */
+	char binlog[ASK_PATH_SIZE]; /* that of the binary log */
+	char index[ASK_PATH_SIZE];  /* its index, a file; "": none that is known */
 };
+
+/* Files that no server leaves as they are: each one that starts changes one of them at least. */
+enum my_stamp { MY_STAMP_DATA, MY_STAMP_REDO, MY_STAMP_ARIA, MY_STAMP_INDEX, MY_STAMPS };
 
 struct my_tree {
 	bool data;               /* ibdata1 is there */
-	struct stamp data_stamp; /* of it */
 	bool redo;               /* ib_logfile0 is there */
-	struct stamp redo_stamp;
+	struct stamp stamps[MY_STAMPS]; /* zero where there is no such file */
 	uint32_t page_size;      /* of ibdata1; 0: not to be told */
 	char more[128];          /* another file that looks like a part of the system tablespace, "ibdata2"; "" */
 	char binlog[128];        /* base name of the one binary log whose index lies at the top; "" */
-	char index[128];         /* that index */
+	char index[128];         /* that index; the file that it names last is there */
 	char other_binlog[128];  /* the index of another, or one that leads out of the directory; "" */
 	bool last_binlog;        /* of the index asked about: the file that it names last is there */
 	char link[256];          /* where InnoDB, MyISAM or Aria keep data: "shop/t.MYD -> /somewhere", "shop/t.isl"; "" */

@@ -4,12 +4,23 @@
 DBSNAP_CUTS: cuts of a cell (8).
 """
 import os
+import re
+import signal
+import subprocess
+import threading
+import time
 
+import MySQLdb
 import pytest
 
 from harness import invariants
-from harness.mariadb import USER
-from harness.mariadb_load import Load, check_moment, check_sums, create
+from harness.disk import run
+from harness.inject import Inject
+from harness.mariadb import USER, command, configure
+from harness.mariadb_load import ARIA, PLAIN, Load, check_moment, check_sums, create
+from harness.process import eventually
+from harness.source import digest
+from harness.steps import Pause
 
 CUTS = int(os.environ.get("DBSNAP_CUTS", "8"))
 QUOTA = {"manual_per_day": 10**6, "manual_retained": 10**6, "creates_per_day": 10**6}
@@ -18,9 +29,9 @@ QUOTA = {"manual_per_day": 10**6, "manual_retained": 10**6, "creates_per_day": 1
 class Cell:
     """A server on a btrfs disk and a daemon with the cluster `main` for it."""
 
-    def __init__(self, disk, server, daemon, database=None):
+    def __init__(self, disk, server, daemon, database=None, **settings):
         self.disk, self.server, self.daemon = disk, server, daemon
-        daemon.add_mariadb("main", server, database, min_free="0%")
+        daemon.add_mariadb("main", server, database, min_free="0%", **settings)
         daemon.start()
         self.api = daemon.api
 
@@ -30,6 +41,7 @@ class Cell:
         return done.returncode, done.stdout + done.stderr
 
     def create(self):
+        assert self.check()[0] == 0, self.check()
         backup = self.api.create_and_wait("main", timeout=120)
         assert backup["Dbsnap"]["State"] == "AVAILABLE", backup
         return backup
@@ -69,3 +81,451 @@ def test_under_load(make_cell, start_mariadb_clone, plain):
             cell.api.ok("DeleteClone", DBClusterId="main", CloneName=f"c{number}")
     cell.server.check()
     invariants.check(cell.daemon, cell.disk)
+
+
+# What a server keeps where, inside its data directory.
+PLACES = {
+    "plain": {},
+    "absolute": {"log_bin": "{data}/mysql-bin", "innodb_log_group_home_dir": "{data}", "innodb_data_home_dir": "{data}",
+                 "aria_log_dir_path": "{data}"},
+    "folders": {"log_bin": "logs/deep/bin", "log_bin_index": "logs/names", "innodb_log_group_home_dir": "redo",
+                "innodb_undo_directory": "undo", "aria_log_dir_path": "aria"},
+}
+MOVED = {"redo": ["ib_logfile0"], "undo": ["undo001", "undo002"], "aria": ["aria_log_control", "aria_log.00000001"],
+         "logs/deep": []}
+
+
+def move_into(data_dir, folders):
+    for folder, names in folders.items():
+        os.makedirs(os.path.join(data_dir, folder), exist_ok=True)
+        for name in names:
+            os.rename(os.path.join(data_dir, name), os.path.join(data_dir, folder, name))
+    run("chown", "-R", f"{USER}:", data_dir)
+
+
+def write_and_crash(start_mariadb_clone, path, tables):
+    """Twice: the second start recovers what the first one had written."""
+    for value in ("clone", "clone again"):
+        clone = start_mariadb_clone(path)
+        for table in tables:
+            clone.sql(f"UPDATE {table} SET v = %s", value)
+        clone.sql(f"CREATE TABLE IF NOT EXISTS shop.more ENGINE=InnoDB AS SELECT * FROM {tables[0]}")
+        clone.sql("FLUSH BINARY LOGS")
+        newest = clone.sql("SHOW BINARY LOGS")[-1][0]
+        clone.sql("PURGE BINARY LOGS TO %s", newest)
+        clone.sql("FLUSH TABLES")
+        clone.kill()
+
+
+@pytest.mark.parametrize("places", PLACES)
+def test_clone_changes_nothing(make_cell, start_mariadb_clone, places):
+    """Written to everywhere and crashed, with the source stopped, so that every byte of it can be compared."""
+    cell = make_cell(start=False)
+    server = cell.server
+    if places == "folders":
+        move_into(server.data_dir, MOVED)
+    configure(server, **{key: value.format(data=server.data_dir) for key, value in PLACES[places].items()})
+    server.start()
+    server.sql("CREATE DATABASE shop")
+    tables = [f"shop.t_{engine}" for engine in ("InnoDB", "MyISAM", "Aria")]
+    for table in tables:
+        server.sql(f"CREATE TABLE {table} ENGINE={table.split('_')[1]} AS SELECT seq AS i, 'source     ' AS v FROM shop.seq_1_to_3000")
+    server.sql("FLUSH BINARY LOGS")
+    backup = cell.create()
+    path = cell.clone(backup, "c1")
+    server.stop()
+    places = [server.data_dir, backup["Dbsnap"]["Path"]]
+    before = [digest(place) for place in places]
+    write_and_crash(start_mariadb_clone, path, tables)
+    assert [digest(place) for place in places] == before
+    server.start()
+    for table in tables:
+        assert server.value(f"SELECT COUNT(*) FROM {table} WHERE v = 'source'") == 3000
+        server.sql(f"UPDATE {table} SET v = 'later'")
+    server.check()
+    # A source changes nothing of a backup, and nothing of a clone.
+    assert digest(places[1]) == before[1]
+    clone = start_mariadb_clone(path)
+    for table in tables:
+        assert clone.sql(f"SELECT DISTINCT v FROM {table}") == (("clone again",),)
+    clone.check()
+    assert clone.value("SELECT @@server_id") != server.value("SELECT @@server_id")
+    assert clone.sql("SHOW GLOBAL VARIABLES LIKE 'skip_networking'")[0][1] == "ON"
+    invariants.check(cell.daemon, cell.disk)
+
+
+def test_how_a_clone_is_started(make_cell, start_mariadb_clone):
+    """By the command that its option file names, and reached by the one that DescribeClones has."""
+    cell = make_cell()
+    path = cell.clone(cell.create(), "c1")
+    item = cell.api.clone("main", "c1")
+    assert command(path) == f"mariadbd --defaults-file={path}/my.cnf"
+    assert item["Connect"] == f"mariadb --socket={path}/mariadb.sock"
+    start_mariadb_clone(path)
+    done = subprocess.run(item["Connect"] + " --batch --skip-column-names -e 'SELECT @@datadir'", shell=True,
+                          capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == path + "/"
+
+
+def test_replica_and_its_paths_stay_behind(make_cell, start_mariadb_clone):
+    """Of what the source is a replica the clone does not know; nor does it run its events."""
+    cell = make_cell()
+    server = cell.server
+    server.sql("CREATE DATABASE shop")
+    server.sql("CREATE TABLE shop.ran (i INT) ENGINE=InnoDB")
+    server.sql("SET GLOBAL event_scheduler = ON")
+    server.sql("CREATE EVENT shop.e ON SCHEDULE EVERY 1 SECOND DO INSERT INTO shop.ran VALUES (1)")
+    server.sql("CHANGE MASTER 'other' TO MASTER_HOST='192.0.2.1', MASTER_USER='x'")
+    server.sql("CHANGE MASTER TO MASTER_HOST='192.0.2.2', MASTER_USER='x'")
+    clone = start_mariadb_clone(cell.clone(cell.create(), "c1"))
+    assert clone.sql("SHOW ALL SLAVES STATUS") == ()
+    assert clone.value("SELECT @@event_scheduler") == "OFF"
+    assert not [name for name in os.listdir(clone.data_dir) if name.startswith(("master", "relay-log"))]
+
+
+def test_position_is_the_clones(make_cell, start_mariadb_clone):
+    """Under the lock GTID and place in the binary log are those that the clone recovers to."""
+    cell = make_cell()
+    create(cell.server, plain=True)
+    with Load(cell.server, plain=True) as load:
+        load.wait_more(100)
+        backup = cell.create()
+    position = backup["Dbsnap"]["Position"]
+    gtid, file, offset = re.fullmatch(r"GTID ([0-9,-]+), (mysql-bin\.\d+):(\d+)", position).groups()
+    path = cell.clone(backup, "c1")
+    assert os.stat(os.path.join(path, file)).st_size == int(offset)
+    assert start_mariadb_clone(path).value("SELECT @@gtid_binlog_pos") == gtid
+
+
+# The lock
+
+def insert_waits(server, table=PLAIN):
+    """Does a write to a table without transactions have to wait? One that may is made."""
+    connection = server.connect()
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_wait_timeout = 0")
+            cursor.execute(f"INSERT INTO shop.{table} SELECT COALESCE(MAX(id), 0) + 1 FROM shop.{table}")
+        return False
+    except MySQLdb.OperationalError as error:
+        if error.args[0] not in (1205, 1412):
+            raise
+        return True
+    finally:
+        connection.close()
+
+
+def snapshot_call(cell, folder):
+    """Which ioctl of a worker it is that makes the snapshot: its number."""
+    output = os.path.join(folder, "ioctls")
+    with Inject.nothing(cell.daemon.main.pid, "ioctl", output):
+        cell.create()
+    seen = {}
+    with open(output, encoding="utf-8") as file:
+        for line in file:
+            pid = line.split()[0]
+            seen[pid] = seen.get(pid, 0) + 1
+            if "BTRFS_IOC_SNAP_CREATE_V2" in line:
+                return seen[pid]
+    raise AssertionError("no snapshot was made")
+
+
+@pytest.fixture
+def locked(make_cell, folder):
+    """locked(database): a cell with a table without transactions, and a Pause in its next cut."""
+    def make(**database):
+        cell = make_cell(database)
+        create(cell.server, plain=True)
+        return cell, Pause(cell.daemon, "ioctl", snapshot_call(cell, folder))
+    return make
+
+
+def wait_held(cell, pause):
+    """Another worker may come to as many calls: what tells is that writers wait."""
+    pause.wait()
+    eventually(lambda: insert_waits(cell.server), 20, "writers wait")
+
+
+def attempts(cell, backup_id):
+    job, = cell.api.ok("DescribeJobs", JobId=backup_id)["Items"]["Job"]
+    return int(job["Attempts"])
+
+
+def finish(cell, backup_id):
+    """It became AVAILABLE, by a second attempt."""
+    item = cell.api.wait_final("main", backup_id, 120)
+    assert item["Dbsnap"]["State"] == "AVAILABLE", item
+    assert attempts(cell, backup_id) == 2
+    return item
+
+
+def test_writers_wait_while_it_is_cut(locked):
+    cell, pause = locked()
+    with pause:
+        backup_id = cell.api.create("main")
+        wait_held(cell, pause)
+        assert insert_waits(cell.server, ARIA)
+    item = cell.api.wait_final("main", backup_id, 60)
+    assert item["Dbsnap"]["State"] == "AVAILABLE" and attempts(cell, backup_id) == 1
+    assert not insert_waits(cell.server)
+
+
+def test_helper_killed_while_it_holds(locked):
+    """The server lets go at once, and what was cut is not taken for whole."""
+    cell, pause = locked()
+    with pause:
+        backup_id = cell.api.create("main")
+        wait_held(cell, pause)
+        helper, = cell.daemon.helpers()
+        os.kill(helper, signal.SIGKILL)
+        eventually(lambda: not insert_waits(cell.server), 1, "the lock is free")
+    finish(cell, backup_id)
+
+
+def test_lock_ends_before_the_cut_is_done(locked):
+    """However complete it looks: who wrote meanwhile nobody knows."""
+    cell, pause = locked(max_freeze="1s")
+    with pause:
+        backup_id = cell.api.create("main")
+        wait_held(cell, pause)
+        eventually(lambda: not insert_waits(cell.server), 4, "the server lets go by itself")
+    finish(cell, backup_id)
+    assert "had let go of the lock before the cut was done" in cell.daemon.log_text()
+
+
+def test_held_for_longer_than_allowed(locked):
+    """The server has not let go yet, but a cut under a lock of more than max_freeze is none."""
+    cell, pause = locked(max_freeze="900ms")
+    with pause:
+        backup_id = cell.api.create("main")
+        wait_held(cell, pause)
+        begin = time.monotonic()
+        eventually(lambda: time.monotonic() > begin + 0.9, 2)
+    finish(cell, backup_id)
+    assert "database.max_freeze is 900 ms" in cell.daemon.log_text()
+
+
+def test_server_hangs_while_it_is_held(locked):
+    cell, pause = locked(max_freeze="1s")
+    with pause:
+        backup_id = cell.api.create("main")
+        wait_held(cell, pause)
+        cell.server.hang()
+    try:
+        eventually(lambda: "did not answer in time" in cell.daemon.log_text(), 30, "the first attempt has failed")
+    finally:
+        cell.server.unhang()
+    eventually(lambda: not insert_waits(cell.server), 3, "the lock is free")
+    assert cell.api.wait_final("main", backup_id, 120)["Dbsnap"]["State"] == "AVAILABLE"
+
+
+def test_lock_that_is_not_to_be_had(make_cell):
+    """A long write to a MyISAM table: FAILED with the reason, the write goes on, and nothing of the lock is left."""
+    cell = make_cell({"max_freeze": "1s"})
+    create(cell.server, plain=True)
+    cell.server.sql("CREATE TABLE shop.long_one (id BIGINT) ENGINE=MyISAM")
+    writer = cell.server.connect()
+    number = writer.thread_id()
+    thread = threading.Thread(target=swallow, args=(writer, "INSERT INTO shop.long_one SELECT seq FROM shop.seq_1_to_4000000000"))
+    thread.start()
+    eventually(lambda: cell.server.value("SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'INSERT INTO shop.long_one%%'"),
+               10, "it writes")
+    backup_id = cell.api.create("main")
+    item = cell.api.wait_final("main", backup_id, 60)
+    assert item["Dbsnap"]["State"] == "FAILED" and attempts(cell, backup_id) == 1, item
+    assert "the server's lock was not to be had within 1000 ms" in str(item) and "PROCESSLIST" in str(item)
+    assert thread.is_alive()
+    assert not insert_waits(cell.server) and not insert_waits(cell.server, ARIA)
+    cell.server.sql(f"KILL {number}")
+    thread.join(30)
+    cell.create()
+
+
+def swallow(connection, statement):
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+    except MySQLdb.Error:
+        pass
+
+
+# Refusals
+
+def refused(cell, *words, create=True):
+    """cluster check says so with a remedy, and a backup is none."""
+    status, said = cell.check()
+    assert status != 0 and all(word in said for word in words), said
+    if create:
+        status, answer = cell.api.call("CreateBackup", DBClusterId="main")
+        assert status == 403 and words[0] in answer["Message"], answer
+
+
+def test_refuses_what_lies_elsewhere(make_cell, folder):
+    cell = make_cell(start=False)
+    server = cell.server
+    os.chown(folder, os.stat(server.data_dir).st_uid, -1)
+    outside = {
+        "the binary log lies outside": ({"log_bin": f"{folder}/bin"}, []),
+        "the redo log lies outside": ({"innodb_log_group_home_dir": folder}, MOVED["redo"]),
+        "the undo log lies outside": ({"innodb_undo_directory": folder}, MOVED["undo"]),
+        "Aria's log lies outside": ({"aria_log_dir_path": folder}, MOVED["aria"]),
+    }
+    for words, (settings, names) in outside.items():
+        for name in names:
+            run("mv", os.path.join(server.data_dir, name), folder)
+        configure(server, **settings)
+        server.start()
+        refused(cell, words, folder, "restart the server")
+        server.stop()
+        for name in names:
+            run("mv", os.path.join(folder, name), server.data_dir)
+    configure(server, innodb_undo_directory=server.data_dir)
+    server.start()
+    refused(cell, "innodb_undo_directory is an absolute path", create=False)
+    server.stop()
+    configure(server)
+    server.start()
+    assert cell.check()[0] == 0
+
+
+def test_refuses_tables_elsewhere(make_cell, folder):
+    """DATA DIRECTORY, of InnoDB and of MyISAM; a database that is a link."""
+    cell = make_cell(symbolic_links="ON")
+    server = cell.server
+    os.chown(folder, os.stat(server.data_dir).st_uid, -1)
+    server.sql("CREATE DATABASE shop")
+    server.sql(f"CREATE TABLE shop.far (i INT) ENGINE=InnoDB DATA DIRECTORY='{folder}'")
+    refused(cell, "by a link (DATA DIRECTORY): shop/far.isl", "without DATA DIRECTORY")
+    server.sql("DROP TABLE shop.far")
+    server.sql(f"CREATE TABLE shop.far (i INT) ENGINE=MyISAM DATA DIRECTORY='{folder}'")
+    refused(cell, "by a link (DATA DIRECTORY): shop/far.MYD -> ", create=False)
+    server.sql("DROP TABLE shop.far")
+    os.symlink(folder, os.path.join(server.data_dir, "linked"))
+    refused(cell, f"by a link (DATA DIRECTORY): linked -> {folder}", create=False)
+    os.unlink(os.path.join(server.data_dir, "linked"))
+    os.symlink(os.path.join(folder, "cert"), os.path.join(server.data_dir, "server-cert.pem"))
+    path = cell.clone(cell.create(), "c1")
+    assert not os.path.lexists(os.path.join(path, "server-cert.pem"))
+
+
+def test_refuses_settings(make_cell, folder):
+    cell = make_cell(start=False)
+    server = cell.server
+    keys = os.path.join(folder, "keys")
+    with open(keys, "w", encoding="ascii") as file:
+        file.write("1;" + "0123456789abcdef" * 4 + "\n")
+    for settings, words in (({"innodb_flush_log_at_trx_commit": "0"}, ["innodb_flush_log_at_trx_commit is 0", "= 1 (or 2)"]),
+                            ({"plugin_load_add": "file_key_management", "file_key_management_filename": keys},
+                             ["encryption at rest (plugin file_key_management)"])):
+        configure(server, **settings)
+        server.start()
+        refused(cell, *words)
+        server.stop()
+
+
+def test_rights_that_suffice(make_cell):
+    """Those that README.md names; without them what needs none still works, and the rest says what is missing."""
+    cell = make_cell()
+    server = cell.server
+    server.sql("DROP USER 'mysql'@'localhost'")
+    refused(cell, "does not let us in", "IDENTIFIED VIA unix_socket", create=False)
+    server.sql("CREATE USER 'mysql'@'localhost' IDENTIFIED VIA unix_socket")
+    status, said = cell.check()
+    assert status == 0 and "may not hold writers" in said
+    cell.create()
+    create(server, plain=True)
+    refused(cell, "the account may not hold their writers", "GRANT RELOAD, BINLOG MONITOR ON *.*")
+    server.sql("GRANT RELOAD, BINLOG MONITOR ON *.* TO 'mysql'@'localhost'")
+    assert "mysql-bin.0" in cell.create()["Dbsnap"]["Position"]
+
+
+def test_refuses_another_server(make_cell, make_mariadb):
+    cell = make_cell()
+    other = make_mariadb(cell.disk.subvolume("other", USER))
+    cell.daemon.add_mariadb("main", cell.server, {"conninfo": other.conninfo}, min_free="0%")
+    cell.daemon.reload()
+    refused(cell, "conninfo reaches another server", create=False)
+    other.stop()
+    refused(cell, "nothing answers at conninfo", "works in", create=False)
+
+
+def test_refuses_a_running_one_elsewhere(make_disk, make_mariadb, make_daemon):
+    disk = make_disk("ext4", size="2G")
+    server = make_mariadb(disk.subvolume("my", USER))
+    refused(Cell(disk, server, make_daemon(quota=QUOTA), snapshot_dir=disk.path(".dbsnap", "main")), "a running MariaDB is cut by a btrfs snapshot only",
+            "or stop the server for the backup")
+
+
+def test_found_by_its_files(make_cell):
+    """type: auto"""
+    cell = make_cell({"type": "auto", "user": USER})
+    assert "mariadb 10." in cell.check()[1]
+    assert cell.create()["Dbsnap"]["Procedure"] == "D"
+
+
+# A server that does not run
+
+@pytest.mark.parametrize("kind", ["btrfs", "xfs", "ext4"])
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_stopped(make_disk, make_mariadb, make_daemon, start_mariadb_clone, kind, end):
+    disk = make_disk(kind, size="2G")
+    server = make_mariadb(disk.subvolume("my", USER))
+    create(server, plain=True)
+    with Load(server) as load:
+        load.wait_more(100)
+    getattr(server, end)()
+    cell = Cell(disk, server, make_daemon(quota=QUOTA), snapshot_dir=disk.path(".dbsnap", "main"))
+    backup = cell.create()
+    assert (backup["Dbsnap"]["Procedure"], backup["Dbsnap"]["Promise"]) == ("G", "stopped")
+    clone = start_mariadb_clone(cell.clone(backup, "c1"))
+    check_moment(clone, load.acked(), load.acked())
+    check_sums(clone)
+    clone.check()
+
+
+def test_started_during_the_cut(make_cell):
+    """Nobody may begin to write: it is tried again, and finds a server that runs."""
+    cell = make_cell()
+    create(cell.server)
+    cell.server.stop()
+    assert cell.check()[0] == 0
+    with Pause(cell.daemon, "syncfs", 1) as pause:
+        backup_id = cell.api.create("main")
+        pause.wait()
+        cell.server.start()
+    item = finish(cell, backup_id)
+    assert item["Dbsnap"]["Procedure"] == "D"
+
+
+def test_written_during_the_cut(make_cell):
+    """By somebody who is gone again."""
+    cell = make_cell()
+    cell.server.stop()
+    assert cell.check()[0] == 0
+    with Pause(cell.daemon, "syncfs", 1) as pause:
+        backup_id = cell.api.create("main")
+        pause.wait()
+        cell.server.start()
+        cell.server.stop()
+    finish(cell, backup_id)
+    assert "was written to during the backup" in cell.daemon.log_text()
+
+
+def test_restarted_during_the_cut(make_cell):
+    cell = make_cell()
+    with Pause(cell.daemon, "syncfs", 1) as pause:
+        backup_id = cell.api.create("main")
+        pause.wait()
+        cell.server.stop()
+        cell.server.start()
+    finish(cell, backup_id)
+
+
+def test_table_without_transactions_made_during_the_cut(make_cell):
+    cell = make_cell()
+    create(cell.server)
+    with Pause(cell.daemon, "syncfs", 1) as pause:
+        backup_id = cell.api.create("main")
+        pause.wait()
+        cell.server.sql("CREATE TABLE shop.late (i INT) ENGINE=MyISAM")
+    assert float(finish(cell, backup_id)["Dbsnap"]["FreezeMs"]) > 0
