@@ -17,10 +17,13 @@ static void list_servers(const struct servers *servers)
 {
 	for (size_t i = 0; i < servers->count; i++) {
 		const struct server *server = &servers->list[i];
+		char port[16] = "";
 
-		text_advise("%s  (PostgreSQL %s, process %d, user %s, port %u)", server->data_dir,
+		if (server->port)
+			snprintf(port, sizeof(port), "%u", server->port);
+		text_advise("%s  (%s %s, process %d, user %s%s%s)", server->data_dir, server_kind_name(server->kind),
 			    server->version[0] ? server->version : "?", (int)server->pid,
-			    server->user[0] ? server->user : "?", server->port);
+			    server->user[0] ? server->user : "?", server->port ? ", port " : "", port);
 	}
 }
 
@@ -53,12 +56,12 @@ static const struct server *choose_server(const struct servers *servers, const c
 	if (server)
 		return server;
 	if (data_dir)
-		text_complain("no running PostgreSQL server has the data directory %s%s", data_dir,
+		text_complain("no running PostgreSQL or MariaDB server has the data directory %s%s", data_dir,
 			      servers->count ? "; running are:" : "");
 	else if (servers->count == 0)
-		text_complain("no running PostgreSQL server was found");
+		text_complain("no running PostgreSQL or MariaDB server was found");
 	else
-		text_complain("several PostgreSQL servers run: name one by --data-dir");
+		text_complain("several servers run: name one by --data-dir");
 	list_servers(servers);
 	if (servers->count == 0 && servers->hidden)
 		text_advise("%zu processes of other users cannot be looked at: repeat as root",

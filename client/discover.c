@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The postmaster is the process whose executable is named postgres while its
- * parent's is not; its working folder is the data directory. Files in there
+ * parent's is not; a MariaDB is one process. Their working folder is the data directory. Files in there
  * belong to the database's user: opened without following links or waiting.
  */
 #include "client/discover.h"
+
+#include "client/listening.h"
 
 #include "common/err.h"
 #include "common/scope.h"
@@ -40,7 +42,28 @@ static int read_proc_link(pid_t pid, const char *name, char *ret_target, size_t 
 	return 0;
 }
 
-static int is_postgres(pid_t pid)
+const char *server_kind_name(enum server_kind kind)
+{
+	return kind == SERVER_MARIADB ? "MariaDB" : "PostgreSQL";
+}
+
+static enum server_kind kind_of(const char *program)
+{
+	static const struct {
+		const char *program;
+		enum server_kind kind;
+	} known[] = {{"postgres", SERVER_POSTGRESQL}, {"postmaster", SERVER_POSTGRESQL}, {"mariadbd", SERVER_MARIADB},
+		     {"mysqld", SERVER_MARIADB}};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (strcmp(program, known[i].program) == 0)
+			return known[i].kind;
+	}
+	return SERVER_NONE;
+}
+
+/* An enum server_kind, or a negative code. */
+static int kind_of_process(pid_t pid)
 {
 	char target[PATH_MAX];
 	char *base, *deleted;
@@ -53,7 +76,7 @@ static int is_postgres(pid_t pid)
 	if (deleted && deleted[10] == '\0')
 		*deleted = '\0';
 	base = strrchr(target, '/');
-	return base && (strcmp(base, "/postgres") == 0 || strcmp(base, "/postmaster") == 0);
+	return base ? (int)kind_of(base + 1) : SERVER_NONE;
 }
 
 /* A small regular file below dir, as a string. ERR_INVALID: something else lies there. */
@@ -101,12 +124,23 @@ static void read_postmaster_pid(int dir, struct server *server)
 		memcpy(server->socket_dir, lines[4], strlen(lines[4]) + 1);
 }
 
-static void read_version(int dir, struct server *server)
+/* A relative path is from the data directory, where the server works. */
+static void find_socket(struct server *server)
+{
+	char path[PATH_MAX];
+
+	if (listening_path(server->pid, path, sizeof(path)) == 0 &&
+	    snprintf(server->socket, sizeof(server->socket), "%s%s%s", path[0] == '/' ? "" : server->data_dir,
+		     path[0] == '/' ? "" : "/", path) >= (int)sizeof(server->socket))
+		server->socket[0] = '\0';
+}
+
+static void read_version(int dir, const char *name, struct server *server)
 {
 	char text[FILE_SIZE];
 	size_t length;
 
-	if (read_file(dir, "PG_VERSION", text) < 0)
+	if (read_file(dir, name, text) < 0)
 		return;
 	length = strspn(text, "0123456789.");
 	snprintf(server->version, sizeof(server->version), "%.*s", (int)(length < 15 ? length : 15), text);
@@ -123,9 +157,9 @@ static bool is_same_tree(pid_t pid, int dir)
 	       theirs.st_ino == ours.st_ino;
 }
 
-static int look_at(pid_t pid, struct server *ret_server)
+static int look_at(pid_t pid, enum server_kind kind, struct server *ret_server)
 {
-	struct server server = {.pid = pid};
+	struct server server = {.kind = kind, .pid = pid};
 	const struct passwd *user;
 	scope_close int dir = -1;
 	char proc[64];
@@ -142,8 +176,11 @@ static int look_at(pid_t pid, struct server *ret_server)
 	user = getpwuid(st.st_uid);
 	if (user && strlen(user->pw_name) < sizeof(server.user))
 		memcpy(server.user, user->pw_name, strlen(user->pw_name) + 1);
-	read_version(dir, &server);
-	read_postmaster_pid(dir, &server);
+	read_version(dir, kind == SERVER_MARIADB ? "mysql_upgrade_info" : "PG_VERSION", &server);
+	if (kind == SERVER_MARIADB)
+		find_socket(&server);
+	else
+		read_postmaster_pid(dir, &server);
 	*ret_server = server;
 	return 0;
 }
@@ -151,11 +188,11 @@ static int look_at(pid_t pid, struct server *ret_server)
 static int consider(struct servers *servers, pid_t pid)
 {
 	struct server server, *grown;
-	int r = is_postgres(pid);
+	int kind = kind_of_process(pid);
 
-	if (r == ERR_DENIED)
+	if (kind == ERR_DENIED)
 		servers->hidden++;
-	if (r <= 0 || is_postgres(parent_of(pid)) == 1 || look_at(pid, &server) < 0)
+	if (kind <= 0 || kind_of_process(parent_of(pid)) == kind || look_at(pid, (enum server_kind)kind, &server) < 0)
 		return 0;
 	grown = reallocarray(servers->list, servers->count + 1, sizeof(*grown));
 	if (!grown)

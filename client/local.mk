@@ -19,6 +19,7 @@ dbsnap_SOURCES = \
 	client/install.c client/install.h \
 	client/items.c client/items.h \
 	client/main.c \
+	client/listening.c client/listening.h \
 	client/mounts.c client/mounts.h \
 	client/near.c client/near.h \
 	client/progress.c client/progress.h \

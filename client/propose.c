@@ -36,7 +36,7 @@ static bool is_generic(const char *name)
 }
 
 /* "/var/lib/postgresql/15/main" gives "postgresql-15-main", "/srv/pg/orders" gives "orders". */
-static void id_from_path(const char *path, char id[static IDENT_CLUSTER_SIZE])
+static void id_from_path(const char *path, bool mariadb, char id[static IDENT_CLUSTER_SIZE])
 {
 	const char *from = path + strlen(path);
 	size_t used = 0;
@@ -65,7 +65,8 @@ static void id_from_path(const char *path, char id[static IDENT_CLUSTER_SIZE])
 		used--;
 	id[used] = '\0';
 	if (used < 2)
-		strncat(id, used ? "-pg" : "postgresql", IDENT_CLUSTER_SIZE - 1 - used);
+		strncat(id, used ? (mariadb ? "-my" : "-pg") : (mariadb ? "mariadb" : "postgresql"),
+			IDENT_CLUSTER_SIZE - 1 - used);
 }
 
 static bool exists(const char *path)
@@ -92,14 +93,16 @@ static int choose_id(struct proposal *proposal, const char *wanted_id, const cha
 	if (wanted_id)
 		snprintf(proposal->id, sizeof(proposal->id), "%s", wanted_id);
 	else
-		id_from_path(proposal->server->data_dir, proposal->id);
+		id_from_path(proposal->server->data_dir, proposal->server->kind == SERVER_MARIADB, proposal->id);
 	if (choose_file(proposal, clusters_dir))
 		return 0;
 	if (!wanted_id) {
 		size_t used = strlen(proposal->id);
 
-		snprintf(proposal->id + used, sizeof(proposal->id) - used, "-%u",
-			 proposal->server->port % 65536);
+		if (proposal->server->kind == SERVER_MARIADB)
+			snprintf(proposal->id + used, sizeof(proposal->id) - used, "-mariadb");
+		else
+			snprintf(proposal->id + used, sizeof(proposal->id) - used, "-%u", proposal->server->port % 65536);
 		if (choose_file(proposal, clusters_dir))
 			return 0;
 	}
@@ -235,14 +238,16 @@ static bool has_control(const char *text)
 
 static int check_server(const struct server *server)
 {
-	if (!server->socket_dir[0])
+	if (server->kind == SERVER_MARIADB && !server->socket[0])
+		text_complain("the server in %s listens on no Unix socket that can be seen here", server->data_dir);
+	else if (server->kind == SERVER_POSTGRESQL && !server->socket_dir[0])
 		text_complain("the server in %s has no Unix socket that is known (postmaster.pid, "
 			      "unix_socket_directories)",
 			      server->data_dir);
 	else if (!server->user[0])
 		text_complain("the server in %s runs as user id %u, which has no name", server->data_dir,
 			      (unsigned)server->uid);
-	else if (has_control(server->data_dir) || has_control(server->socket_dir))
+	else if (has_control(server->data_dir) || has_control(server->socket_dir) || has_control(server->socket))
 		text_complain("%s: a path with control characters cannot be registered", server->data_dir);
 	else
 		return 0;
@@ -303,11 +308,22 @@ static char *quote_conninfo(const char *text)
 	return quoted;
 }
 
+/* As an account of the database user's own name, which needs no password. */
+static char *conninfo_of(const struct server *server)
+{
+	bool mariadb = server->kind == SERVER_MARIADB;
+	scope_free char *place = quote_conninfo(mariadb ? server->socket : server->socket_dir);
+	scope_free char *user = quote_conninfo(server->user);
+
+	if (mariadb)
+		return text_format("socket=%s user=%s", place, user);
+	return text_format("host=%s port=%u dbname=postgres", place, server->port);
+}
+
 char *propose_text(const struct proposal *proposal)
 {
 	const struct server *server = proposal->server;
-	scope_free char *host = quote_conninfo(server->socket_dir);
-	scope_free char *conninfo_raw = text_format("host=%s port=%u dbname=postgres", host, server->port);
+	scope_free char *conninfo_raw = conninfo_of(server);
 	scope_free char *conninfo = quote_yaml(conninfo_raw);
 	scope_free char *data_dir = quote_yaml(server->data_dir);
 	scope_free char *snapshot_dir = quote_yaml(proposal->snapshot_dir);
@@ -320,10 +336,11 @@ char *propose_text(const struct proposal *proposal)
 			   "data_dir: %s\n"
 			   "%s%s%s"
 			   "database:\n"
-			   "  type: postgresql\n"
+			   "  type: %s\n"
 			   "  user: %s\n"
 			   "  conninfo: %s\n",
 			   now, proposal->id, data_dir, proposal->snapshot_dir[0] ? "snapshot_dir: " : "",
 			   proposal->snapshot_dir[0] ? snapshot_dir : "",
-			   proposal->snapshot_dir[0] ? "\n" : "", user, conninfo);
+			   proposal->snapshot_dir[0] ? "\n" : "",
+			   server->kind == SERVER_MARIADB ? "mariadb" : "postgresql", user, conninfo);
 }

@@ -100,10 +100,27 @@ def test_a_real_server(host, pg):
     assert host.files() == ["pg.yaml"]
 
 
+def test_a_real_mariadb(host, btrfs, make_mariadb, make_daemon):
+    """What is proposed for it is a file that it can be backed up by."""
+    server = make_mariadb(subvolume(btrfs, "shop"))
+    done = host.add("--yes")
+    assert done.returncode == DONE, done.stderr
+    with open(os.path.join(host.clusters_dir, "shop.yaml"), encoding="utf-8") as file:
+        found = yaml.safe_load(file)
+    assert found == {"id": "shop", "data_dir": server.data_dir,
+                     "database": {"type": "mariadb", "user": "mysql", "conninfo": f"socket={server.socket} user=mysql"}}
+    daemon = make_daemon()
+    daemon.add_cluster("shop", **{key: value for key, value in found.items() if key != "id"})
+    daemon.start()
+    assert daemon.client("cluster", "check", "shop").returncode == 0
+    done = host.add("--data-dir", "/nowhere")
+    assert f"{server.data_dir}  (MariaDB 10." in done.stderr and "user mysql)" in done.stderr
+
+
 def test_none_runs(host):
     done = host.add("--yes")
     assert done.returncode == REFUSED and host.files() == []
-    assert "no running PostgreSQL server was found" in done.stderr
+    assert "no running PostgreSQL or MariaDB server was found" in done.stderr
 
 
 def test_none_that_may_be_looked_at(host):
@@ -122,7 +139,7 @@ def test_several_are_listed_and_one_named(host, btrfs):
     with open(os.path.join(host.clusters_dir, "other.yaml"), encoding="utf-8") as file:
         assert yaml.safe_load(file)["data_dir"] == two
     done = host.add("--yes", "--data-dir", btrfs.mnt)
-    assert done.returncode == REFUSED and "no running PostgreSQL server has" in done.stderr
+    assert done.returncode == REFUSED and "no running PostgreSQL or MariaDB server has" in done.stderr
 
 
 def test_worker_processes_are_no_servers(host, btrfs):
