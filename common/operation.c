@@ -58,7 +58,8 @@ bool operation_is_for_group(enum operation operation)
 {
 	static const uint64_t operations = BIT(CREATE_BACKUP) | BIT(DESCRIBE_BACKUPS) | BIT(DESCRIBE_BACKUP_TASKS) |
 					   BIT(DESCRIBE_BACKUP_POLICY) | BIT(DESCRIBE_DB_CLUSTERS) |
-					   BIT(DESCRIBE_CLONES) | BIT(DESCRIBE_JOBS) | BIT(DESCRIBE_STATUS);
+					   BIT(DESCRIBE_CLONES) | BIT(DESCRIBE_JOBS) | BIT(DESCRIBE_QUARANTINE) |
+					   BIT(DESCRIBE_STATUS);
 
 	return operations >> operation & 1;
 }

@@ -33,7 +33,6 @@ typedef void api_fn(struct call *call);
 struct api_row {
 	enum operation operation;
 	enum api_level level;
-	bool group_may; /* members of the socket's group, by the default policy */
 	unsigned flags;
 	enum api_about about;
 	const char *required[2]; /* beside DBClusterId; NULL: no more */

@@ -17,7 +17,7 @@ static bool default_allows(const struct call *call)
 		return false;
 	if (peer->uid == 0 || peer->uid == conf->daemon_uid)
 		return true;
-	return call->row->group_may && peer_in_group(peer, conf->socket_gid);
+	return operation_is_for_group(call->row->operation) && peer_in_group(peer, conf->socket_gid);
 }
 
 static struct policy_question question_of(const struct call *call, const char *cluster, const char *mode)

@@ -7,6 +7,7 @@
 #include "daemon/front/param.h"
 #include "daemon/front/present.h"
 #include "daemon/front/reply.h"
+#include "daemon/front/right.h"
 #include "daemon/front/sched.h"
 #include "daemon/front/view.h"
 
@@ -131,6 +132,8 @@ static void on_checked(void *arg, const struct sched_answer *answer)
 {
 	struct call *call = arg;
 
+	if (answer->code != ERR_CLOSED && !right_check_again(call))
+		return;
 	if (answer->checked)
 		reply_checked(call, answer);
 	else if (answer->code == ERR_NOT_FOUND)
@@ -144,6 +147,12 @@ static void on_checked(void *arg, const struct sched_answer *answer)
 		reply_error(call, REPLY_UNAVAILABLE, "The check was cut off: %s.", err_text(answer->code));
 }
 
+static void ask(struct call *call)
+{
+	right_keep(call);
+	sched_check(call->front->sched, call->cluster, DEPTH_LAYOUT, CHECK_WAIT_MS, on_checked, call);
+}
+
 void op_check_cluster(struct call *call)
 {
 	const struct cluster *cluster = cluster_find(call->front->clusters, call->cluster);
@@ -153,5 +162,5 @@ void op_check_cluster(struct call *call)
 	else if (sched_stopping(call->front->sched))
 		reply_error(call, REPLY_UNAVAILABLE, "The service is stopping.");
 	else
-		sched_check(call->front->sched, call->cluster, DEPTH_LAYOUT, CHECK_WAIT_MS, on_checked, call);
+		ask(call);
 }

@@ -314,14 +314,6 @@ static void on_space(void *arg, const struct sched_answer *answer)
 	}
 }
 
-/* Its connection may be gone, or the policies replaced, before its turn comes. */
-static void keep_peer(struct call *call)
-{
-	if (peer_copy(call->peer, &call->kept) < 0)
-		front_die("queueing a create", ERR_NOMEM);
-	call->peer = &call->kept;
-}
-
 static bool is_space_known(const struct cluster *cluster)
 {
 	return cluster->space_running_ms != INT64_MIN &&
@@ -343,7 +335,7 @@ static void wait_for_space(struct call *call, struct create_queue *queue)
 	}
 	if (!check_first(call, txn, &create))
 		return;
-	keep_peer(call);
+	right_keep(call);
 	TAILQ_INSERT_TAIL(&queue->calls, call, waiting);
 	if (queue->asked)
 		return;

@@ -9,6 +9,7 @@
 #include "daemon/front/present.h"
 #include "daemon/front/quarantine.h"
 #include "daemon/front/reply.h"
+#include "daemon/front/right.h"
 #include "daemon/front/sched.h"
 #include "daemon/front/standing.h"
 #include "daemon/front/view.h"
@@ -145,6 +146,11 @@ static int look(struct call *call, const struct cluster_stranger *stranger, stru
 	return r < 0 ? r : quarantine_look(txn, stranger, ret_view);
 }
 
+static bool may_adopt(void *arg)
+{
+	return right_check_again(arg);
+}
+
 static void on_adopted(void *arg, int code)
 {
 	struct call *call = arg;
@@ -184,9 +190,10 @@ void op_adopt_backup(struct call *call)
 		reply_error(call, REPLY_BACKUP_STATUS, "\"%s\" cannot be adopted: %s.", stranger->name, view.no_adopt);
 	} else {
 		struct sched_adopt what = {.cluster = call->cluster, .backup = stranger->backup, .nonce = stranger->nonce,
-					   .timeout_ms = ADOPT_WAIT_MS};
+					   .timeout_ms = ADOPT_WAIT_MS, .may = may_adopt, .fn = on_adopted, .arg = call};
 
-		sched_adopt(call->front->sched, &what, on_adopted, call);
+		right_keep(call);
+		sched_adopt(call->front->sched, &what);
 	}
 }
 

@@ -204,6 +204,13 @@ bool right_check(struct call *call)
 	return call->cluster[0] ? check_one(call) : check_list(call);
 }
 
+void right_keep(struct call *call)
+{
+	if (peer_copy(call->peer, &call->kept) < 0)
+		front_die("keeping who asks", ERR_NOMEM);
+	call->peer = &call->kept;
+}
+
 bool right_check_again(struct call *call)
 {
 	if (call->generation == call->front->conf.generation)

@@ -20,7 +20,9 @@
  * not, and all ids are of one cluster, that is call->cluster.
  */
 bool right_check(struct call *call);
-/* The same once more for a call about a cluster alone that has waited, if there was a reload. */
+/* Before a call waits: its connection may be gone, and with it its peer, when its turn comes. */
+void right_keep(struct call *call);
+/* The check once more for a call about a cluster alone that has waited, if there was a reload. False: answered. */
 bool right_check_again(struct call *call);
 
 #endif

@@ -61,15 +61,20 @@ void sched_check(struct sched *sched, const char *cluster, enum msg_depth depth,
  * manifest says. fn is called once, later, never from inside this call: 0; ERR_NOT_FOUND: it is not there, whole and with this nonce;
  * ERR_EXISTS: its number is known, or it is being removed; ERR_OFFLINE: the disk cannot be looked at; ERR_TIMEOUT after
  * timeout_ms of running time; ERR_BUSY: too many wait; ERR_CLOSED; ERR_FULL: the catalogue has no room.
+ * may is asked just before anything is committed, or told but ERR_CLOSED: false ends it, and fn is not called.
  */
+typedef bool sched_adopt_may_fn(void *arg);
+typedef void sched_adopt_fn(void *arg, int code);
 struct sched_adopt {
 	const char *cluster;
 	uint64_t backup;
 	struct nonce nonce;
 	int64_t timeout_ms;
+	sched_adopt_may_fn *may;
+	sched_adopt_fn *fn;
+	void *arg;
 };
-typedef void sched_adopt_fn(void *arg, int code);
-void sched_adopt(struct sched *sched, const struct sched_adopt *what, sched_adopt_fn *fn, void *arg);
+void sched_adopt(struct sched *sched, const struct sched_adopt *what);
 
 /* No new work is taken: the engine is stopping. Operations that start work answer 503. */
 bool sched_stopping(const struct sched *sched);

@@ -24,6 +24,7 @@ struct sched_adoption {
 	uint64_t backup;
 	struct nonce nonce;
 	int64_t due_ms;
+	sched_adopt_may_fn *may;
 	sched_adopt_fn *fn;
 	void *arg;
 };
@@ -42,16 +43,31 @@ static void arm(struct sched *sched)
 		timer_arm(&sched->adopt_timer, earliest);
 }
 
-/* Out of the list first: whoever is answered may ask anew. */
-static void answer(struct sched *sched, struct sched_adoption *adoption, int code)
+static void take_out(struct sched *sched, const struct sched_adoption *adoption)
 {
 	struct sched_adoption **at = &sched->adoptions;
 
 	while (*at != adoption)
 		at = &(*at)->next;
 	*at = adoption->next;
+}
+
+/* Out of the list first: whoever is answered may ask anew. */
+static void answer(struct sched *sched, struct sched_adoption *adoption, int code)
+{
+	take_out(sched, adoption);
 	adoption->fn(adoption->arg, code);
 	free(adoption);
+}
+
+/* A reload may have taken the right from who waits; false: he has been answered. */
+static bool may_still(struct sched *sched, struct sched_adoption *adoption)
+{
+	if (adoption->may(adoption->arg))
+		return true;
+	take_out(sched, adoption);
+	free(adoption);
+	return false;
 }
 
 static unsigned count(const struct sched *sched)
@@ -63,7 +79,7 @@ static unsigned count(const struct sched *sched)
 	return found;
 }
 
-void sched_adopt(struct sched *sched, const struct sched_adopt *what, sched_adopt_fn *fn, void *arg)
+void sched_adopt(struct sched *sched, const struct sched_adopt *what)
 {
 	struct sched_place *place = cluster_find(sched->front->clusters, what->cluster) ? sched_place_of(sched, what->cluster) : NULL;
 	struct sched_adoption *adoption = calloc(1, sizeof(*adoption));
@@ -73,7 +89,8 @@ void sched_adopt(struct sched *sched, const struct sched_adopt *what, sched_adop
 		front_die("adopting a backup", ERR_NOMEM);
 	*adoption = (struct sched_adoption){
 		.next = sched->adoptions, .place = full ? NULL : place, .code = full ? ERR_BUSY : ERR_NOT_FOUND,
-		.backup = what->backup, .nonce = what->nonce, .fn = fn, .arg = arg,
+		.backup = what->backup, .nonce = what->nonce,
+		.may = what->may, .fn = what->fn, .arg = what->arg,
 		.due_ms = clock_running_ms() + (full || !place ? 0 : what->timeout_ms),
 	};
 	sched->adoptions = adoption;
@@ -212,8 +229,10 @@ void sched_adopt_probed(struct sched_place *place, uint32_t tag, uint8_t state)
 	/* Our own jobs hold the marker: the look that follows decides. */
 	if (state == PLACE_BUSY)
 		return;
-	while ((adoption = next_of(place, tag)))
-		answer(place->sched, adoption, decide(place, adoption));
+	while ((adoption = next_of(place, tag))) {
+		if (may_still(place->sched, adoption))
+			answer(place->sched, adoption, decide(place, adoption));
+	}
 	arm(place->sched);
 }
 
@@ -225,7 +244,7 @@ void sched_adopt_expire(void *arg)
 
 	for (; a; a = next) {
 		next = a->next;
-		if (a->due_ms <= now)
+		if (a->due_ms <= now && may_still(sched, a))
 			answer(sched, a, a->place ? ERR_TIMEOUT : a->code);
 	}
 	arm(sched);

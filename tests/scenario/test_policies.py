@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Policies in force: what a request is about, what lists show, and what nobody may learn."""
 import functools
+import json
 import os
 import statistics
 import time
@@ -373,6 +374,68 @@ def test_a_create_that_waited_needs_its_key_still(policed):
     status, _, body = caller.answer()
     assert status == 404 and b"InvalidAccessKeyId.NotFound" in body
     assert len(world.api.backups("pc-a")) == 1
+
+
+def wait_and_lose_the_right(policed, caller, action, held, **params):
+    """The engine's question that the request waits for, answered after a reload; what the caller is told."""
+    world, engine = policed.world, policed.world.engine
+    engine.hold(held)
+    caller.ask(action, DBClusterId="pc-a", **params)
+    question = engine.wait(held)
+    if caller.key:
+        world.keys = []
+    policed.allow(allow(uids=[0]), *([allow(keys=["testid"])] if caller.key else []))
+    getattr(engine, f"on_{held.lower()}")(question)
+    engine.release(held)
+    status, _, body = caller.answer()
+    return status, json.loads(body)["Code"]
+
+
+WAITING = pytest.mark.parametrize("signs, expected", [(False, FORBIDDEN), (True, (404, "InvalidAccessKeyId.NotFound"))])
+
+
+@WAITING
+def test_a_check_that_waited_is_authorized_anew(policed, signs, expected):
+    caller = policed.signing() if signs else policed.caller()
+    policed.allow(allow(anybody=True))
+    assert wait_and_lose_the_right(policed, caller, "CheckCluster", "CHECK") == expected
+
+
+@WAITING
+@pytest.mark.parametrize("there", [True, False])
+def test_an_adoption_that_waited_is_authorized_anew(policed, signs, expected, there):
+    world = policed.world
+    nonce = b"a" * 16
+    facts = {"nonce": nonce, "accepted_ms": world.wall_ms, "started_ms": world.wall_ms, "ended_ms": world.wall_ms,
+             "consistent_ms": world.wall_ms, "mode": 1, "backend": "btrfs", "procedure": "A", "promise": "atomic"}
+    world.places["pc-a"].things["500"] = Thing(msgs.BACKUP, 500, nonce, facts)
+    world.restart()
+    world.advance(10_000)
+    caller = policed.signing() if signs else policed.caller()
+    policed.allow(allow(anybody=True))
+    if not there:
+        del world.places["pc-a"].things["500"]
+    assert wait_and_lose_the_right(policed, caller, "AdoptBackup", "PROBE", Name="500") == expected
+    assert "500" not in [b["BackupId"] for b in world.api.backups("pc-a")]
+
+
+def test_who_waits_is_who_asked_though_he_has_gone(policed):
+    """His connection ends before its turn comes: whose it was must not be looked up where it was."""
+    world, engine = policed.world, policed.world.engine
+    caller = policed.caller(WHO, WHO, list(range(100, 400)))
+    policed.allow(allow())
+    engine.hold("CHECK")
+    caller.ask("CheckCluster", DBClusterId="pc-a")
+    question = engine.wait("CHECK")
+    caller.close()
+    engine.settle()
+    policed.allow(allow(uids=[OTHER]))
+    refusals = engine.count("LOG")
+    engine.on_check(question)
+    engine.release("CHECK")
+    line = engine.wait_for(lambda: engine.count("LOG") > refusals and
+                           [m for m in engine.seen if m.name == "LOG"][-1], what="the refusal in the log")
+    assert f"by uid:{WHO}: refused" in line.text and "Forbidden.RAM" in line.text
 
 
 # ---- lists that name no cluster ----

@@ -36,7 +36,7 @@ static void test_default_policy(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		gid_t groups[] = {7, cases[i].group};
 		struct peer peer = {cases[i].uid, cases[i].gid, groups, 2};
-		struct api_row row = {.group_may = cases[i].group_may};
+		struct api_row row = {.operation = cases[i].group_may ? OPERATION_CREATE_BACKUP : OPERATION_CLONE_BACKUP};
 		struct call call = {.front = &front, .peer = &peer, .row = &row};
 
 		if (is_allowed(&call, "pc-a", NULL) != cases[i].allowed || is_allowed(&call, "", NULL) != cases[i].allowed ||
@@ -64,7 +64,7 @@ static struct policy *read_policy(const char *text)
 static void test_policies(void **state)
 {
 	struct front front = {.conf = {.region_id = "here", .account_id = "us", .daemon_uid = 77, .socket_gid = 500}};
-	struct api_row row = {.operation = OPERATION_CREATE_BACKUP, .group_may = true};
+	struct api_row row = {.operation = OPERATION_CREATE_BACKUP};
 	gid_t groups[] = {7, 500};
 	struct peer peer = {1000, 1, groups, 2}, root = {0, 0, groups, 0}, daemon = {77, 77, groups, 0};
 	struct call call = {.front = &front, .peer = &peer, .row = &row};
