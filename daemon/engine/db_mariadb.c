@@ -183,6 +183,11 @@ static int check_image(struct db *db, int image_fd, struct db_position *position
 	return 0;
 }
 
+static int save_config(struct db *db, int config_fd, struct reason *why)
+{
+	return my_save_config(own(db), config_fd, why);
+}
+
 const struct db_ops db_mariadb = {
 	.name = "mariadb",
 	.open = open_mariadb,
@@ -193,6 +198,7 @@ const struct db_ops db_mariadb = {
 	.release = my_release,
 	.after = after,
 	.check_image = check_image,
+	.save_config = save_config,
 	.close = close_mariadb,
 	.make_clone = my_make_clone,
 };

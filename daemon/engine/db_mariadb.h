@@ -73,6 +73,9 @@ int my_refuse_served(const struct db_mariadb *my, struct reason *why);
 int my_hold(struct db *db, struct db_position *position, struct reason *why);
 int my_release(struct db *db, uint64_t *ret_held_us, struct reason *why);
 
+/* Copies the option files that lie outside data_dir, read by the database's user, into the folder config_fd. */
+int my_save_config(struct db_mariadb *my, int config_fd, struct reason *why);
+
 /* See db_ops.make_clone. */
 int my_make_clone(struct worker_job *job, const struct manifest *manifest, int clone_fd, const char *path,
 		  struct db_clone *ret_clone, struct reason *why);

@@ -3,6 +3,7 @@
 noinst_LIBRARIES += libengine.a
 libengine_a_SOURCES = \
 	daemon/engine/clones.c daemon/engine/clones.h \
+	daemon/engine/config_copy.c daemon/engine/config_copy.h \
 	daemon/engine/config_messages.c \
 	daemon/engine/db.c daemon/engine/db.h \
 	daemon/engine/db_mariadb.c daemon/engine/db_mariadb.h \
@@ -22,6 +23,7 @@ libengine_a_SOURCES = \
 	daemon/engine/mounts.c daemon/engine/mounts.h \
 	daemon/engine/my_admit.c \
 	daemon/engine/my_clone.c \
+	daemon/engine/my_config.c \
 	daemon/engine/my_connect.c \
 	daemon/engine/my_inspect.c daemon/engine/my_inspect.h \
 	daemon/engine/my_parts.c \

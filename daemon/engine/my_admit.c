@@ -161,6 +161,10 @@ static int refuse_walk(const struct db_mariadb *my, struct reason *why)
 		*why = my->refused;
 		return why->code;
 	}
+	/* A node that is frozen, or desynced for a copy, may be put out of its cluster. */
+	if (my->facts.wsrep)
+		return reason_set(why, ERR_LAYOUT, "put the data directory into a subvolume of a btrfs file system",
+				  "the server is a node of a Galera cluster (wsrep_on), which is cut by a btrfs snapshot only");
 	return reason_set(why, ERR_LAYOUT,
 			  "put the data directory into a subvolume of a btrfs file system, or stop the server for the backup",
 			  "a running MariaDB is cut by a btrfs snapshot only in this release");

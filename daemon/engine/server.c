@@ -122,6 +122,25 @@ void server_describe(int socket_fd, char *text, size_t size)
 	snprintf(text, size, "process %d (%s), %s", (int)peer.pid, name, state_text(read_state(proc_fd)));
 }
 
+void server_argument(const struct server *server, const char *begin, char *ret_rest, size_t size)
+{
+	scope_close int proc_fd = open_process(server->pid), fd = -1;
+	char text[8192];
+	ssize_t got;
+
+	ret_rest[0] = '\0';
+	if (proc_fd >= 0)
+		fd = openat(proc_fd, "cmdline", O_RDONLY | O_CLOEXEC);
+	got = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	text[got < 0 ? 0 : got] = '\0';
+	for (char *at = text; server_is_alive(server) && at < text + got; at += strlen(at) + 1) {
+		if (strncmp(at, begin, strlen(begin)) != 0)
+			continue;
+		snprintf(ret_rest, size, "%s", at + strlen(begin));
+		return;
+	}
+}
+
 static bool has_uid(int proc_fd, uid_t uid)
 {
 	char text[4096], *line;

@@ -30,6 +30,12 @@ int server_hold(const struct worker_job *job, int socket_fd, const struct stamp 
 void server_let_go(struct server *server);
 bool server_is_alive(const struct server *server);
 
+/*
+ * The rest of the first argument that the process was started with and that begins so, "" if there is none. For people: it
+ * is the database user's word.
+ */
+void server_argument(const struct server *server, const char *begin, char *ret_rest, size_t size);
+
 /* "process 123 (postgres), which is stopped (SIGSTOP)" of the other end of socket_fd, for messages. */
 void server_describe(int socket_fd, char *text, size_t size);
 

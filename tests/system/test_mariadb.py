@@ -183,6 +183,28 @@ def test_replica_and_its_paths_stay_behind(make_cell, start_mariadb_clone):
     assert not [name for name in os.listdir(clone.data_dir) if name.startswith(("master", "relay-log"))]
 
 
+def test_option_files_are_kept(make_cell, folder):
+    """What the server reads from outside its data directory, and what that includes."""
+    cell = make_cell(start=False)
+    server = cell.server
+    more = os.path.join(folder, "conf.d")
+    os.mkdir(more, 0o755)
+    texts = {os.path.join(more, "a.cnf"): "[mysqld]\nmax-connections = 33\n", os.path.join(more, "b.txt"): "no",
+             os.path.join(folder, "one.cnf"): f"[mysqld]\n!includedir {more}/\n"}
+    for path, text in texts.items():
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+    with open(server.config, "a", encoding="utf-8") as file:
+        file.write(f"!include {folder}/one.cnf\n")
+    server.start()
+    assert server.value("SELECT @@max_connections") == 33
+    kept = os.path.join(cell.create()["Dbsnap"]["Path"], "config")
+    wanted = [server.config, os.path.join(folder, "one.cnf"), os.path.join(more, "a.cnf")]
+    assert sorted(os.listdir(kept)) == sorted(path[1:].replace("/", "%") for path in wanted)
+    with open(os.path.join(kept, wanted[2][1:].replace("/", "%")), encoding="utf-8") as file:
+        assert file.read() == texts[wanted[2]]
+
+
 def test_position_is_the_clones(make_cell, start_mariadb_clone):
     """Under the lock GTID and place in the binary log are those that the clone recovers to."""
     cell = make_cell()
