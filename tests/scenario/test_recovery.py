@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from system.harness.process import eventually
 import msgs
 from disk import Thing
 
@@ -37,9 +38,9 @@ def seen(world):
 
 def assert_stable(world, **how):
     """Recovery twice equals recovery once."""
-    for _ in range(4):  # sizes are measured; a request takes turns of the loop, where a few pings may share one
-        world.engine.ping()
-        world.api.ok("DescribeStatus")
+    eventually(lambda: all("SizeTime" in item["Dbsnap"] for item in world.api.backups("pc-a")
+                           if item["Dbsnap"]["State"] == "AVAILABLE"), what="measured")
+    world.engine.settle()
     first = seen(world)
     engine = world.restart(**how)
     assert seen(world) == first
