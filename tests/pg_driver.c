@@ -105,12 +105,15 @@ static int cut(struct db *db, const struct layout *layout, const char *folder, b
 	order.plan = walk.plan;
 	order.tablespaces = walk.tablespaces;
 	order.tablespace_count = walk.tablespace_count;
+	order.adds = walk.adds;
 	if (error == 0)
 		error = layout->snap->cut(&order, &made, why);
 	printf("cut_us: %" PRId64 "\n", clock_measure_us() - begin);
 	hold("after", held);
 	if (error == 0)
 		error = db->ops->after(db, parent, &position, why);
+	if (error == 0 && position.added && layout->snap->seal)
+		error = layout->snap->seal(parent, why);
 	if (error == 0)
 		error = layout_check_again(&job, layout, why);
 	if (error < 0)
@@ -173,7 +176,8 @@ static int clone(char **args)
 	snprintf(path, sizeof(path), "%s/%s", args[2], args[3]);
 	made = open_folder(path);
 	if (faccessat(image, "backup_label", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-		snprintf(manifest.facts.procedure, sizeof(manifest.facts.procedure), "B");
+		snprintf(manifest.facts.procedure, sizeof(manifest.facts.procedure), "%s",
+			 faccessat(backup, "wal", F_OK, AT_SYMLINK_NOFOLLOW) == 0 ? "C" : "B");
 	error = db_postgresql.make_clone(&job, &manifest, made, path, &answer, &why);
 	if (error < 0)
 		return fail(&why);

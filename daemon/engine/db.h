@@ -35,11 +35,12 @@ struct db_clone {
 	uint32_t port;                  /* of PostgreSQL, whose socket's name has it; 0 for none */
 };
 
-/* What a walk has to respect; plan.way is the backend's. */
+/* What the cut has to respect; plan is a walk's, and plan.way the backend's. */
 struct db_walk {
 	struct tree_plan plan;
 	const struct snap_tablespace *tablespaces;
 	size_t tablespace_count;
+	bool adds; /* after() adds to the image */
 };
 
 struct db_ops {
@@ -56,7 +57,7 @@ struct db_ops {
 	 * weakened. ERR_LAYOUT with why: another backend may. Changes nothing on failure; asks the server nothing.
 	 */
 	int (*admit)(struct db *db, const struct snap_ops *snap, struct layout *layout, struct reason *why);
-	/* After admit() of a backend that walks: how it should. What ret_walk points to is borrowed from db. */
+	/* After admit(): how to cut. What ret_walk points to is borrowed from db. */
 	void (*walk)(struct db *db, struct db_walk *ret_walk);
 	/*
 	 * Makes what was acknowledged so far durable, and says where that is. Before the flush; begins the server's own

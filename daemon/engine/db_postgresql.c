@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * PostgreSQL around a cut. Atomic, running: flush the WAL, cut, recover the
- * image as after a crash (no backup API: an atomic image needs none). Walked, running: the
+ * image as after a crash (no backup API: an atomic image needs none). Walked, or cut part by part, running: the
  * server's own backup around it (pg_backup). Stopped: cut, and prove that nobody began to
  * write. What is unsafe is refused here and in pg_admit.
  */
@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static struct db_postgresql *own(struct db *db)
 {
@@ -29,7 +30,28 @@ static void close_postgresql(struct db *db)
 		return;
 	session_end(pg->session);
 	server_let_go(&pg->server);
+	for (size_t i = 0; i < ASK_TABLESPACES_MAX; i++) {
+		if (pg->parts[i].fd >= 0)
+			close(pg->parts[i].fd);
+	}
+	if (pg->backup.wal_fd >= 0)
+		close(pg->backup.wal_fd);
 	free(pg);
+}
+
+static struct db_postgresql *make_postgresql(struct worker_job *job)
+{
+	struct db_postgresql *pg = calloc(1, sizeof(*pg));
+
+	if (!pg)
+		return NULL;
+	pg->base.ops = &db_postgresql;
+	pg->job = job;
+	pg->server = SERVER_NONE;
+	pg->backup.wal_fd = -1;
+	for (size_t i = 0; i < ASK_TABLESPACES_MAX; i++)
+		pg->parts[i].fd = -1;
+	return pg;
 }
 
 static int refuse_control(const struct pg_tree *tree, const char *where, struct pg_control *control,
@@ -93,7 +115,7 @@ static int open_mode(struct db_postgresql *pg, struct layout *layout, struct rea
 		return running;
 	pg->mode = running ? PG_MODE_RUNNING : PG_MODE_STOPPED;
 	if (running)
-		return pg_look_at_spaces(pg, layout, why);
+		return pg_look_at_places(pg, layout, why);
 	layout_add_line(layout->warnings, sizeof(layout->warnings), "no server runs on the data directory (%s)",
 			pg_control_state_name(pg->control.state));
 	return 0;
@@ -101,14 +123,11 @@ static int open_mode(struct db_postgresql *pg, struct layout *layout, struct rea
 
 static int open_postgresql(struct worker_job *job, struct layout *layout, struct db **ret_db, struct reason *why)
 {
-	struct db_postgresql *pg = calloc(1, sizeof(*pg));
+	struct db_postgresql *pg = make_postgresql(job);
 	int error;
 
 	if (!pg)
 		return reason_set(why, ERR_NOMEM, NULL, "out of memory");
-	pg->base.ops = &db_postgresql;
-	pg->job = job;
-	pg->server = SERVER_NONE;
 	error = look_at_source(pg, why);
 	if (error == 0) {
 		add_wal_part(job, &pg->tree, layout);
@@ -194,6 +213,9 @@ static int refuse_image(const struct db_postgresql *pg, const struct pg_tree *im
 	if (image->backup_label && !pg_is_recovered(pg))
 		return reason_set_retry(why, ERR_STATE, "let the restore or the exclusive backup finish",
 					"there is a backup_label in the snapshot");
+	/* The WAL is not in it, and pg_backup_check() looks at that; the links stay in the image, a clone is made without. */
+	if (pg->apart)
+		return pg_refuse_data_link(image, why);
 	if (!image->redo_segment)
 		return reason_set_retry(why, ERR_STATE,
 					"a server that restores WAL from an archive keeps too little of it: let it stream",
@@ -210,6 +232,12 @@ static int replay(const void *arg, const int *fds, void *answer, struct reason *
 	return pg_replay_check(arg, fds[0], why);
 }
 
+static int replay_apart(const void *arg, const int *fds, void *answer, struct reason *why)
+{
+	(void)answer;
+	return pg_replay_check_wal(arg, fds[0], why);
+}
+
 /* Would what a clone replays stay inside it? */
 static int check_replay(struct db_postgresql *pg, int image_fd, const struct pg_control *control, struct reason *why)
 {
@@ -219,7 +247,8 @@ static int check_replay(struct db_postgresql *pg, int image_fd, const struct pg_
 	pg_replay_of(control, pg->tree.major, pg_is_recovered(pg) ? pg->backup.wal.start : 0, &question);
 	if (!pg->facts.in_recovery && pg->floor > question.reach)
 		question.reach = pg->floor;
-	return walker_run(pg->job, replay, &question, &image_fd, 1, &nothing, 0, why);
+	return pg->apart ? walker_run(pg->job, replay_apart, &question, &pg->backup.wal_fd, 1, &nothing, 0, why) :
+			   walker_run(pg->job, replay, &question, &image_fd, 1, &nothing, 0, why);
 }
 
 static int check_image(struct db *db, int image_fd, struct db_position *position, struct reason *why)

@@ -18,17 +18,25 @@ enum pg_mode {
 	PG_MODE_UNASKED  /* quiesce: none */
 };
 
-/* Where a tablespace lies, found by a walker. */
+/* Where a tablespace or the WAL lies, found by a walker. */
 struct pg_space {
 	int code;      /* 0; or why the folder cannot be opened */
 	bool has_own;  /* this server's folder is in it */
 	bool inside;   /* the data directory */
+	char other[64]; /* something else that is in it; "" */
 	struct volume volume;
+	struct snap_identity subvolume; /* whose root it is; zero if it is none's */
+};
+
+struct pg_places {
+	struct pg_space wal;
+	struct pg_space spaces[ASK_TABLESPACES_MAX]; /* as the server named them */
 };
 
 /* The server's own backup, from before() to the end. */
 struct pg_backup {
 	char name[32];     /* "dbsnap 7" */
+	int wal_fd;        /* of the backup's folder "wal", where the WAL goes there; -1 */
 	bool slot;         /* holds the WAL back */
 	char no_slot[128]; /* or why there is none */
 	struct pg_wal wal;
@@ -42,39 +50,44 @@ struct db_postgresql {
 	struct server server;
 	struct ask_facts facts;
 	struct ask_tablespaces tablespaces; /* as the server named them first */
-	struct pg_space spaces[ASK_TABLESPACES_MAX]; /* the same */
+	struct pg_places places;   /* of the same moment */
 	struct pg_tree tree;       /* the source, as opened */
 	struct pg_control control; /* of the same moment */
 	uint64_t floor;            /* LSN that the cut is at or over; 0 if not running */
 	bool walks;                /* admitted to a backend that walks */
-	struct pg_walk walk;       /* then: what it takes */
-	struct snap_tablespace walked[ASK_TABLESPACES_MAX]; /* and the tablespaces' */
-	struct pg_backup backup;   /* of a running server that is walked */
+	bool apart;                /* admitted to procedure C: a snapshot each part, the WAL beside them */
+	struct pg_walk walk;       /* of the one: what it takes */
+	struct snap_tablespace parts[ASK_TABLESPACES_MAX]; /* of both: the tablespaces; each fd is ours */
+	struct pg_backup backup;   /* of a running server that is not cut in one moment */
 };
 
-/* Procedure B: the server's own backup around a walk. */
+/* Procedures B and C: the server's own backup around the cut. */
 static inline bool pg_is_recovered(const struct db_postgresql *pg)
 {
+	if (pg->apart)
+		return true;
 	return pg->walks && pg->mode == PG_MODE_RUNNING;
 }
 
 /* What the remedies say of a symbolic link or a tablespace that an atomic cut would leave out. */
 int pg_refuse_links(const struct worker_job *job, const struct pg_tree *tree, struct reason *why);
+/* And of a link among the data, which no procedure takes. */
+int pg_refuse_data_link(const struct pg_tree *tree, struct reason *why);
 
 /* See db_ops.admit and db_ops.walk. */
 int pg_admit(struct db *db, const struct snap_ops *snap, struct layout *layout, struct reason *why);
 void pg_describe_walk(struct db *db, struct db_walk *ret_walk);
 
-/* Looks where the server's tablespaces lie, for pg_admit(), and adds them to layout's parts. */
-int pg_look_at_spaces(struct db_postgresql *pg, struct layout *layout, struct reason *why);
+/* Looks where the server's tablespaces and WAL lie, for pg_admit(), and says so in layout's parts. */
+int pg_look_at_places(struct db_postgresql *pg, struct layout *layout, struct reason *why);
 
 /* Asks the session. 0: done; or a code with why, also of what the server refused. */
 int pg_ask(struct db_postgresql *pg, const struct ask_question *question, int timeout_ms, struct ask_answer *ret_answer,
 	   struct reason *why);
 
-/* Procedure B before the walk: the slot, the checkpoint, the server's own backup. */
+/* Procedures B and C before the cut: the slot, the checkpoint, the server's own backup. */
 int pg_backup_begin(struct db_postgresql *pg, struct reason *why);
-/* And after it: ends that, adds the WAL, the label and the map to the image below backup_fd, sets pg->floor. */
+/* And after it: ends that, adds the WAL, the label and the map to what is below backup_fd, sets pg->floor. */
 int pg_backup_end(struct db_postgresql *pg, int backup_fd, struct reason *why);
 /* Is all that in the image, and does pg_control belong to it? */
 int pg_backup_check(struct db_postgresql *pg, int image_fd, const struct pg_tree *image,

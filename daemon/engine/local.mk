@@ -35,6 +35,7 @@ libengine_a_SOURCES = \
 	daemon/engine/pg_backup.c \
 	daemon/engine/pg_clone.c daemon/engine/pg_clone.h \
 	daemon/engine/pg_clone_config.c \
+	daemon/engine/pg_clone_join.c \
 	daemon/engine/pg_clone_map.c \
 	daemon/engine/pg_config.c \
 	daemon/engine/pg_connect.c \
@@ -74,6 +75,7 @@ libengine_a_SOURCES = \
 	daemon/engine/tree_links.c daemon/engine/tree_links.h \
 	daemon/engine/volume.c daemon/engine/volume.h \
 	daemon/engine/walker.c daemon/engine/walker.h \
+	daemon/engine/walker_open.c \
 	daemon/engine/worker.c daemon/engine/worker.h \
 	daemon/engine/worker_child.c daemon/engine/worker_child.h
 libengine_a_CPPFLAGS = $(AM_CPPFLAGS) $(SYSTEMD_CFLAGS) $(YAML_CFLAGS) $(BTRFSUTIL_CFLAGS)

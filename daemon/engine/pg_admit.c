@@ -2,11 +2,13 @@
 /*
  * Which procedure cuts this database with that backend: A and the crash image are
  * one moment and want all of it in one place; B is the server's own backup
- * around a walk, and wants the server's help; G is a server that does not run.
+ * around a walk, C the same around a snapshot of each part, and both want the server's
+ * help; G is a server that does not run.
  */
 #include "daemon/engine/db_postgresql.h"
 
 #include "common/err.h"
+#include "daemon/engine/walker.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -18,7 +20,7 @@ static void set_procedure(struct layout *layout, const char *procedure, const ch
 	snprintf(layout->promise, sizeof(layout->promise), "%s", promise);
 }
 
-static int refuse_link(const struct pg_tree *tree, struct reason *why)
+int pg_refuse_data_link(const struct pg_tree *tree, struct reason *why)
 {
 	return tree->link[0] ? reason_set(why, ERR_LAYOUT, "replace the link by what it leads to",
 					  "part of the database is a link out of it: %s", tree->link) : 0;
@@ -37,7 +39,7 @@ int pg_refuse_links(const struct worker_job *job, const struct pg_tree *tree, st
 				  "backend: auto",
 				  "there is a tablespace, which a snapshot would leave out: pg_tblspc/%s",
 				  tree->tablespace);
-	return refuse_link(tree, why);
+	return pg_refuse_data_link(tree, why);
 }
 
 static int admit_atomic(struct db_postgresql *pg, struct layout *layout, struct reason *why)
@@ -62,7 +64,6 @@ static int admit_atomic(struct db_postgresql *pg, struct layout *layout, struct 
 	if (pg->mode == PG_MODE_RUNNING && !pg->facts.full_page_writes)
 		layout_add_line(layout->weakened, sizeof(layout->weakened),
 				"full_page_writes was off: a page torn at the cut would not be repaired");
-	pg->walks = false;
 	return 0;
 }
 
@@ -130,7 +131,7 @@ static bool is_below(const char *path, const char *dir)
 static int refuse_space(const struct db_postgresql *pg, uint32_t i, struct reason *why)
 {
 	const struct ask_tablespace *tablespace = &pg->tablespaces.items[i];
-	const struct pg_space *space = &pg->spaces[i];
+	const struct pg_space *space = &pg->places.spaces[i];
 
 	if (tablespace->location[0] != '/' || space->inside || is_below(tablespace->location, pg->job->cluster->data_dir))
 		return reason_set(why, ERR_LAYOUT, "move its tables to one that lies elsewhere, and drop it",
@@ -154,7 +155,7 @@ static int refuse_space(const struct db_postgresql *pg, uint32_t i, struct reaso
 static int refuse_other_volume(const struct db_postgresql *pg, uint32_t i, const struct volume *data,
 			       struct reason *why)
 {
-	if (volume_same(data, &pg->spaces[i].volume))
+	if (volume_same(data, &pg->places.spaces[i].volume))
 		return 0;
 	return reason_set(why, ERR_LAYOUT, "set backend: copy (or auto)",
 			  "tablespace %" PRIu32 " lies on another file system than data_dir: %.400s",
@@ -169,7 +170,7 @@ static int refuse_spaces(const struct db_postgresql *pg, bool copies, struct rea
 	if (error < 0)
 		return reason_set(why, error, NULL, "cannot look at the file system: %s", err_text(error));
 	if (pg->tablespaces.count > ASK_TABLESPACES_MAX)
-		return reason_set(why, ERR_LAYOUT, NULL, "there are %" PRIu32 " tablespaces: this release copies %d",
+		return reason_set(why, ERR_LAYOUT, NULL, "there are %" PRIu32 " tablespaces: this release takes %d",
 				  pg->tablespaces.count, ASK_TABLESPACES_MAX);
 	if (pg->tablespaces.count > 0 && pg->tree.tblspc)
 		return reason_set(why, ERR_LAYOUT, "move it elsewhere: it is none of PostgreSQL's",
@@ -185,7 +186,7 @@ static int refuse_spaces(const struct db_postgresql *pg, bool copies, struct rea
 
 static int refuse_walk(const struct db_postgresql *pg, bool copies, struct reason *why)
 {
-	int error = refuse_link(&pg->tree, why);
+	int error = pg_refuse_data_link(&pg->tree, why);
 
 	if (error < 0)
 		return error;
@@ -198,6 +199,71 @@ static int refuse_walk(const struct db_postgresql *pg, bool copies, struct reaso
 	return error < 0 ? error : refuse_spaces(pg, copies, why);
 }
 
+/* Each with its folder open, if it was. */
+static void list_parts(struct db_postgresql *pg)
+{
+	for (uint32_t i = 0; i < pg->tablespaces.count; i++) {
+		_Static_assert(sizeof(pg->parts[i].path) >= ASK_PATH_SIZE, "a server's path fits");
+		pg->parts[i].oid = pg->tablespaces.items[i].oid;
+		memcpy(pg->parts[i].path, pg->tablespaces.items[i].location, ASK_PATH_SIZE);
+	}
+}
+
+/* A snapshot would take along what is none of this server's. */
+static int refuse_other_things(const struct db_postgresql *pg, uint32_t i, struct reason *why)
+{
+	if (!pg->places.spaces[i].other[0])
+		return 0;
+	return reason_set(why, ERR_LAYOUT, "move it out of there, or set backend: auto",
+			  "the folder of tablespace %" PRIu32 " holds more than what is this server's: %.400s/%s",
+			  pg->tablespaces.items[i].oid, pg->tablespaces.items[i].location, pg->places.spaces[i].other);
+}
+
+static int open_part(struct db_postgresql *pg, const struct snap_ops *snap, struct snap_tablespace *part,
+		     struct reason *why)
+{
+	struct reason refusal = {0};
+	int error = part->fd >= 0 ? 0 : walker_open(pg->job, part->path, &part->fd, why);
+
+	if (error == 0)
+		error = snap->probe_part(pg->job, part->fd, part->path, &refusal);
+	if (refusal.code < 0) {
+		*why = refusal;
+		snprintf(why->cause, sizeof(why->cause), "tablespace %" PRIu32 ": %.450s", part->oid, refusal.cause);
+	}
+	return error;
+}
+
+/* Not all of it is in data_dir's subvolume: each part is one of its own, but for the WAL, which is taken file by file. */
+static int admit_apart(struct db_postgresql *pg, const struct snap_ops *snap, struct layout *layout,
+		       struct reason *why)
+{
+	int error = pg_refuse_data_link(&pg->tree, why);
+
+	if (error == 0)
+		error = refuse_server(pg, why);
+	if (error == 0)
+		error = refuse_spaces(pg, false, why);
+	if (error < 0)
+		return error;
+	list_parts(pg);
+	for (uint32_t i = 0; error == 0 && i < pg->tablespaces.count; i++) {
+		error = open_part(pg, snap, &pg->parts[i], why);
+		if (error == 0)
+			error = refuse_other_things(pg, i, why);
+	}
+	if (error < 0)
+		return error;
+	pg->apart = true;
+	set_procedure(layout, "C", "recovered");
+	return 0;
+}
+
+static bool is_apart(const struct db_postgresql *pg)
+{
+	return pg->mode == PG_MODE_RUNNING && (pg->tree.wal == PG_THING_LINK || pg->tablespaces.count > 0);
+}
+
 static int admit_walk(struct db_postgresql *pg, bool copies, struct layout *layout, struct reason *why)
 {
 	bool running = pg->mode == PG_MODE_RUNNING;
@@ -207,11 +273,7 @@ static int admit_walk(struct db_postgresql *pg, bool copies, struct layout *layo
 		return error;
 	pg->walks = true;
 	pg->walk.takes_wal = !running;
-	for (uint32_t i = 0; i < pg->tablespaces.count; i++) {
-		_Static_assert(sizeof(pg->walked[i].path) >= ASK_PATH_SIZE, "a server's path fits");
-		pg->walked[i].oid = pg->tablespaces.items[i].oid;
-		memcpy(pg->walked[i].path, pg->tablespaces.items[i].location, ASK_PATH_SIZE);
-	}
+	list_parts(pg);
 	set_procedure(layout, running ? "B" : "G", running ? "recovered" : "stopped");
 	return 0;
 }
@@ -220,6 +282,8 @@ int pg_admit(struct db *db, const struct snap_ops *snap, struct layout *layout, 
 {
 	struct db_postgresql *pg = (struct db_postgresql *)db;
 
+	if (snap->probe_part && is_apart(pg))
+		return admit_apart(pg, snap, layout, why);
 	return snap->atomic ? admit_atomic(pg, layout, why) : admit_walk(pg, snap->measure != NULL, layout, why);
 }
 
@@ -227,11 +291,11 @@ void pg_describe_walk(struct db *db, struct db_walk *ret_walk)
 {
 	const struct db_postgresql *pg = (const struct db_postgresql *)db;
 
-	*ret_walk = (struct db_walk){0};
-	if (!pg->walks)
+	*ret_walk = (struct db_walk){.adds = pg->apart};
+	if (!pg->walks && !pg->apart)
 		return;
 	ret_walk->plan = (struct tree_plan){
 		.ranges = true, .judge = pg_walk_judge, .arg = &pg->walk, .is_whole = pg_walk_is_whole};
-	ret_walk->tablespaces = pg->walked;
+	ret_walk->tablespaces = pg->parts;
 	ret_walk->tablespace_count = pg->tablespaces.count;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Procedure B around the walk. Between begin and end the server writes every page
+ * Procedures B and C around the cut. Between begin and end the server writes every page
  * whole into the WAL and says where recovery has to start; label and WAL together
  * make an image of what was copied at many moments. All of it is the server's word:
  * it has to fit itself, what was asked, and what lies on the disk.
@@ -11,6 +11,7 @@
 #include "common/scope.h"
 #include "daemon/engine/pg_label.h"
 #include "daemon/engine/place.h"
+#include "daemon/engine/snap_walk.h"
 #include "daemon/engine/walker.h"
 
 #include <inttypes.h>
@@ -35,7 +36,7 @@ int pg_backup_begin(struct db_postgresql *pg, struct reason *why)
 
 	if (error < 0)
 		return error;
-	*backup = (struct pg_backup){.slot = answer->slot};
+	*backup = (struct pg_backup){.slot = answer->slot, .wal_fd = -1};
 	snprintf(backup->name, sizeof(backup->name), "dbsnap %" PRIu64, pg->job->order.backup);
 	snprintf(backup->no_slot, sizeof(backup->no_slot), "%.127s", answer->text);
 	backup->wal = (struct pg_wal){
@@ -134,18 +135,33 @@ static int add(const void *arg, const int *fds, void *answer, struct reason *why
 	return pg_wal_add(arg, fds[0], fds[1], why);
 }
 
+static int add_apart(const void *arg, const int *fds, void *answer, struct reason *why)
+{
+	(void)answer;
+	return pg_wal_add_apart(arg, fds[0], fds[1], fds[2], why);
+}
+
+static int run_add(struct db_postgresql *pg, int backup_fd, int image_fd, const struct pg_wal *wal, struct reason *why)
+{
+	int fds[] = {pg->job->data_fd, image_fd, -1};
+	char nothing;
+
+	if (!pg->apart)
+		return walker_run(pg->job, add, wal, fds, 2, &nothing, 0, why);
+	fds[2] = pg->backup.wal_fd = snap_walk_make_image(pg->job, backup_fd, "wal", why);
+	return fds[2] < 0 ? fds[2] : walker_run(pg->job, add_apart, wal, fds, 3, &nothing, 0, why);
+}
+
 static int add_wal(struct db_postgresql *pg, int backup_fd, const struct ask_answer *answer, struct reason *why)
 {
 	scope_close int image_fd = place_open_dir(backup_fd, "data", why);
 	struct pg_wal wal = pg->backup.wal;
-	const int fds[] = {pg->job->data_fd, image_fd};
-	char nothing;
 
 	if (image_fd < 0)
 		return image_fd;
 	wal.label = answer->label;
 	wal.map = answer->map;
-	return walker_run(pg->job, add, &wal, fds, 2, &nothing, 0, why);
+	return run_add(pg, backup_fd, image_fd, &wal, why);
 }
 
 /* WAL that is gone is told with why nothing held it. */
@@ -183,6 +199,12 @@ static int check(const void *arg, const int *fds, void *answer, struct reason *w
 	return pg_wal_check(arg, fds[0], why);
 }
 
+static int check_apart(const void *arg, const int *fds, void *answer, struct reason *why)
+{
+	(void)answer;
+	return pg_wal_check_apart(arg, fds[0], why);
+}
+
 int pg_backup_check(struct db_postgresql *pg, int image_fd, const struct pg_tree *image,
 		    const struct pg_control *control, struct reason *why)
 {
@@ -194,5 +216,7 @@ int pg_backup_check(struct db_postgresql *pg, int image_fd, const struct pg_tree
 	if (control->redo < wal->start || control->redo >= wal->stop || control->timeline != wal->timeline)
 		return reason_set_retry(why, ERR_STATE, NULL,
 					"the image's pg_control names a checkpoint that is not of this backup");
+	if (pg->apart)
+		return walker_run(pg->job, check_apart, wal, &pg->backup.wal_fd, 1, &nothing, 0, why);
 	return walker_run(pg->job, check, wal, &image_fd, 1, &nothing, 0, why);
 }

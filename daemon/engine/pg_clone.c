@@ -141,6 +141,8 @@ static int make(const void *arg, const int *fds, void *answer, struct reason *wh
 
 	if (error == 0)
 		error = read_major(root, &clone.major, why);
+	if (error == 0 && clone.apart)
+		error = pg_clone_join(root, why);
 	if (error == 0)
 		error = tree_walk(root, clean_entry, NULL, why);
 	if (error == 0)
@@ -161,7 +163,10 @@ static int make(const void *arg, const int *fds, void *answer, struct reason *wh
 int pg_make_clone(struct worker_job *job, const struct manifest *manifest, int clone_fd, const char *path,
 		  struct db_clone *ret_clone, struct reason *why)
 {
-	struct pg_clone clone = {.path = path, .recovered = strcmp(manifest->facts.procedure, "B") == 0};
+	bool apart = strcmp(manifest->facts.procedure, "C") == 0;
+	struct pg_clone clone = {
+		.path = path, .recovered = apart || strcmp(manifest->facts.procedure, "B") == 0, .apart = apart,
+	};
 	uint32_t port = 0;
 	int error;
 

@@ -11,7 +11,8 @@
 
 struct pg_clone {
 	const char *path; /* as the clone will be known. Borrowed */
-	bool recovered;   /* of a backup that was walked while its server ran: starts from its label */
+	bool recovered;   /* of a backup that was not cut in one moment while its server ran: starts from its label */
+	bool apart;       /* its WAL lies beside it, and its tablespaces are subvolumes */
 	uint32_t major;   /* release: 13 to 17 */
 	struct pg_control control;
 };
@@ -22,6 +23,12 @@ struct pg_clone {
  * elsewhere. 0 with the port that the clone will use, or a code with why.
  */
 int pg_clone_configure(int root_fd, const struct pg_clone *clone, uint32_t *ret_port, struct reason *why);
+
+/*
+ * Of a clone that is apart: its WAL becomes its pg_wal, the links of tablespaces go, and in its own tablespaces nothing
+ * stays that leads elsewhere. 0 or a code with why.
+ */
+int pg_clone_join(int root_fd, struct reason *why);
 
 /*
  * Settles what recovery starts from. Of a recovered clone: backup_label has to be there, and each line of

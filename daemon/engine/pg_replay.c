@@ -80,12 +80,18 @@ static int read_all(const struct pg_replay *replay, int wal_fd, struct pg_record
 int pg_replay_check(const struct pg_replay *replay, int image_fd, struct reason *why)
 {
 	scope_close int wal_fd = tree_open(image_fd, "pg_wal", O_RDONLY | O_DIRECTORY, 0);
+
+	if (wal_fd < 0)
+		return reason_set_errno(why, errno, "cannot open pg_wal in the image");
+	return pg_replay_check_wal(replay, wal_fd, why);
+}
+
+int pg_replay_check_wal(const struct pg_replay *replay, int wal_fd, struct reason *why)
+{
 	char from[ASK_LSN_SIZE], to[ASK_LSN_SIZE];
 	struct pg_records records;
 	int error;
 
-	if (wal_fd < 0)
-		return reason_set_errno(why, errno, "cannot open pg_wal in the image");
 	pg_records_begin(replay->major, replay->segment_size, replay->start, &records);
 	error = read_all(replay, wal_fd, &records, why);
 	if (error < 0)

@@ -36,5 +36,7 @@ bool pg_replay_is_settled(int64_t spaces_s, int64_t checkpoint_s);
  * in it; ERR_STATE, worth a retry, when it ends too early; or a code.
  */
 int pg_replay_check(const struct pg_replay *replay, int image_fd, struct reason *why);
+/* The same of WAL that lies in the folder wal_fd. */
+int pg_replay_check_wal(const struct pg_replay *replay, int wal_fd, struct reason *why);
 
 #endif

@@ -216,15 +216,19 @@ static int open_target(int image_fd, struct reason *why)
 
 int pg_wal_add(const struct pg_wal *wal, int data_fd, int image_fd, struct reason *why)
 {
+	scope_close int to = open_target(image_fd, why);
+
+	return to < 0 ? to : pg_wal_add_apart(wal, data_fd, image_fd, to, why);
+}
+
+int pg_wal_add_apart(const struct pg_wal *wal, int data_fd, int image_fd, int to, struct reason *why)
+{
 	/* Its own user follows the link, with no more rights than the server had. */
-	scope_close int from = openat(data_fd, "pg_wal", O_RDONLY | O_DIRECTORY | O_CLOEXEC), to = -1;
+	scope_close int from = openat(data_fd, "pg_wal", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int error = 0;
 
 	if (from < 0)
 		return reason_set_errno(why, errno, "cannot open pg_wal");
-	to = open_target(image_fd, why);
-	if (to < 0)
-		return to;
 	for (uint64_t number = first_segment(wal); error == 0 && number <= last_segment(wal); number++)
 		error = copy_segment(wal, from, to, number, why);
 	if (error == 0)
@@ -239,10 +243,16 @@ int pg_wal_add(const struct pg_wal *wal, int data_fd, int image_fd, struct reaso
 int pg_wal_check(const struct pg_wal *wal, int image_fd, struct reason *why)
 {
 	scope_close int dir_fd = tree_open(image_fd, "pg_wal", O_RDONLY | O_DIRECTORY, 0);
-	int error = 0;
 
 	if (dir_fd < 0)
 		return reason_set_errno(why, errno, "cannot open pg_wal in the image");
+	return pg_wal_check_apart(wal, dir_fd, why);
+}
+
+int pg_wal_check_apart(const struct pg_wal *wal, int dir_fd, struct reason *why)
+{
+	int error = 0;
+
 	for (uint64_t number = first_segment(wal); error == 0 && number <= last_segment(wal); number++) {
 		char name[PG_SEGMENT_NAME_SIZE];
 		scope_close int fd = -1;

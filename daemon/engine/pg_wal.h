@@ -29,11 +29,15 @@ struct pg_wal {
  * used a segment again; ERR_MISMATCH when one is not the server's own; or a code.
  */
 int pg_wal_add(const struct pg_wal *wal, int data_fd, int image_fd, struct reason *why);
+/* The same, but the WAL goes into the empty folder wal_fd. */
+int pg_wal_add_apart(const struct pg_wal *wal, int data_fd, int image_fd, int wal_fd, struct reason *why);
 
 /* What pg_wal_add() puts there, without the few bytes of the histories. */
 uint64_t pg_wal_bytes(const struct pg_wal *wal);
 
 /* Is all of it in the image, whole? 0; ERR_STATE, ERR_MISMATCH or a code. */
 int pg_wal_check(const struct pg_wal *wal, int image_fd, struct reason *why);
+/* Or in the folder dir_fd. */
+int pg_wal_check_apart(const struct pg_wal *wal, int dir_fd, struct reason *why);
 
 #endif

@@ -9,7 +9,7 @@
 #include "common/err.h"
 #include "common/scope.h"
 #include "daemon/engine/names.h"
-#include "daemon/engine/snap.h"
+#include "daemon/engine/snap_walk.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,7 +32,13 @@ static bool is_paper(const char *name)
 
 static bool is_known(const char *name)
 {
-	return is_paper(name) || strcmp(name, "data") == 0 || strcmp(name, "tblspc") == 0 || strcmp(name, "config") == 0;
+	static const char *const folders[] = {"data", "tblspc", "wal", "config"};
+
+	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+		if (strcmp(name, folders[i]) == 0)
+			return true;
+	}
+	return is_paper(name);
 }
 
 /* Before anything is touched. */
@@ -71,7 +77,7 @@ static int remove_config(int fd, struct reason *why)
 							: 0;
 }
 
-/* Each tablespace is an image; the folder that holds them is ours. */
+/* Each tablespace is an image; the folder that holds them is ours, and stays. */
 static int remove_tablespaces(struct worker_job *job, const struct snap_ops *snap, int fd, struct reason *why)
 {
 	scope_close int folder = openat(fd, "tblspc", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -84,11 +90,7 @@ static int remove_tablespaces(struct worker_job *job, const struct snap_ops *sna
 	dir = names_open(folder);
 	while (error == 0 && dir && (more = names_next(dir, &name)) > 0)
 		error = snap->destroy(job, folder, name, why);
-	if (error < 0)
-		return error;
-	if (more < 0)
-		return reason_set_errno(why, errno, "cannot read tblspc");
-	return unlinkat(fd, "tblspc", AT_REMOVEDIR) < 0 ? reason_set_errno(why, errno, "cannot remove tblspc") : 0;
+	return error == 0 && more < 0 ? reason_set_errno(why, errno, "cannot read tblspc") : error;
 }
 
 /* What made the images; where no paper says so there is nothing in them, and any backend removes that. */
@@ -131,13 +133,18 @@ static int empty_folder(struct worker_job *job, const struct place *place, const
 		error = snap->destroy(job, fd, "data", why);
 	if (error == 0)
 		error = remove_tablespaces(job, snap, fd, why);
+	/* Never a snapshot, whatever made the others. */
+	if (error == 0)
+		error = snap_walk_destroy(job, fd, "wal", why);
 	/*
-	 * Committed before the folder may go: btrfs cannot replay a log in which a folder goes in the
+	 * Committed before a folder may go: btrfs cannot replay a log in which a folder goes in the
 	 * transaction in which its subvolume went, and any fsync beside us could write such a log. After a
 	 * power cut the file system could not be mounted.
 	 */
 	if (error == 0)
 		error = remnant_sync(place, why);
+	if (error == 0 && unlinkat(fd, "tblspc", AT_REMOVEDIR) < 0 && errno != ENOENT)
+		error = reason_set_errno(why, errno, "cannot remove tblspc");
 	if (error == 0)
 		error = remove_config(fd, why);
 	return error == 0 ? remove_papers(fd, why) : error;

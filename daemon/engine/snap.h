@@ -24,16 +24,20 @@ struct snap_identity {
 	bool read_only;
 };
 
-/* A tablespace, for backends that walk: copied from path to tblspc/<oid> below the backup's folder. */
+enum { SNAP_TABLESPACES_MAX = 64 };
+
+/* A tablespace: goes from path to tblspc/<oid> below the backup's folder. */
 struct snap_tablespace {
 	uint32_t oid;
-	char path[MSG_PATH_SIZE]; /* of the folder to be copied, as the server named it: only a walker opens it */
+	char path[MSG_PATH_SIZE]; /* of the folder, as the server named it: only a walker opens it */
+	int fd;                   /* of the same, where probe_part() has taken it; -1 */
 };
 
 /* What is to be cut. All borrowed. */
 struct snap_order {
 	struct worker_job *job; /* its source is open */
 	int to_fd;              /* the backup's folder in the making: gets "data" and perhaps "tblspc" */
+	bool adds;              /* the database will add to the image, which stays writable until seal() */
 	/* The database's wishes, for backends that walk; plan's way is the backend's own. */
 	struct tree_plan plan;
 	const struct snap_tablespace *tablespaces;
@@ -42,6 +46,7 @@ struct snap_order {
 
 struct snap_made {
 	struct snap_identity image;
+	char spaces[SNAP_TABLESPACES_MAX][IDENT_UUID_SIZE]; /* of the order's tablespaces, in its order; "" of a walk */
 	struct tree_report report; /* of a walk; zero without one */
 };
 
@@ -54,6 +59,11 @@ struct snap_ops {
 	 * ERR_UNSUPPORTED with why.
 	 */
 	int (*probe)(struct worker_job *job, int snapshot_fd, struct reason *why);
+	/*
+	 * Can it cut the folder that fd shows as well, which is the database's tablespace at path? 0 or as probe(). NULL:
+	 * tablespaces are walked.
+	 */
+	int (*probe_part)(struct worker_job *job, int fd, const char *path, struct reason *why);
 	/* Bytes that the image takes. NULL where it shares its source's blocks. */
 	int (*measure)(const struct snap_order *order, uint64_t *ret_bytes, struct reason *why);
 	/* Writes out what is dirty in the source, where that makes the cut shorter. */
@@ -63,9 +73,12 @@ struct snap_ops {
 	 * name is taken.
 	 */
 	int (*cut)(const struct snap_order *order, struct snap_made *ret_made, struct reason *why);
+	/* Nothing can be changed any more in the image that was cut, with adds, into the folder to_fd. NULL: nothing to do. */
+	int (*seal)(int to_fd, struct reason *why);
 	/*
 	 * A writable copy of the backup whose folder is backup_fd as name below parent_fd, the database user's; its
-	 * tablespaces in tblspc/ inside it. ERR_EXISTS if the name is taken. Durable only after sync().
+	 * tablespaces in tblspc/ inside it, and what lies in its "wal" in SNAP_WAL. ERR_EXISTS if the name is taken. Durable
+	 * only after sync().
 	 */
 	int (*clone)(struct worker_job *job, int backup_fd, int parent_fd, const char *name,
 		     struct snap_identity *ret_identity, struct reason *why);
@@ -78,6 +91,9 @@ struct snap_ops {
 	/* Returns when everything done so far on fd's file system survives a power cut. */
 	int (*sync)(int fd, struct reason *why);
 };
+
+/* What a clone's copy of the backup's folder "wal" is called until the database takes it. */
+#define SNAP_WAL ".dbsnap-wal"
 
 extern const struct snap_ops snap_btrfs;
 extern const struct snap_ops snap_reflink;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * btrfs: one ioctl is the cut. Subvolumes below another are not part of its
- * snapshot, so a data directory with such is refused. What a tree contains is
+ * btrfs: one ioctl is the cut, and one more each tablespace that is a subvolume. Subvolumes below
+ * another are not part of its snapshot, so one with such is refused. What a tree contains is
  * asked by number (ioctls on root references), never by the names in it, which
  * are the database user's.
  */
@@ -9,6 +9,7 @@
 
 #include "common/err.h"
 #include "common/scope.h"
+#include "daemon/engine/names.h"
 #include "daemon/engine/volume.h"
 
 #include <btrfsutil.h>
@@ -42,13 +43,12 @@ static void path_of(int fd, char *path, size_t size)
 	path[length < 0 ? 0 : length] = '\0';
 }
 
-static int refuse_other_type(int data_fd, const struct volume *volume, struct reason *why)
+static int refuse_other_type(int fd, const struct volume *volume, struct reason *why)
 {
 	char path[MSG_PATH_SIZE / 2];
 
-	path_of(data_fd, path, sizeof(path));
-	return reason_set(why, ERR_UNSUPPORTED,
-			  "set backend: auto, or move the data directory into a subvolume of a btrfs file system",
+	path_of(fd, path, sizeof(path));
+	return reason_set(why, ERR_UNSUPPORTED, "set backend: auto, or move it into a subvolume of a btrfs file system",
 			  "%s lies on %s, not on btrfs", path, volume->name);
 }
 
@@ -110,7 +110,7 @@ static int refuse_nested(int data_fd, struct reason *why)
 	name_nested(data_fd, refs.rootref[0].dirid, refs.rootref[0].treeid, name, sizeof(name));
 	return reason_set(why, ERR_LAYOUT,
 			  "make it a plain folder (stop the server, move the subvolume away, copy its files back), or "
-			  "move it out of the data directory",
+			  "move it out of there",
 			  "%s holds the nested subvolume %s, which a snapshot would leave out", path, name);
 }
 
@@ -123,6 +123,19 @@ static int refuse_stranger(const struct worker_job *job, struct reason *why)
 		return 0;
 	return reason_set(why, ERR_UNSUPPORTED, "run dbsnapd as root, or set backend: auto",
 			  "%.400s belongs to another user: only he or root can snapshot it", job->cluster->data_dir);
+}
+
+/* The database's user has opened it, which he could many a folder: nobody is given a snapshot of what is another's. */
+static int refuse_other_owner(const struct worker_job *job, int fd, const char *path, struct reason *why)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return reason_set_errno(why, errno, "cannot look at %.400s", path);
+	if (st.st_uid == (job->as_root ? job->identity.uid : geteuid()))
+		return 0;
+	return reason_set(why, ERR_LAYOUT, "let it be the database user's", "%.400s does not belong to the database's user",
+			  path);
 }
 
 static int refuse_other_place(const struct volume *volume, int snapshot_fd, struct reason *why)
@@ -138,22 +151,44 @@ static int refuse_other_place(const struct volume *volume, int snapshot_fd, stru
 			  "snapshot_dir lies on another file system than data_dir: btrfs snapshots cannot");
 }
 
-static int probe(struct worker_job *job, int snapshot_fd, struct reason *why)
+static int probe_folder(int fd, struct volume *ret_volume, struct reason *why)
 {
-	int data_fd = job->data_fd;
-	struct volume volume;
-	int error = volume_of(data_fd, &volume);
+	int error = volume_of(fd, ret_volume);
 
 	if (error < 0)
-		return reason_set(why, error, NULL, "cannot look at data_dir's file system: %s", err_text(error));
-	if (!volume_is_btrfs(&volume))
-		return refuse_other_type(data_fd, &volume, why);
-	if (btrfs_util_is_subvolume_fd(data_fd) != BTRFS_UTIL_OK)
-		return refuse_plain_folder(data_fd, why);
-	error = refuse_nested(data_fd, why);
+		return reason_set(why, error, NULL, "cannot look at a file system: %s", err_text(error));
+	if (!volume_is_btrfs(ret_volume))
+		return refuse_other_type(fd, ret_volume, why);
+	if (btrfs_util_is_subvolume_fd(fd) != BTRFS_UTIL_OK)
+		return refuse_plain_folder(fd, why);
+	return refuse_nested(fd, why);
+}
+
+static int probe(struct worker_job *job, int snapshot_fd, struct reason *why)
+{
+	struct volume volume;
+	int error = probe_folder(job->data_fd, &volume, why);
+
 	if (error == 0)
 		error = refuse_stranger(job, why);
 	return error < 0 || snapshot_fd < 0 ? error : refuse_other_place(&volume, snapshot_fd, why);
+}
+
+static int probe_part(struct worker_job *job, int fd, const char *path, struct reason *why)
+{
+	struct volume volume, data;
+	int error = probe_folder(fd, &volume, why);
+
+	if (error == 0)
+		error = refuse_other_owner(job, fd, path, why);
+	if (error < 0)
+		return error;
+	error = volume_of(job->data_fd, &data);
+	if (error < 0)
+		return reason_set(why, error, NULL, "cannot look at data_dir's file system: %s", err_text(error));
+	return volume_same(&volume, &data) ? 0 :
+	       reason_set(why, ERR_LAYOUT, "set backend: copy (or auto)",
+			  "%.400s lies on another file system than data_dir: btrfs snapshots cannot", path);
 }
 
 /* By the ioctl for everybody: the library's way needs CAP_SYS_ADMIN when the caller is root. */
@@ -205,26 +240,116 @@ static int snapshot(int source_fd, int parent_fd, const char *name, int flags, s
 	return snap_btrfs_identify(fd, ret_identity, why);
 }
 
+static const char tblspc[] = "tblspc";
+
+/* Nothing may have been put below it meanwhile: a snapshot leaves that out. */
+static int cut_tablespace(const struct snap_tablespace *tablespace, int folder, char uuid[static IDENT_UUID_SIZE],
+			  struct reason *why)
+{
+	struct snap_identity identity;
+	char name[16];
+	int error;
+
+	snprintf(name, sizeof(name), "%" PRIu32, tablespace->oid);
+	error = snapshot(tablespace->fd, folder, name, BTRFS_UTIL_CREATE_SNAPSHOT_READ_ONLY, &identity, why);
+	if (error == 0)
+		error = refuse_nested(tablespace->fd, why);
+	if (error == 0)
+		memcpy(uuid, identity.uuid, IDENT_UUID_SIZE);
+	return error;
+}
+
+static int cut_tablespaces(const struct snap_order *order, struct snap_made *made, struct reason *why)
+{
+	scope_close int folder = -1;
+	int error = 0;
+
+	if (order->tablespace_count == 0)
+		return 0;
+	if (order->tablespace_count > SNAP_TABLESPACES_MAX)
+		return reason_set(why, ERR_LAYOUT, NULL, "there are more than %d tablespaces", SNAP_TABLESPACES_MAX);
+	folder = mkdirat(order->to_fd, tblspc, 0700) < 0 ? -1 : open_below(order->to_fd, tblspc);
+	if (folder < 0)
+		return reason_set_errno(why, errno, "cannot make the folder %s", tblspc);
+	for (size_t i = 0; error == 0 && i < order->tablespace_count; i++)
+		error = cut_tablespace(&order->tablespaces[i], folder, made->spaces[i], why);
+	return error;
+}
+
+/* The data directory last: its pg_control is then no older than any other file of the database. */
 static int cut(const struct snap_order *order, struct snap_made *ret_made, struct reason *why)
 {
+	int flags = order->adds ? 0 : BTRFS_UTIL_CREATE_SNAPSHOT_READ_ONLY;
 	struct snap_made made = {0};
-	int error = snapshot(order->job->data_fd, order->to_fd, "data", BTRFS_UTIL_CREATE_SNAPSHOT_READ_ONLY,
-			     &made.image, why);
+	int error = cut_tablespaces(order, &made, why);
 
+	if (error == 0)
+		error = snapshot(order->job->data_fd, order->to_fd, "data", flags, &made.image, why);
 	if (error == 0)
 		*ret_made = made;
 	return error;
 }
 
+static int seal(int to_fd, struct reason *why)
+{
+	scope_close int fd = open_below(to_fd, "data");
+	uint64_t flags = BTRFS_SUBVOL_RDONLY;
+
+	if (fd < 0)
+		return reason_set_errno(why, errno, "cannot open the snapshot to close it");
+	return ioctl(fd, BTRFS_IOC_SUBVOL_SETFLAGS, &flags) < 0 ?
+	       reason_set_errno(why, errno, "cannot make the snapshot read-only") : 0;
+}
+
+/* clone_fd is its user's: a walker makes the folder, and what he puts in its place is at most another of his own. */
+static int clone_tablespaces(struct worker_job *job, int backup_fd, int clone_fd, struct reason *why)
+{
+	scope_close int from = open_below(backup_fd, tblspc), to = -1;
+	scope_closedir DIR *dir = from < 0 ? NULL : names_open(from);
+	const char *name;
+	int error, more = -1;
+
+	if (from < 0)
+		return errno == ENOENT ? 0 : reason_set_errno(why, errno, "cannot open the backup's %s", tblspc);
+	error = snap_walk_make_below(job, clone_fd, tblspc, why);
+	to = error < 0 ? -1 : open_below(clone_fd, tblspc);
+	if (to < 0)
+		return error < 0 ? error : reason_set_errno(why, errno, "cannot open the clone's %s", tblspc);
+	while (error == 0 && dir && (more = names_next(dir, &name)) > 0) {
+		scope_close int image_fd = open_below(from, name);
+		struct snap_identity identity;
+
+		error = image_fd < 0 ? reason_set_errno(why, errno, "cannot open the backup's %s/%.64s", tblspc, name) :
+				       snapshot(image_fd, to, name, 0, &identity, why);
+	}
+	return error == 0 && more < 0 ? reason_set_errno(why, errno, "cannot list the backup's %s", tblspc) : error;
+}
+
+static int clone_wal(struct worker_job *job, int backup_fd, int clone_fd, struct reason *why)
+{
+	scope_close int from = open_below(backup_fd, "wal");
+
+	if (from < 0)
+		return errno == ENOENT ? 0 : reason_set_errno(why, errno, "cannot open the backup's wal");
+	return snap_walk_copy_below(job, from, clone_fd, SNAP_WAL, why);
+}
+
 static int clone(struct worker_job *job, int backup_fd, int parent_fd, const char *name,
 		 struct snap_identity *ret_identity, struct reason *why)
 {
-	scope_close int image_fd = open_below(backup_fd, "data");
+	scope_close int image_fd = open_below(backup_fd, "data"), clone_fd = -1;
+	int error;
 
-	(void)job;
 	if (image_fd < 0)
 		return reason_set_errno(why, errno, "cannot open the backup's data");
-	return snapshot(image_fd, parent_fd, name, 0, ret_identity, why);
+	error = snapshot(image_fd, parent_fd, name, 0, ret_identity, why);
+	if (error < 0)
+		return error;
+	clone_fd = open_below(parent_fd, name);
+	if (clone_fd < 0)
+		return reason_set_errno(why, errno, "cannot open the clone just made");
+	error = clone_tablespaces(job, backup_fd, clone_fd, why);
+	return error < 0 ? error : clone_wal(job, backup_fd, clone_fd, why);
 }
 
 /* One subvolume directly below id, by number. 0: *ret_child, which is 0 when there is none. */
@@ -381,8 +506,10 @@ const struct snap_ops snap_btrfs = {
 	.name = "btrfs",
 	.atomic = true,
 	.probe = probe,
+	.probe_part = probe_part,
 	.flush = flush,
 	.cut = cut,
+	.seal = seal,
 	.clone = clone,
 	.destroy = destroy,
 	.sync = sync_all,

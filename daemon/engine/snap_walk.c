@@ -45,8 +45,7 @@ static int make_folder(int dir_fd, const char *name, struct reason *why)
 	return reason_set_errno(why, errno, "cannot make the folder %s", name);
 }
 
-/* An empty folder for the walker. */
-static int make_image(const struct worker_job *job, int dir_fd, const char *name, struct reason *why)
+int snap_walk_make_image(const struct worker_job *job, int dir_fd, const char *name, struct reason *why)
 {
 	scope_close int fd = make_folder(dir_fd, name, why);
 
@@ -211,7 +210,7 @@ static int add_tablespaces(const struct snap_order *order, struct roots *roots, 
 		int to;
 
 		name_tablespace(order->tablespaces[i].oid, name);
-		to = make_image(order->job, folder, name, why);
+		to = snap_walk_make_image(order->job, folder, name, why);
 		if (to < 0)
 			return to;
 		roots->at[roots->count] = (struct tree_root){.from = -1, .to = to};
@@ -239,7 +238,7 @@ int snap_walk_cut(const struct snap_order *order, enum file_way way, struct snap
 
 	if (!made)
 		return reason_set_retry(why, ERR_NOMEM, NULL, "out of memory");
-	image = make_image(order->job, order->to_fd, "data", why);
+	image = snap_walk_make_image(order->job, order->to_fd, "data", why);
 	if (image < 0)
 		return image;
 	question.plan.way = way;
@@ -300,13 +299,48 @@ int snap_walk_clone(struct worker_job *job, int backup_fd, int parent_fd, const 
 	from = open_below(backup_fd, "data", why);
 	if (from < 0)
 		return from;
-	roots.at[roots.count++] = (struct tree_root){.from = from, .to = make_image(job, parent_fd, name, why)};
+	roots.at[roots.count++] = (struct tree_root){.from = from, .to = snap_walk_make_image(job, parent_fd, name, why)};
 	error = roots.at[0].to < 0 ? roots.at[0].to : add_images(backup_fd, &roots, why);
 	if (error == 0)
 		error = run(job, &question, report, why);
 	if (error == 0)
 		*ret_identity = (struct snap_identity){0};
 	return error;
+}
+
+/* In the walker. */
+static int make_below(const void *arg, const int *fds, void *answer, struct reason *why)
+{
+	scope_close int fd = make_folder(fds[0], arg, why);
+
+	(void)answer;
+	return fd < 0 ? fd : 0;
+}
+
+int snap_walk_make_below(struct worker_job *job, int dir_fd, const char *name, struct reason *why)
+{
+	char nothing;
+
+	return walker_run(job, make_below, name, &dir_fd, 1, &nothing, 0, why);
+}
+
+/* In the walker. */
+static int copy_below(const void *arg, const int *fds, void *answer, struct reason *why)
+{
+	scope_close int to = make_folder(fds[1], arg, why);
+	const struct tree_plan plan = {.way = FILE_EITHER};
+	const struct tree_root root = {.from = fds[0], .to = to};
+
+	return to < 0 ? to : tree_copy(&root, 1, &plan, answer, why);
+}
+
+int snap_walk_copy_below(struct worker_job *job, int from_fd, int dir_fd, const char *name, struct reason *why)
+{
+	scope_free struct tree_report *report = calloc(1, sizeof(*report));
+	const int fds[] = {from_fd, dir_fd};
+
+	return report ? walker_run(job, copy_below, name, fds, 2, report, sizeof(*report), why) :
+			reason_set_retry(why, ERR_NOMEM, NULL, "out of memory");
 }
 
 static int clear(const void *arg, const int *fds, void *answer, struct reason *why)

@@ -16,4 +16,10 @@ int snap_walk_destroy(struct worker_job *job, int parent_fd, const char *name, s
 int snap_walk_empty(struct worker_job *job, int fd, struct reason *why);
 int snap_walk_sync(int fd, struct reason *why);
 
+/* An empty folder, the database user's, in one that is ours. The descriptor, or a code with why. */
+int snap_walk_make_image(const struct worker_job *job, int dir_fd, const char *name, struct reason *why);
+/* By a walker, in a folder that is the database user's: an empty one, or a copy of all that is in from_fd. */
+int snap_walk_make_below(struct worker_job *job, int dir_fd, const char *name, struct reason *why);
+int snap_walk_copy_below(struct worker_job *job, int from_fd, int dir_fd, const char *name, struct reason *why);
+
 #endif

@@ -10,9 +10,11 @@
 #include "common/scope.h"
 #include "daemon/engine/db.h"
 #include "daemon/engine/layout.h"
+#include "daemon/engine/names.h"
 #include "daemon/engine/space.h"
 #include "daemon/engine/walker.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,10 +118,52 @@ void step_check(struct worker_job *job, enum msg_depth depth)
 	place_close(&place);
 }
 
+static int add_size(struct worker_job *job, int dir_fd, const char *name, uint64_t *sum, struct reason *why)
+{
+	scope_close int fd = place_open_dir(dir_fd, name, why);
+	uint64_t bytes;
+	int error = fd < 0 ? fd : walker_measure(job, fd, &bytes, why);
+
+	if (error == 0)
+		*sum += bytes;
+	return error;
+}
+
+static int add_tablespaces(struct worker_job *job, int backup_fd, uint64_t *sum, struct reason *why)
+{
+	scope_close int fd = place_open_dir(backup_fd, "tblspc", why);
+	scope_closedir DIR *dir = fd < 0 ? NULL : names_open(fd);
+	const char *name;
+	int error = 0, more = -1;
+
+	if (fd < 0)
+		return fd == ERR_NOT_FOUND ? 0 : fd;
+	while (error == 0 && dir && (more = names_next(dir, &name)) > 0)
+		error = add_size(job, fd, name, sum, why);
+	return error == 0 && more < 0 ? reason_set_errno(why, errno, "cannot read tblspc") : error;
+}
+
+/* Everything that the database's user has in it. */
+static int measure_images(struct worker_job *job, int backup_fd, uint64_t *ret_bytes, struct reason *why)
+{
+	uint64_t sum = 0;
+	int error = add_size(job, backup_fd, "data", &sum, why);
+
+	if (error == 0)
+		error = add_tablespaces(job, backup_fd, &sum, why);
+	if (error < 0)
+		return error;
+	error = add_size(job, backup_fd, "wal", &sum, why);
+	if (error < 0 && error != ERR_NOT_FOUND)
+		return error;
+	*ret_bytes = sum;
+	return 0;
+}
+
 static int measure(struct worker_job *job, const struct place *place, uint64_t *ret_bytes, struct reason *why)
 {
 	scope_free struct manifest *manifest = calloc(1, sizeof(*manifest));
-	scope_close int backup_fd = -1, data_fd = -1;
+	scope_close int backup_fd = -1;
 	char name[PLACE_ID_SIZE];
 	struct place_look look;
 	int error;
@@ -137,10 +181,7 @@ static int measure(struct worker_job *job, const struct place *place, uint64_t *
 	else if (job->data_fd < 0)
 		job->identity = (struct proc_identity){.uid = manifest->uid, .gid = manifest->gid};
 	backup_fd = place_open_dir(place->fd, name, why);
-	if (backup_fd < 0)
-		return backup_fd;
-	data_fd = place_open_dir(backup_fd, "data", why);
-	return data_fd < 0 ? data_fd : walker_measure(job, data_fd, ret_bytes, why);
+	return backup_fd < 0 ? backup_fd : measure_images(job, backup_fd, ret_bytes, why);
 }
 
 void step_measure(struct worker_job *job)

@@ -134,7 +134,7 @@ static void fill_order(struct create *c, struct snap_order *ret_order)
 	c->layout.db->walk(c->db, &walk);
 	*ret_order = (struct snap_order){
 		.job = c->job, .to_fd = c->fd, .plan = walk.plan, .tablespaces = walk.tablespaces,
-		.tablespace_count = walk.tablespace_count,
+		.tablespace_count = walk.tablespace_count, .adds = walk.adds,
 	};
 }
 
@@ -264,15 +264,32 @@ static int check(struct create *c)
 	/* After the cut and what completes it, so that the moment it shows lies before this one. */
 	c->manifest.facts.consistent_ms = clock_wall_ms();
 	job_progress(c->job, PHASE_CHECKING, stages(c)->check);
+	if (error == 0 && c->position.added && c->layout.snap->seal)
+		error = c->layout.snap->seal(c->fd, c->why);
 	if (error == 0)
 		error = layout_check_again(c->job, &c->layout, c->why);
 	if (error == 0)
 		error = check_image(c);
 	if (error == 0)
 		error = save_config(c);
-	if (error == 0 && !c->layout.snap->atomic)
+	/* A snapshot is on disk when it is made; what is put beside it is not. */
+	if (error == 0 && (!c->layout.snap->atomic || c->position.added))
 		error = c->layout.snap->sync(c->fd, c->why);
 	return error == 0 ? job_check_cancelled(c->job, c->why) : error;
+}
+
+/* The subvolume that part is in; "" for none, as of WAL that lies beside the images. */
+static void name_image(const struct create *c, const struct layout_part *part, char uuid[static IDENT_UUID_SIZE])
+{
+	struct db_walk walk;
+
+	c->layout.db->walk(c->db, &walk);
+	if (!walk.adds || strcmp(part->role, "data") == 0)
+		memcpy(uuid, c->made.image.uuid, IDENT_UUID_SIZE);
+	for (size_t i = 0; walk.adds && i < walk.tablespace_count; i++) {
+		if (part->oid == walk.tablespaces[i].oid)
+			memcpy(uuid, c->made.spaces[i], IDENT_UUID_SIZE);
+	}
 }
 
 static void list_parts(struct create *c)
@@ -292,7 +309,7 @@ static void list_parts(struct create *c)
 		memcpy(to->path, from->path, sizeof(to->path));
 		memcpy(to->fs_uuid, from->fs_uuid, sizeof(to->fs_uuid));
 		memcpy(to->source_uuid, from->subvolume_uuid, sizeof(to->source_uuid));
-		memcpy(to->subvolume_uuid, c->made.image.uuid, sizeof(to->subvolume_uuid));
+		name_image(c, from, to->subvolume_uuid);
 	}
 }
 

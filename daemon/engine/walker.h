@@ -26,6 +26,12 @@ typedef int walker_fn(const void *arg, const int *fds, void *answer, struct reas
 int walker_run(struct worker_job *job, walker_fn *fn, const void *arg, const int *fds, size_t count, void *answer,
 	       size_t answer_size, struct reason *why);
 
+/*
+ * The folder at path, wherever on the machine, by the database user's rights. The descriptor is the caller's; what it shows
+ * is the database user's choice.
+ */
+int walker_open(struct worker_job *job, const char *path, int *ret_fd, struct reason *why);
+
 /* Bytes that the tree at root_fd takes (allocated, each inode once), names of other devices left out. */
 int walker_measure(struct worker_job *job, int root_fd, uint64_t *ret_bytes, struct reason *why);
 

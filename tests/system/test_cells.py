@@ -58,6 +58,10 @@ class Cell:
         self.api = daemon.api
         self.names = 0  # that a walk comes to
 
+    @property
+    def promise(self):
+        return "atomic" if self.backend == "btrfs" else "recovered"
+
     def finish(self, backup_id):
         item = self.api.wait_final("main", backup_id, 120)
         assert item["Dbsnap"]["State"] == "AVAILABLE", item
@@ -65,7 +69,7 @@ class Cell:
         job, = self.api.ok("DescribeJobs", JobId=backup_id)["Items"]["Job"]
         assert job["Attempts"] == "1", self.daemon.log_text()
         assert item["Dbsnap"]["Backend"] == self.backend
-        assert item["Dbsnap"]["Promise"] == ("atomic" if self.backend == "btrfs" else "recovered")
+        assert item["Dbsnap"]["Promise"] == self.promise
         return item
 
     def count_names(self, backup):
@@ -161,7 +165,7 @@ class Cut:
         clone.amcheck()
         clone.stop()
         clone.checksums()
-        if self.control and self.cell.backend != "btrfs":
+        if self.control and self.cell.promise == "recovered":
             seen = re.search(r"Latest checkpoint location: +(\S+)", control)[1]
             assert lsn(seen) >= lsn(self.control), "pg_control is older than the end of the walk"
         self.cell.api.ok("DeleteClone", DBClusterId="main", CloneName=name)
@@ -211,7 +215,7 @@ def plan(usual):
     return (usual + more)[:CUTS]
 
 
-def cut_and_check(cell, usual, start_clone):
+def cut_and_check(cell, usual, start_clone, kind=Cut):
     cuts = []
 
     def check(number):
@@ -230,7 +234,7 @@ def cut_and_check(cell, usual, start_clone):
             ids.wait_more(100)
             cell.count_names(cell.finish(cell.api.create("main")))
             for way, where in todo[begin:begin + 8]:
-                cuts.append(Cut(cell, ids, way, where))
+                cuts.append(kind(cell, ids, way, where))
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             list(pool.map(check, range(begin, len(cuts))))
     invariants.check(cell.daemon, cell.disk)

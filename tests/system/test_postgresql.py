@@ -599,20 +599,20 @@ def test_refuses_nested_subvolume_and_mount(btrfs, pg, driver):
     assert driver.check(pg.data_dir, pg.conninfo)["procedure"] == "A"
 
 
-def test_refuses_wal_elsewhere_and_tablespaces(btrfs, pg, driver):
+def test_refuses_tablespaces_that_are_no_subvolumes(btrfs, pg, driver):
     wal = os.path.join(pg.data_dir, "pg_wal")
     tables = btrfs.path("tables")
     os.mkdir(tables)
     shutil.chown(tables, USER)
     pg.sql(f"CREATE TABLESPACE ts LOCATION '{tables}'")
     refused = refusal(driver, pg.data_dir, pg.conninfo)
-    assert "tablespace" in refused.cause and tables in refused.cause
+    assert re.match(rf"tablespace \d+: {tables} is a plain folder", refused.cause)
+    assert "btrfs subvolume create" in refused.remedy
     pg.sql("DROP TABLESPACE ts")
     assert driver.check(pg.data_dir, pg.conninfo)["procedure"] == "A"
     pg.stop()
     run("mv", wal, btrfs.path("wal"))
     os.symlink(btrfs.path("wal"), wal)
-    pg.start()
     refused = refusal(driver, pg.data_dir, pg.conninfo)
     assert f"pg_wal is a link to {btrfs.path('wal')}" in refused.cause
 

@@ -204,22 +204,26 @@ def check_backup(cluster, item, record, snapshots, owner):
     manifest = read_manifest(path)
     spaces = {str(part["oid"]) for part in manifest["parts"] if part["role"].startswith("tablespace ")}
     wanted = {"data", "intent", "manifest.json"} | ({"tblspc"} if spaces else set())
+    wanted |= {"wal"} if manifest["procedure"] == "C" else set()
     assert set(os.listdir(path)) - {"config"} == wanted, os.listdir(path)
     assert not spaces or set(os.listdir(os.path.join(path, "tblspc"))) == spaces, spaces
     assert manifest["nonce"] == record["nonce"], (manifest, record)
     assert item["BackupId"] in json.dumps(manifest) and cluster in json.dumps(manifest), manifest
     assert os.listdir(os.path.join(path, "data")), path
-    check_image(os.path.join(path, "data"), manifest)
+    check_images(path, manifest)
     assert record["accepted_ms"] <= int(item["ConsistentTime"]) * 1000 + 999, (record, item)
 
 
-def check_image(path, manifest):
-    """The snapshot that lies there is the one that this manifest was written for."""
-    uuids = {p["subvolume_uuid"] for p in manifest["parts"] if p.get("subvolume_uuid")}
-    if uuids:
-        shown = disks.run("btrfs", "subvolume", "show", path)
-        uuid = next(line.split()[1] for line in shown.splitlines() if line.strip().startswith("UUID:"))
-        assert uuids == {uuid}, (uuids, uuid)
+def check_images(path, manifest):
+    """The snapshots that lie there are those that this manifest was written for."""
+    for part in manifest["parts"]:
+        image = os.path.join(path, f"tblspc/{part['oid']}" if part["oid"] else "data")
+        if part["subvolume_uuid"]:
+            shown = disks.run("btrfs", "subvolume", "show", image)
+            uuid = next(line.split()[1] for line in shown.splitlines() if line.strip().startswith("UUID:"))
+            assert part["subvolume_uuid"] == uuid, (part, uuid)
+        else:
+            assert manifest["backend"] != "btrfs" or (manifest["procedure"] == "C" and part["role"] == "wal"), part
 
 
 def check_folder(cluster, store, snapshots):
