@@ -219,6 +219,20 @@ static void print_verdict(const struct client *client, bool allowed, const char 
 	json_decref(json);
 }
 
+/* A list shows the backups of the modes that it is allowed for: of one is enough. */
+static void decide(const struct policy *policy, struct policy_question *question, struct policy_decision *ret_decision)
+{
+	bool both = !question->mode && operation_lists_backups(question->operation);
+
+	if (both)
+		question->mode = "Manual";
+	policy_decide(policy, question, ret_decision);
+	if (!both || ret_decision->answer == POLICY_ALLOWED)
+		return;
+	question->mode = "Automated";
+	policy_decide(policy, question, ret_decision);
+}
+
 static int judge(const struct client *client, const struct conf *conf, struct policy_question *question)
 {
 	struct policy_decision decision = {.answer = POLICY_SILENT};
@@ -232,7 +246,7 @@ static int judge(const struct client *client, const struct conf *conf, struct po
 		print_verdict(client, allowed, "the default policy (no policy file)", NULL, NULL);
 		return allowed ? STATUS_DONE : STATUS_REFUSED;
 	}
-	policy_decide(conf->policy, question, &decision);
+	decide(conf->policy, question, &decision);
 	allowed = decision.answer == POLICY_ALLOWED;
 	if (decision.by)
 		file = text_format("%s/%s", conf->policies_dir, policy_statement_file(decision.by));

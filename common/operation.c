@@ -63,3 +63,8 @@ bool operation_is_for_group(enum operation operation)
 
 	return operations >> operation & 1;
 }
+
+bool operation_lists_backups(enum operation operation)
+{
+	return operation == OPERATION_DESCRIBE_BACKUPS || operation == OPERATION_DESCRIBE_BACKUP_TASKS;
+}

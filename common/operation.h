@@ -39,6 +39,8 @@ const char *operation_name(enum operation operation);
 const char *operation_action(enum operation operation);
 /* While there is no policy file: may the members of the socket's group do it? */
 bool operation_is_for_group(enum operation operation);
+/* Lists a cluster's backups, or their jobs, of both modes: it is judged for each of them. */
+bool operation_lists_backups(enum operation operation);
 /* OPERATIONS: there is none of this name. Compares with case. */
 enum operation operation_find(const char *name);
 

@@ -59,6 +59,7 @@ struct call {
 	char cluster[IDENT_CLUSTER_SIZE]; /* the resource; "": none, several, or not known */
 	uint32_t generation;              /* of the configuration by which it was allowed */
 	bool hidden;                      /* what it names by id is not there, or not for this caller */
+	uint8_t mode;                     /* of a list of backups: enum backup_mode that may be shown; 0: both */
 	char decided[CALL_DECIDED_SIZE];  /* by which statement, for the audit record; "": by none */
 	uint64_t about_backup;            /* for the audit record; 0: none */
 	uint64_t about_job;

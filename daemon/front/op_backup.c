@@ -49,6 +49,8 @@ static bool read_filter(struct call *call, struct store_backup_filter *ret_filte
 	/* 0 would be no bound; nothing began before 1970. */
 	if (request_get(&call->request, "EndTime") && filter.until_ms == 0)
 		filter.until_ms = -1;
+	if (call->mode)
+		filter.mode = call->mode;
 	*ret_filter = filter;
 	return true;
 }
@@ -165,7 +167,7 @@ void op_describe_backup_tasks(struct call *call)
 	if (!param_id(call, "BackupJobId", &id) || !param_word(call, "BackupMode", modes, &mode))
 		return;
 	items = json_array();
-	r = list_tasks(call, id, mode, items);
+	r = list_tasks(call, id, call->mode ? call->mode : mode, items);
 	if (r < 0) {
 		json_decref(items);
 		reply_store_error(call, r);

@@ -187,6 +187,29 @@ static bool check_one(struct call *call)
 	return note(call, &decision);
 }
 
+/* Those of the mode that the request names, or that are allowed: who may not see a mode does not by naming none. */
+static bool check_backups(struct call *call)
+{
+	static const enum backup_mode modes[] = {BACKUP_MANUAL, BACKUP_AUTOMATED};
+	const char *wanted = request_get(&call->request, "BackupMode");
+	struct policy_decision decision = {.answer = POLICY_SILENT};
+	size_t seen = 0;
+
+	for (size_t i = 0; i < 2; i++) {
+		const char *mode = present_mode(modes[i]), *other = present_mode(modes[1 - i]);
+
+		if ((wanted && strcmp(wanted, other) == 0) || !authz_allows(call, call->cluster, mode, &decision))
+			continue;
+		call->mode = (uint8_t)modes[i];
+		seen++;
+	}
+	if (seen == 0)
+		return forbid(call, &decision);
+	if (seen == 2)
+		call->mode = 0;
+	return true;
+}
+
 static bool check_list(struct call *call)
 {
 	const struct policy_decision nobody = {.answer = POLICY_SILENT};
@@ -201,6 +224,8 @@ bool right_check(struct call *call)
 	call->generation = call->front->conf.generation;
 	if (name)
 		return check_named(call, name);
+	if (operation_lists_backups(call->row->operation))
+		return check_backups(call);
 	return call->cluster[0] ? check_one(call) : check_list(call);
 }
 

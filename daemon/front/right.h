@@ -7,6 +7,8 @@
  * would not be allowed to do it to that gets Forbidden.RAM unless he may do it to the real one. Who would be
  * allowed, and may not do it to the real one, is answered as if that were not there. So nobody can tell an id that
  * he may not use from one that is missing.
+ *
+ * A list of backups is judged for each mode, and shows those for which it is allowed.
  */
 #ifndef DBSNAP_FRONT_RIGHT_H
 #define DBSNAP_FRONT_RIGHT_H
@@ -17,7 +19,7 @@
 
 /*
  * After the form was checked. False: answered. True: call->hidden says whether an id is missing (for this caller); if
- * not, and all ids are of one cluster, that is call->cluster.
+ * not, and all ids are of one cluster, that is call->cluster. call->mode says what a list of backups may show.
  */
 bool right_check(struct call *call);
 /* Before a call waits: its connection may be gone, and with it its peer, when its turn comes. */

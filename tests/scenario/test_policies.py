@@ -10,6 +10,7 @@ import pytest
 
 from disk import Thing
 import msgs
+from policies import modify, next_backup
 from ram import (DATE_LESS_THAN, GID, MODE, NUMERIC_EQUALS, OPERATIONS, STRING_EQUALS,
                  STRING_NOT_EQUALS, TIME, UID, Caller, condition, statement)
 from system.harness.signer import Signer
@@ -231,6 +232,54 @@ def test_a_backup_named_by_id_has_its_mode(policed, action):
             assert code(caller.call(action, **policed.params(action, thing, cluster))) == FORBIDDEN
     assert code(caller.call(action, **policed.params(action, a, "pc-b"))) == FORBIDDEN
     assert code(caller.call(action, **policed.params(action, a))) == 200
+
+
+MODE_LISTS = {"DescribeBackups": "Backup", "DescribeBackupTasks": "BackupJob"}
+
+
+@pytest.fixture
+def both_modes(policed):
+    """In pc-a there is an automated backup as well; the numbers of both."""
+    modify(policed.world, PreferredBackupTime="13:00Z-14:00Z")
+    return policed, {"Manual": policed.there["pc-a"]["id"], "Automated": next_backup(policed.world)["BackupId"]}
+
+
+def numbers(caller, action, **params):
+    """Those that are listed of the two, with their modes; or the code of the refusal."""
+    status, answer = caller.call(action, DBClusterId="pc-a", **params)
+    if status != 200:
+        return status, answer["Code"]
+    names = ("BackupMode", "BackupId") if action == "DescribeBackups" else ("JobMode", "BackupJobId")
+    items = answer["Items"][MODE_LISTS[action]]
+    assert action != "DescribeBackups" or int(answer["TotalRecordCount"]) == len(items)
+    return {item[names[0]]: item[names[1]] for item in items}
+
+
+@pytest.mark.parametrize("action", MODE_LISTS)
+def test_a_list_shows_the_modes_that_the_caller_may_see(both_modes, action):
+    """Neither leaving BackupMode out nor naming a number shows what is denied."""
+    policed, ids = both_modes
+    caller = policed.caller()
+    if action == "DescribeBackupTasks":  # of a deleted backup as well: those have jobs
+        policed.allow(allow(anybody=True))
+        assert ids.items() <= numbers(caller, action).items()
+        ids["Manual"] = numbers(caller, action, BackupMode="Manual")["Manual"]
+    for mode, other in (("Manual", "Automated"), ("Automated", "Manual")):
+        this = {mode: ids[mode]}
+        for statements in ([allow("*", "*", condition(MODE, STRING_EQUALS, mode))],
+                           [allow(), deny([action], "*", condition(MODE, STRING_EQUALS, other))],
+                           [allow(), deny("*", "*", condition(MODE, STRING_NOT_EQUALS, mode))]):
+            policed.allow(*statements)
+            assert numbers(caller, action) == numbers(caller, action, BackupMode=mode) == this
+            assert numbers(caller, action, BackupMode=other) == FORBIDDEN
+            assert numbers(caller, action, BackupMode="x") == (400, "InvalidBackupMode.Malformed")
+            if action == "DescribeBackupTasks":
+                assert numbers(caller, action, BackupJobId=ids[other]) == {}
+                assert numbers(caller, action, BackupJobId=ids[mode]) == this
+    policed.allow(deny("*", "*", condition(MODE, STRING_EQUALS, "Manual", "Automated")), allow())
+    assert numbers(caller, action) == numbers(caller, action, BackupMode="x") == FORBIDDEN
+    policed.allow(allow())
+    assert numbers(caller, action) == ids
 
 
 # ---- which cluster a request is about ----
@@ -584,6 +633,8 @@ def test_refused_alike_whatever_exists(policed, why):
     first = caller.look("CheckCluster", DBClusterId="pc-none")
     assert first[0] == 403 and b"Forbidden.RAM" in first[2]
     for action, params in attempts(policed):
+        if why == "another mode" and action in MODE_LISTS and "BackupId" not in params:
+            continue  # he may see automated ones
         assert caller.look(action, **params) == first, (action, params)
     if REFUSED[why] is not None:
         policed.allow(allow(anybody=True))

@@ -82,6 +82,21 @@ def test_default(files):
     assert files.verdict("accesskey:AK", "DescribeBackups", "pc-a") == (DENIED, DEFAULT)
 
 
+def test_a_list_of_backups_is_of_either_mode(files):
+    for mode, other in (("Manual", "Automated"), ("Automated", "Manual")):
+        files.write(os.path.join(files.policies, "10-dba.yaml"), f"""principals: ["uid:7"]
+policy:
+  Version: "1"
+  Statement:
+  - {{Effect: Allow, Action: "*", Resource: "*", Condition: {{StringEquals: {{dbsnap:BackupMode: {mode}}}}}}}
+""")
+        for action in ("DescribeBackups", "DescribeBackupTasks"):
+            assert files.verdict("uid:7", action, "pc-a") == (ALLOWED, "10-dba.yaml, line 5: Allow")
+            assert files.verdict("uid:7", action, "pc-a", "--mode", mode)[0] == ALLOWED
+            assert files.verdict("uid:7", action, "pc-a", "--mode", other) == (DENIED, SILENT)
+        assert files.verdict("uid:7", "DescribeClones", "pc-a") == (DENIED, SILENT)
+
+
 def test_which_statement(files):
     files.policy("uid:7")
     allow, deny = "10-dba.yaml, line 5: Allow", "10-dba.yaml, line 8: Deny"
