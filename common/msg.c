@@ -298,6 +298,7 @@ static const struct field hold_fields[] = {
 static const struct field release_fields[] = {
 	F(U64, msg_release, job, 0),
 	F(I64, msg_release, code, 0),
+	F(U64, msg_release, held_us, 0),
 	{END},
 };
 

@@ -68,8 +68,8 @@ enum msg_type {
 	MSG_MEASURE = 36,      /* F>E: how large is this backup? Answer: MEASURED */
 	MSG_MEASURED = 37,     /* W>E, E>F */
 	/* A hold of the database that the engine keeps for a worker: asked for, granted or refused, given up. */
-	MSG_HOLD = 40,    /* W>E */
-	MSG_RELEASE = 41, /* W>E: ended by the worker; E>W: refused, or ended by the engine */
+	MSG_HOLD = 40,    /* W>E: asked for; E>W: granted, the server stands still */
+	MSG_RELEASE = 41, /* W>E: given up; E>W, once a HOLD: refused, or it has ended, and the server goes on */
 	/* Life. */
 	MSG_PING = 50, /* E>F */
 	MSG_PONG = 51, /* F>E */
@@ -389,12 +389,13 @@ struct msg_hold {
 	uint64_t job;
 	uint32_t pid;       /* what is to be held still */
 	uint64_t pid_start; /* its start time, field 22 of /proc/PID/stat */
-	uint32_t max_ms;
+	uint32_t max_ms;    /* W>E: no longer than that, and than its configuration allows */
 };
 
 struct msg_release {
 	uint64_t job;
-	int64_t code; /* E>W: why; W>E: 0 */
+	int64_t code; /* E>W: 0: given up by the worker, and the server stood still until then; else why. W>E: 0 */
+	uint64_t held_us; /* E>W: how long it was held. W>E: 0 */
 };
 
 struct msg_ping {

@@ -93,11 +93,23 @@ tests_unit_test_framing_SOURCES = tests/unit/test_framing.c
 tests_unit_test_framing_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_framing_LDADD = $(FRONTHTTP_LIBS) libcommon.a $(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/unit/test_freeze
+TESTS += tests/unit/test_freeze
+tests_unit_test_freeze_SOURCES = tests/unit/test_freeze.c
+tests_unit_test_freeze_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_freeze_LDADD = libengine.a libcommon.a $(YAML_LIBS) $(SYSTEMD_LIBS) $(CMOCKA_LIBS)
+
 check_PROGRAMS += tests/unit/test_gauge
 TESTS += tests/unit/test_gauge
 tests_unit_test_gauge_SOURCES = tests/unit/test_gauge.c
 tests_unit_test_gauge_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_gauge_LDADD = libengine.a libcommon.a $(YAML_LIBS) $(SYSTEMD_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test_hold
+TESTS += tests/unit/test_hold
+tests_unit_test_hold_SOURCES = tests/unit/test_hold.c
+tests_unit_test_hold_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_hold_LDADD = libengine.a libcommon.a $(YAML_LIBS) $(SYSTEMD_LIBS) $(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/unit/test_ident
 TESTS += tests/unit/test_ident

@@ -7,6 +7,7 @@
 
 #include "common/err.h"
 #include "daemon/engine/engine.h"
+#include "daemon/engine/hold.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -201,11 +202,13 @@ static int on_job(struct engine *engine, const struct msg *msg)
 
 static int on_cancel(struct engine *engine, const struct msg *msg)
 {
-	const struct worker *w = worker_find_job(engine, msg->u.cancel.job);
+	struct worker *w = worker_find_job(engine, msg->u.cancel.job);
 
 	/* None: its RESULT is on the way, or has been read. */
-	if (w && w->link >= 0)
-		msg_send(w->link, msg);
+	if (!w || w->link < 0)
+		return 0;
+	hold_end(w, ERR_CANCELLED);
+	msg_send(w->link, msg);
 	return 0;
 }
 

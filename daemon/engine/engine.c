@@ -9,6 +9,7 @@
 #include "common/err.h"
 #include "daemon/engine/dispatch.h"
 #include "daemon/engine/freeze.h"
+#include "daemon/engine/hold.h"
 #include "daemon/engine/sandbox.h"
 #include "daemon/engine/statedir.h"
 
@@ -185,9 +186,9 @@ static int timeout_of(const struct engine *engine)
 
 	if (engine->notify.interval_ms)
 		next = least(next, engine->notify.next_ms);
-	if (next == INT64_MAX)
+	left = least(next == INT64_MAX ? next : next - clock_running_ms(), hold_next_ms(engine));
+	if (left == INT64_MAX)
 		return -1;
-	left = next - clock_running_ms();
 	return left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
 }
 
@@ -211,7 +212,7 @@ static void fill(const struct engine *engine, struct watch *watch)
 	add(watch, engine->signal_fd, POLLIN, NULL);
 	add(watch, keeper->link, (short)(POLLIN | (keeper->first ? POLLOUT : 0)), NULL); /* -1 is passed over */
 	for (struct worker *w = engine->workers; w; w = w->next)
-		add(watch, keeper_is_congested(engine) ? -1 : w->link, POLLIN, w);
+		add(watch, worker_is_heard(engine, w) ? w->link : -1, POLLIN, w);
 }
 
 /* Something came from the front or a worker. */
@@ -232,6 +233,7 @@ static void turn(struct engine *engine, struct watch *watch)
 	if (poll(watch->fds, watch->count, timeout_of(engine)) < 0 && errno != EINTR) {
 		/* Without it nothing can be watched any more: the kernel ends front and workers with us. */
 		log_error("poll: %s", strerror(errno));
+		freeze_thaw_all(engine->listens.at[0].path);
 		exit(EXIT_FAILURE);
 	}
 	if (!engine->ready && has_news(watch))
@@ -247,6 +249,7 @@ static void turn(struct engine *engine, struct watch *watch)
 		take_front(engine);
 	if (watch->fds[0].revents)
 		take_signals(engine);
+	hold_check_time(engine);
 	now = clock_running_ms();
 	worker_check_deadlines(engine, now);
 	keeper_check_time(engine, now);

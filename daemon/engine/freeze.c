@@ -1,20 +1,30 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Undoes what an engine that died may have left: processes stopped by it. */
+/*
+ * Stopping, looking, letting go; and undoing what an engine that died has left. The one difficulty is
+ * that SIGCONT by anybody ends a hold unseen, and SIGSTOP may follow it: so it is counted how often the threads
+ * have run.
+ */
 #include "daemon/engine/freeze.h"
 
+#include "common/clock.h"
 #include "common/err.h"
 #include "common/log.h"
 #include "common/scope.h"
+#include "daemon/engine/names.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+enum { FOLDER_MODE = 0700, NOTE_MODE = 0600, STATUS_SIZE = 16384 };
 
 static int read_small(int dir_fd, const char *name, char *text, size_t size)
 {
@@ -28,40 +38,258 @@ static int read_small(int dir_fd, const char *name, char *text, size_t size)
 }
 
 /* Field 22; the name in field 2 may hold blanks and parentheses. */
-static unsigned long long start_time_of(pid_t pid)
+static uint64_t start_below(int proc_fd)
 {
-	char path[64], text[1024];
-	unsigned long long start = 0;
+	char text[1024];
+	uint64_t start = 0;
 	const char *at;
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	if (read_small(AT_FDCWD, path, text, sizeof(text)) < 0 || !(at = strrchr(text, ')')))
+	if (read_small(proc_fd, "stat", text, sizeof(text)) < 0 || !(at = strrchr(text, ')')))
 		return 0;
-	if (sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+	if (sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %" SCNu64,
 		   &start) != 1)
 		return 0;
 	return start;
+}
+
+static int open_process(pid_t pid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+	return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+uint64_t freeze_start_of(pid_t pid)
+{
+	scope_close int proc_fd = open_process(pid);
+
+	return proc_fd < 0 ? 0 : start_below(proc_fd);
+}
+
+static int send_to(int pidfd, int number)
+{
+	return syscall(SYS_pidfd_send_signal, pidfd, number, NULL, 0) < 0 ? err_from_errno(errno) : 0;
+}
+
+static bool has_ended(int pidfd)
+{
+	struct pollfd item = {.fd = pidfd, .events = POLLIN};
+
+	return poll(&item, 1, 0) != 0;
+}
+
+static void name_folder(const char *socket_path, char *path, size_t size)
+{
+	const char *slash = strrchr(socket_path, '/');
+
+	snprintf(path, size, "%.*s/frozen", slash ? (int)(slash - socket_path) : 0, socket_path);
+}
+
+/* The number after label in what /proc/PID/status says. */
+static bool find_number(const char *text, const char *label, uint64_t *ret_number)
+{
+	const char *at = strstr(text, label);
+
+	return at && sscanf(at + strlen(label), " %" SCNu64, ret_number) == 1;
+}
+
+/* Adds what a thread says of itself. False: it runs, or waits for something that a signal does not end. */
+static bool add_thread(const char *text, uint64_t *threads, uint64_t *switches)
+{
+	const char *state = strstr(text, "\nState:\t");
+	uint64_t own, others;
+
+	if (!state || !find_number(state, "\nvoluntary_ctxt_switches:", &own) ||
+	    !find_number(state, "\nnonvoluntary_ctxt_switches:", &others))
+		return false;
+	state += strlen("\nState:\t");
+	/* A dead one does not come back; its process may go on without it. */
+	if (*state == 'Z' || *state == 'X')
+		return true;
+	*threads += 1;
+	*switches += own + others;
+	return *state == 'T';
+}
+
+/* 1: no thread runs; 0: one does, or is not to be seen. */
+static int look_at_threads(int proc_fd, uint64_t *threads, uint64_t *switches)
+{
+	scope_close int fd = openat(proc_fd, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	scope_closedir DIR *dir = fd < 0 ? NULL : names_open(fd);
+	scope_free char *text = malloc(STATUS_SIZE);
+	char path[NAME_MAX + 16];
+	const char *name;
+	int more = -1;
+
+	*threads = *switches = 0;
+	while (dir && text && (more = names_next(dir, &name)) > 0) {
+		snprintf(path, sizeof(path), "%s/status", name);
+		if (read_small(fd, path, text, STATUS_SIZE) < 0 || !add_thread(text, threads, switches))
+			return 0;
+	}
+	return more == 0 && *threads > 0;
+}
+
+int freeze_look(struct freeze *freeze)
+{
+	uint64_t threads, switches;
+	int still = look_at_threads(freeze->proc_fd, &threads, &switches);
+	bool same = freeze->settled && threads == freeze->threads && switches == freeze->switches;
+
+	if (has_ended(freeze->pidfd))
+		return ERR_NOT_FOUND;
+	if (freeze->state == FREEZE_STILL)
+		return still && same ? 1 : ERR_STATE;
+	freeze->settled = still;
+	freeze->threads = threads;
+	freeze->switches = switches;
+	if (!still || !same)
+		return 0;
+	freeze->state = FREEZE_STILL;
+	return 1;
+}
+
+static int check_process(const struct freeze *freeze, const struct freeze_order *order)
+{
+	scope_free char *text = malloc(STATUS_SIZE);
+	const char *uids;
+	unsigned real, effective;
+
+	if (!text)
+		return ERR_NOMEM;
+	if (read_small(freeze->proc_fd, "status", text, STATUS_SIZE) < 0)
+		return ERR_NOT_FOUND;
+	uids = strstr(text, "\nUid:\t");
+	if (!uids || sscanf(uids + strlen("\nUid:\t"), "%u %u", &real, &effective) != 2)
+		return ERR_UNKNOWN;
+	if (start_below(freeze->proc_fd) != order->start)
+		return ERR_MISMATCH;
+	return real == order->uid && effective == order->uid ? 0 : ERR_UNTRUSTED;
+}
+
+/* The pidfd is taken first: what it stands for cannot change while the rest is looked at. */
+static int open_all(struct freeze *freeze, const char *socket_path, const struct freeze_order *order)
+{
+	char path[256];
+
+	freeze->pidfd = (int)syscall(SYS_pidfd_open, order->pid, 0);
+	freeze->proc_fd = freeze->pidfd < 0 ? -1 : open_process(order->pid);
+	if (freeze->proc_fd < 0)
+		return errno == ESRCH || errno == ENOENT ? ERR_NOT_FOUND : err_from_errno(errno);
+	name_folder(socket_path, path, sizeof(path));
+	if (mkdir(path, FOLDER_MODE) < 0 && errno != EEXIST)
+		return err_from_errno(errno);
+	freeze->folder_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	return freeze->folder_fd < 0 ? err_from_errno(errno) : 0;
+}
+
+static int write_text(int fd, const char *text)
+{
+	size_t length = strlen(text);
+
+	if (write(fd, text, length) != (ssize_t)length || fsync(fd) < 0)
+		return err_from_errno(errno);
+	return 0;
+}
+
+/* Under its name it is whole: nobody is stopped before that. */
+static int write_note(const struct freeze *freeze, const struct freeze_order *order)
+{
+	char name[IDENT_CLUSTER_SIZE + 1], text[64];
+	scope_close int fd = -1;
+	int error;
+
+	snprintf(name, sizeof(name), ".%s", order->cluster);
+	snprintf(text, sizeof(text), "%d %" PRIu64 "\n", (int)order->pid, order->start);
+	unlinkat(freeze->folder_fd, name, 0);
+	fd = openat(freeze->folder_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, NOTE_MODE);
+	error = fd < 0 ? err_from_errno(errno) : write_text(fd, text);
+	if (error == 0 && linkat(freeze->folder_fd, name, freeze->folder_fd, order->cluster, 0) < 0)
+		error = err_from_errno(errno);
+	if (error == 0 && fsync(freeze->folder_fd) < 0) {
+		error = err_from_errno(errno);
+		unlinkat(freeze->folder_fd, order->cluster, 0);
+	}
+	unlinkat(freeze->folder_fd, name, 0);
+	return error;
+}
+
+static void close_all(struct freeze *freeze)
+{
+	int fds[] = {freeze->folder_fd, freeze->pidfd, freeze->proc_fd};
+
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
+		if (fds[i] >= 0)
+			close(fds[i]);
+	}
+	*freeze = (struct freeze){.folder_fd = -1, .pidfd = -1, .proc_fd = -1};
+}
+
+int freeze_begin(struct freeze *freeze, const char *socket_path, const struct freeze_order *order)
+{
+	int error;
+
+	*freeze = (struct freeze){.folder_fd = -1, .pidfd = -1, .proc_fd = -1};
+	error = open_all(freeze, socket_path, order);
+	if (error == 0)
+		error = check_process(freeze, order);
+	if (error == 0 && has_ended(freeze->pidfd))
+		error = ERR_NOT_FOUND;
+	if (error == 0)
+		error = write_note(freeze, order);
+	if (error < 0) {
+		close_all(freeze);
+		return error;
+	}
+	freeze->pid = order->pid;
+	snprintf(freeze->cluster, sizeof(freeze->cluster), "%s", order->cluster);
+	freeze->since_us = clock_measure_us();
+	freeze->until_us = freeze->since_us + order->max_ms * 1000;
+	error = send_to(freeze->pidfd, SIGSTOP);
+	if (error == 0) {
+		freeze->state = FREEZE_STOPPING;
+		return 0;
+	}
+	unlinkat(freeze->folder_fd, order->cluster, 0);
+	close_all(freeze);
+	return error;
+}
+
+int freeze_end(struct freeze *freeze, uint64_t *ret_us)
+{
+	int error = send_to(freeze->pidfd, SIGCONT);
+
+	*ret_us = (uint64_t)(clock_measure_us() - freeze->since_us);
+	if (error < 0 && has_ended(freeze->pidfd))
+		error = 0;
+	/* An administrator's --thaw has perhaps been here before. */
+	if (error == 0 && unlinkat(freeze->folder_fd, freeze->cluster, 0) < 0 && errno != ENOENT)
+		error = err_from_errno(errno);
+	close_all(freeze);
+	return error;
 }
 
 /* The pidfd is taken first: what it stands for cannot change while the start time is compared. */
 static int thaw(int dir_fd, const char *name)
 {
 	char text[128];
-	unsigned long long start;
+	uint64_t start;
 	scope_close int pidfd = -1;
-	int pid;
+	int pid, error;
 
 	if (read_small(dir_fd, name, text, sizeof(text)) < 0)
 		return ERR_IO;
-	if (sscanf(text, "%d %llu", &pid, &start) != 2 || pid <= 1)
+	if (sscanf(text, "%d %" SCNu64, &pid, &start) != 2 || pid <= 1)
 		return ERR_CORRUPT;
 	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (pidfd < 0)
 		return errno == ESRCH ? 0 : err_from_errno(errno);
-	if (start_time_of(pid) != start)
+	if (freeze_start_of(pid) != start)
 		return 0;
-	if (syscall(SYS_pidfd_send_signal, pidfd, SIGCONT, NULL, 0) < 0 && errno != ESRCH)
-		return err_from_errno(errno);
+	error = send_to(pidfd, SIGCONT);
+	if (error < 0)
+		return has_ended(pidfd) ? 0 : error;
 	log_notice("process %d of cluster %s, held still by a dbsnapd that ended, runs again", pid, name);
 	return 0;
 }
@@ -79,23 +307,24 @@ static int thaw_note(int dir_fd, const char *name)
 
 int freeze_thaw_all(const char *socket_path)
 {
-	const char *slash = strrchr(socket_path, '/');
 	char path[256];
-	const struct dirent *entry;
 	int count = 0, failed = 0;
-	DIR *dir;
+	scope_closedir DIR *dir = NULL;
+	const char *name;
 
-	snprintf(path, sizeof(path), "%.*s/frozen", slash ? (int)(slash - socket_path) : 0, socket_path);
+	name_folder(socket_path, path, sizeof(path));
 	dir = opendir(path);
 	if (!dir)
 		return errno == ENOENT ? 0 : err_from_errno(errno);
-	while ((entry = readdir(dir))) {
-		if (entry->d_name[0] == '.')
+	while (names_next(dir, &name) > 0) {
+		/* Never became a note: nothing was stopped for it. */
+		if (name[0] == '.') {
+			unlinkat(dirfd(dir), name, 0);
 			continue;
+		}
 		count++;
-		if (thaw_note(dirfd(dir), entry->d_name) < 0)
+		if (thaw_note(dirfd(dir), name) < 0)
 			failed = ERR_STATE;
 	}
-	closedir(dir);
 	return failed < 0 ? failed : count;
 }

@@ -14,6 +14,7 @@ libengine_a_SOURCES = \
 	daemon/engine/file_copy.c daemon/engine/file_copy.h \
 	daemon/engine/freeze.c daemon/engine/freeze.h \
 	daemon/engine/gauge.c daemon/engine/gauge.h \
+	daemon/engine/hold.c daemon/engine/hold.h \
 	daemon/engine/job.c daemon/engine/job.h \
 	daemon/engine/json.c daemon/engine/json.h \
 	daemon/engine/keeper.c daemon/engine/keeper.h \

@@ -10,6 +10,7 @@
 #include "common/err.h"
 #include "common/proc.h"
 #include "daemon/engine/engine.h"
+#include "daemon/engine/hold.h"
 #include "daemon/engine/worker_child.h"
 
 #include <errno.h>
@@ -206,6 +207,8 @@ static void kill_worker(struct worker *w)
 		return;
 	w->killed = true;
 	kill(w->pid, SIGKILL);
+	/* It may be a while until it can die. */
+	hold_end(w, ERR_CANCELLED);
 }
 
 static bool is_cluster(const struct worker *w, const char *cluster)
@@ -226,7 +229,10 @@ static bool is_expected(const struct worker *w, const struct msg *msg)
 	case MSG_RESULT:
 		return is_job(w) && msg->u.result.job == w->job && msg->u.result.attempt == w->attempt;
 	case MSG_HOLD:
-		return is_job(w) && msg->u.hold.job == w->job;
+		return is_job(w) && w->kind == JOB_CREATE && msg->u.hold.job == w->job &&
+		       w->freeze.state == FREEZE_NONE;
+	case MSG_RELEASE:
+		return w->asked && msg->u.release.job == w->job;
 	case MSG_PROBED_ITEM:
 		return w->type == MSG_PROBE && is_cluster(w, msg->u.probed_item.cluster);
 	case MSG_PROBED:
@@ -257,16 +263,6 @@ static void write_log(const struct worker *w, const struct msg_log *log)
 	log_about((enum log_level)log->level, &about, "%s", log->text);
 }
 
-/* No backend of this release needs a hold that outlives its worker. */
-static void refuse_hold(const struct worker *w)
-{
-	struct msg msg = {.type = MSG_RELEASE};
-
-	msg.u.release.job = w->job;
-	msg.u.release.code = ERR_UNSUPPORTED;
-	msg_send(w->link, &msg);
-}
-
 static void keep_answer(struct worker *w, const struct msg *msg)
 {
 	w->answer = malloc(sizeof(*msg));
@@ -281,7 +277,10 @@ static void take(struct engine *engine, struct worker *w, struct msg *msg)
 	if (msg->type == MSG_LOG) {
 		write_log(w, &msg->u.log);
 	} else if (msg->type == MSG_HOLD) {
-		refuse_hold(w);
+		w->asked = true;
+		hold_begin(engine, w, &msg->u.hold);
+	} else if (msg->type == MSG_RELEASE) {
+		hold_release(w);
 	} else if (is_last(msg->type)) {
 		keep_answer(w, msg);
 	} else {
@@ -296,9 +295,15 @@ static void take(struct engine *engine, struct worker *w, struct msg *msg)
 
 static void close_link(struct worker *w)
 {
+	hold_end(w, ERR_CLOSED);
 	if (w->link >= 0)
 		close(w->link);
 	w->link = -1;
+}
+
+bool worker_is_heard(const struct engine *engine, const struct worker *w)
+{
+	return w->freeze.state != FREEZE_NONE || !keeper_is_congested(engine);
 }
 
 void worker_receive(struct engine *engine, struct worker *w)
@@ -307,7 +312,7 @@ void worker_receive(struct engine *engine, struct worker *w)
 	struct msg msg;
 	int error = 0;
 
-	while (error == 0 && w->link >= 0 && !keeper_is_congested(engine)) {
+	while (error == 0 && w->link >= 0 && worker_is_heard(engine, w)) {
 		error = msg_receive(w->link, MSG_DONTWAIT, &msg);
 		if (error == 0 && !is_expected(w, &msg))
 			error = ERR_INVALID;

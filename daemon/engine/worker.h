@@ -8,6 +8,7 @@
 #define DBSNAP_ENGINE_WORKER_H
 
 #include "common/msg.h"
+#include "daemon/engine/freeze.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -32,6 +33,8 @@ struct worker {
 	int64_t deadline_ms; /* running time */
 	bool killed;
 	bool told;          /* its last answer is passed on, or was made up for it */
+	bool asked;         /* for a hold, some time */
+	struct freeze freeze; /* of the server that is held for it; FREEZE_NONE: none */
 	struct msg *answer; /* its last answer, kept until it is reaped; owned */
 };
 
@@ -46,6 +49,8 @@ enum {
  */
 int worker_start(struct engine *engine, const struct msg *question);
 
+/* May it be read from now? Not while the front has too much to read; but a server that is held waits for nothing. */
+bool worker_is_heard(const struct engine *engine, const struct worker *worker);
 /* Something to read from it. */
 void worker_receive(struct engine *engine, struct worker *worker);
 /* SIGCHLD: takes in those that ended. */
