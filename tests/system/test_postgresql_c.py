@@ -14,12 +14,13 @@ from harness import invariants
 from harness.disk import run
 from harness.driver import Driver, Refused
 from harness.inject import Inject
-from harness.load import Acked, check_sums
+from harness.load import Acked
 from harness.postgres import USER, tool
 from harness.process import eventually
 from harness.source import digest
-from harness.steps import Pause
+from harness.steps import CHANGES, Pause, Strike
 from test_cells import QUOTA, SETTINGS, Cell, Cut, cut_and_check, write_and_crash
+from test_invariants_steps import Jobs, strike_each
 
 
 def move_wal(server, path):
@@ -273,3 +274,28 @@ def test_wal_on_another_disk(server, btrfs, make_disk, make_daemon, start_clone)
     assert not ids.missing(clone, must)
     clone.amcheck()
     clone.stop()
+
+
+@pytest.fixture
+def jobs(cell, server, btrfs):
+    return Jobs(cell.daemon, btrfs, server)
+
+
+@pytest.mark.parametrize("parts", ["both"], indirect=True)
+@pytest.mark.parametrize("kind", ["create", "delete", "clone", "delete_clone"])
+def test_worker_of_parts_killed_before_any_change(jobs, kind):
+    """What is left of several subvolumes is removed or adopted, whichever of them were made or gone."""
+    strikes = strike_each(jobs, kind, CHANGES, "KILL", Strike.detach)
+    assert strikes.get("ioctl", 0) >= 2, strikes
+    invariants.check_recovery(jobs.daemon)
+
+
+@pytest.mark.parametrize("parts", ["both"], indirect=True)
+@pytest.mark.parametrize("kind", ["create", "delete"])
+def test_engine_of_parts_killed_after_any_change(jobs, kind):
+    def kill(strike):
+        jobs.daemon.kill()
+        strike.detach()
+        jobs.daemon.start()
+    strike_each(jobs, kind, ["mkdirat", "renameat", "ioctl", "unlinkat"], "STOP", kill)
+    invariants.check_recovery(jobs.daemon)
