@@ -44,12 +44,8 @@ static int refuse_part(const struct db_mariadb *my, enum my_role role, struct re
 	if (part->code < 0)
 		return reason_set(why, ERR_LAYOUT, "let database.user reach it", "%s cannot be looked at: %.400s: %s",
 				  my_role_name(role), path, err_text(part->code));
-	/* InnoDB keeps the undo tablespaces' paths as they are: a clone would open the source's. */
-	if (part->inside && (role != MY_UNDO || path[0] != '/'))
-		return 0;
 	if (part->inside)
-		return reason_set(why, ERR_LAYOUT, "set innodb_undo_directory to a path from the data directory (./)",
-				  "innodb_undo_directory is an absolute path, which a clone would follow: %.400s", path);
+		return 0;
 	return reason_set(why, ERR_LAYOUT, remedy_of(role),
 			  "%s lies outside the data directory, and would not be in the snapshot: %.400s", my_role_name(role),
 			  path);

@@ -8,7 +8,7 @@
 #include <mysql.h>
 
 /*
- * Connects as question says. new_socket is called with the socket before the server has said anything on it, and
+ * Connects as question says. new_socket is called with the socket as soon as the server is waited for, and
  * again when the session is there. The caller's to mysql_close, NULL too; usable only if answer->outcome stayed ASK_DONE.
  */
 MYSQL *maria_open(const struct ask_question *question, void (*new_socket)(int fd), struct ask_answer *answer);

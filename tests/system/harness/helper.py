@@ -6,9 +6,9 @@ import socket
 import struct
 import subprocess
 
-CONNECT, FACTS, FLUSH, SOCKET, START, STOP = 1, 2, 3, 4, 5, 6
+CONNECT, FACTS, FLUSH, SOCKET, START, STOP, MY_FACTS, MY_LOCK, MY_UNLOCK = range(1, 10)
 OUTCOMES = ("DONE", "NO_SERVER", "REJECTED", "NOT_READY", "CROWDED", "FORBIDDEN", "LOST",
-            "FAILED", "NONSENSE")
+            "FAILED", "NONSENSE", "IN_THE_WAY")
 
 
 def text(value):
