@@ -2,9 +2,12 @@
 """Signed requests at the real front: every fault by its code, every byte of the captured requests, replays."""
 import calendar
 import hashlib
+import http.client
 import json
 import os
 import re
+import socket
+import subprocess
 import time
 import urllib.parse
 
@@ -530,6 +533,40 @@ def test_client_with_a_right_clock_costs_no_commit(signed):
     assert os.stat(file).st_mtime_ns == before
     assert answer(signed, v1(signed, at=60_000)) == VERIFIED
     assert os.stat(file).st_mtime_ns > before
+
+
+@pytest.fixture
+def diskless(world):
+    """As signed; commits take no time."""
+    if os.getuid() != 0:
+        pytest.skip("needs root: mounts a file system")
+    options = f"mode=0700,uid={world.uid},gid={world.gid}"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "dbsnap-test", world.state_dir], check=True)
+    world.keys = [KEY]
+    world.start()
+    world.advance(10_000)
+    yield world
+    if world.front:
+        world.kill()
+    subprocess.run(["umount", world.state_dir], check=True)
+
+
+def test_clients_that_are_ahead_are_throttled_and_served_again(diskless):
+    """The catalogue keeps so many of their nonces; who has a right clock feels nothing of it."""
+    world, most = diskless, 8192
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.settimeout(35.0)
+        sock.connect(world.path)
+        for count in range(most + 1):
+            sock.sendall(v1(world, at=10_000))
+            told = http.client.HTTPResponse(sock, method="POST")
+            told.begin()
+            code = told.status, json.loads(told.read())["Code"]
+            assert code == (VERIFIED if count < most else (400, "Throttling"))
+    assert int(told.headers["x-acs-retry-after"]) > 0
+    assert answer(world, v1(world)) == VERIFIED
+    world.advance(10_000)
+    assert answer(world, v1(world, at=10_000)) == VERIFIED
 
 
 # Keys.
