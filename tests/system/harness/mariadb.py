@@ -51,9 +51,14 @@ def as_user(*argv):
 
 def install(data_dir):
     """A new data directory. Its accounts: root and mysql, by the operating system's names."""
+    # In /tmp servers of two runs meet: each has process numbers of its own, and names its tables by them.
+    tmp = os.path.join(data_dir, ".tmp")
+    os.mkdir(tmp, 0o700)
+    shutil.chown(tmp, USER, USER)
     as_user(program("mariadb-install-db"), "--no-defaults", f"--datadir={data_dir}", "--skip-test-db",
             "--auth-root-authentication-method=socket", f"--auth-root-socket-user={USER}", "--skip-log-bin",
-            "--innodb-undo-tablespaces=2", "--innodb-log-file-size=16M")
+            "--innodb-undo-tablespaces=2", "--innodb-log-file-size=16M", f"--tmpdir={tmp}")
+    shutil.rmtree(tmp)
 
 
 class Server:
@@ -173,7 +178,7 @@ def make(data_dir, folder, template, **settings):
 
 
 def configure(server, **settings):
-    lines = {**SETTINGS, "datadir": server.data_dir, "socket": server.socket, "log-error": server.log,
+    lines = {**SETTINGS, "datadir": server.data_dir, "socket": server.socket, "tmpdir": os.path.dirname(server.config), "log-error": server.log,
              "pid-file": server.log + ".pid", **{key.replace("_", "-"): value for key, value in settings.items()}}
     with open(server.config, "w", encoding="utf-8") as file:
         file.write("[mysqld]\n")
