@@ -158,6 +158,8 @@ static void write_removal(const struct schedule_event *event, const struct sched
 		more = "; not before the clock is trusted again";
 	else if (event->at_ms > now_ms && event->at_ms > old_ms)
 		more = "; the newest good one stays until there is a newer one";
+	else if (event->read)
+		more = "; not before the job that reads it has ended";
 	snprintf(reason, REASON_SIZE, "of %s, kept for %d days (%s)%s", made, schedule_kept_days(policy),
 		 policy->level2_days ? "level 2" : "level 1", more);
 }

@@ -193,7 +193,7 @@ static int gather_one(void *arg, uint64_t id, const struct record_backup_peek *p
 	gather->backups = larger;
 	gather->backups[gather->count++] = (struct schedule_backup){
 		.id = id, .accepted_ms = peek->accepted_ms, .newest = id == gather->newest,
-		.kept = store_backup_check_delete(gather->txn, gather->cluster, id, &refusal) < 0,
+		.read = store_backup_check_delete(gather->txn, gather->cluster, id, &refusal) < 0,
 	};
 	return 0;
 }

@@ -123,7 +123,7 @@ struct schedule_backup {
 	uint64_t id;
 	int64_t accepted_ms;
 	bool newest; /* the newest good one: it stays until there is a newer one */
-	bool kept;   /* held, say: no rule removes it */
+	bool read;   /* by a job, whose end is not known: it goes then, if it is old enough */
 };
 
 struct schedule_event {
@@ -131,6 +131,7 @@ struct schedule_event {
 	bool create;      /* else a removal */
 	bool late;        /* of a create: it catches up, or tries again */
 	uint64_t backup;  /* of a removal; 0: of one that is still to be made */
+	bool read;        /* of a removal: not before the job that reads it has ended */
 	int64_t made_ms;  /* of a removal: when the backup was, or will be, accepted */
 	int64_t slot_ms;  /* of a create */
 };

@@ -66,8 +66,9 @@ size_t schedule_plan(const struct schedule_outlook *outlook, struct schedule_eve
 	for (size_t i = 0; i < outlook->backup_count; i++) {
 		const struct schedule_backup *backup = &outlook->backups[i];
 
-		if (backup->kept || !plan_removal(outlook, backup->accepted_ms, backup->newest ? newer_ms : 0, &events[count]))
+		if (!plan_removal(outlook, backup->accepted_ms, backup->newest ? newer_ms : 0, &events[count]))
 			continue;
+		events[count].read = backup->read;
 		events[count++].backup = backup->id;
 	}
 	/* The last one that is made stays. */

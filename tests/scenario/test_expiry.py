@@ -379,6 +379,30 @@ def test_plan_is_what_happens(world, params, made):
     assert sorted(gone_at) == known
 
 
+def test_plan_tells_what_goes_when_a_job_has_read_it(world):
+    """A clone that is being made keeps its backup for minutes, not from its policy."""
+    world.start()
+    made = fill(world, 6, **FOREVER)
+    noon(world)
+    world.engine.hold("JOB")
+    world.api.ok("CloneBackup", BackupId=made[0], CloneName="c")
+    order = world.engine.wait("JOB", kind=msgs.CLONE)
+    world.engine.running(order)
+    shorter = {"DataLevel1BackupRetentionPeriod": "3", "DataLevel2BackupRetentionPeriod": "0"}
+    extra = world.api.ok("ModifyBackupPolicy", DBClusterId="pc-a", **shorter, **{"Dbsnap.DryRun": "true"})["Dbsnap"]
+    planned = {e["BackupId"]: e for e in extra["Plan"] if e["Action"] == "Remove" and "BackupId" in e}
+    at_once = [i for i in made if parse(planned[i]["Time"]) <= world.wall_ms]
+    assert made[0] in at_once and planned[made[0]]["Sooner"] == "true"
+    assert [i for i in made if "the job that reads it" in planned[i]["Reason"]] == [made[0]]
+    modify(world, **shorter)
+    settle(world)
+    assert made[0] in ids(world)
+    world.engine.done(order)
+    world.engine.release("JOB")
+    quiet(world)
+    assert ids(world) == [i for i in made if i not in at_once]
+
+
 def test_dry_run_changes_nothing_and_tells_what_would_go(world):
     world.start()
     made = fill(world, 10, **FOREVER)

@@ -428,7 +428,7 @@ static void plan_removes_what_is_old(void **state)
 	struct schedule s = policy(0x7f, 2, 24);
 	const struct schedule_backup backups[] = {
 		{.id = 1, .accepted_ms = MONDAY - 30 * DAY},
-		{.id = 2, .accepted_ms = MONDAY - 29 * DAY, .kept = true},
+		{.id = 2, .accepted_ms = MONDAY - 29 * DAY, .read = true},
 		{.id = 3, .accepted_ms = MONDAY - 5 * DAY},
 		{.id = 4, .accepted_ms = MONDAY - 1 * HOUR},
 		{.id = 5, .accepted_ms = MONDAY - 20 * DAY, .newest = true}, /* its clock was wrong */
@@ -446,8 +446,9 @@ static void plan_removes_what_is_old(void **state)
 			first = events[i].at_ms;
 		if (!events[i].create)
 			gone[removals++] = events[i].backup;
-		if (events[i].backup == 1)
+		if (events[i].backup == 1 || events[i].backup == 2)
 			assert_int_equal(events[i].at_ms, MONDAY);
+		assert_int_equal(events[i].read, events[i].backup == 2);
 		if (events[i].backup == 3)
 			assert_int_equal(events[i].at_ms, MONDAY + 2 * DAY);
 		if (events[i].backup == 4)
@@ -455,8 +456,8 @@ static void plan_removes_what_is_old(void **state)
 		if (events[i].backup == 5)
 			assert_int_equal(events[i].at_ms, first);
 	}
-	assert_int_equal(removals, 4);
-	assert_memory_equal(gone, ((uint64_t[]){1, 5, 3, 4}), sizeof(uint64_t) * 4);
+	assert_int_equal(removals, 5);
+	assert_memory_equal(gone, ((uint64_t[]){1, 2, 5, 3, 4}), sizeof(uint64_t) * 5);
 	s.enabled = false;
 	assert_int_equal(plan(&s, backups, 5, MONDAY), 0);
 }
