@@ -15,7 +15,7 @@ struct policy_decision;
 /*
  * cluster: "": one that nobody knows. mode: of the backup in question ("Manual", "Automated"), NULL: none.
  * The default policy: root and the daemon's own user everything; members of the socket's group what
- * the operation's row says; nobody else, and no AccessKey, anything. *ret_decision: whose statement it was;
+ * operation_is_for_group() says; nobody else, and no AccessKey, anything. *ret_decision: whose statement it was;
  * always SILENT by the default policy.
  */
 bool authz_allows(const struct call *call, const char *cluster, const char *mode, struct policy_decision *ret_decision);
