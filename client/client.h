@@ -54,7 +54,7 @@ struct client {
 typedef int command_fn(struct client *client, char **args, size_t count);
 
 command_fn cmd_backup_create, cmd_backup_list, cmd_backup_show, cmd_backup_delete;
-command_fn cmd_backup_hold, cmd_backup_unhold;
+command_fn cmd_backup_hold, cmd_backup_unhold, cmd_backup_verify;
 command_fn cmd_clone_create, cmd_clone_list, cmd_clone_delete;
 command_fn cmd_cluster_list, cmd_cluster_check, cmd_cluster_add;
 command_fn cmd_job_list, cmd_job_show, cmd_job_cancel;

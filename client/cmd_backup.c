@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* dbsnap backup create, list, show, delete, hold, unhold. */
+/* dbsnap backup create, list, show, delete, verify, hold, unhold. */
 #include "client/call.h"
 #include "client/client.h"
 #include "client/field.h"
@@ -104,6 +104,7 @@ static void add_row(struct table *table, const json_t *backup)
 	table_take(table, text_age(field_str(backup, "BackupStartTime")));
 	table_take(table, text_size(field_int(backup, "BackupSetSize", -1)));
 	table_add(table, strcmp(field_str(backup, "Dbsnap.Held"), "true") == 0 ? "held" : "");
+	table_add(table, field_str(backup, "Dbsnap.Verified.Result"));
 	table_add(table, field_str(backup, "Dbsnap.Promise"));
 	table_add(table, field_str(backup, "Dbsnap.Cause"));
 }
@@ -118,6 +119,7 @@ int cmd_backup_list(struct client *client, char **args, size_t count)
 						{"AGE", true},
 						{"SIZE", true},
 						{"HELD", .optional = true},
+						{"VERIFIED", .optional = true},
 						{"PROMISE", .optional = true},
 						{"CAUSE", .optional = true}};
 	static const struct items items = {
@@ -241,4 +243,58 @@ int cmd_backup_unhold(struct client *client, char **args, size_t count)
 {
 	(void)count;
 	return set_hold(client, "ReleaseBackup", args[0], "is not held any more: it can be deleted.");
+}
+
+/* What was found, a line each, on standard error; a bad backup is a failure of the command. */
+static int print_verdict(const struct client *client, const json_t *backup, const json_t *job)
+{
+	const json_t *found = json_object_get(json_object_get(json_object_get(backup, "Dbsnap"), "Verified"), "Found");
+	const char *id = field_str(backup, "BackupId"), *cluster = field_str(job, "DBClusterId");
+	bool good = strcmp(field_str(backup, "Dbsnap.Verified.Result"), "Good") == 0;
+
+	if (good && !client->options.json)
+		text_say(stdout, "Backup %s of %s is good: %s", id, cluster, field_str(backup, "Dbsnap.Verified.Checked"));
+	if (good)
+		return STATUS_DONE;
+	text_say(stderr, "Backup %s of %s is damaged; do not rely on it:", id, cluster);
+	for (size_t i = 0; i < json_array_size(found); i++)
+		text_say(stderr, "  %s", json_string_value(json_array_get(found, i)));
+	return STATUS_REFUSED;
+}
+
+static int finish_verify(struct client *client, const char *job_id, const char *backup_id)
+{
+	scope_json json_t *job = NULL, *answer = NULL;
+	scope_free char *what = text_format("the verification of backup %s", backup_id);
+	int r = wait_job(client, &(struct wait_target){.job = job_id}, &job);
+
+	if (r != 0 || !wait_job_succeeded(job)) {
+		if (client->options.json && job)
+			field_print_json(job);
+		return r != 0 ? r : wait_explain_failure(job, what);
+	}
+	r = call_item(client, "DescribeBackups", "Backup", RPC_PARAMS({"BackupId", backup_id}), &answer);
+	if (r != 0)
+		return r;
+	if (client->options.json)
+		field_print_json(field_item(answer, "Backup"));
+	return print_verdict(client, field_item(answer, "Backup"), job);
+}
+
+int cmd_backup_verify(struct client *client, char **args, size_t count)
+{
+	scope_json json_t *answer = NULL;
+	int r = call_api(client, "VerifyBackup", RPC_PARAMS({"BackupId", args[0]}), RPC_REPEATABLE, &answer);
+	const char *job_id = field_str(answer, "JobId");
+
+	(void)count;
+	if (r != 0)
+		return r;
+	if (client->options.wait)
+		return finish_verify(client, job_id, args[0]);
+	if (client->options.json)
+		field_print_json(answer);
+	else
+		text_say(stdout, "Backup %s will be verified (job %s): 'dbsnap backup show %s' shows the result", args[0], job_id, args[0]);
+	return STATUS_DONE;
 }

@@ -50,6 +50,8 @@ static const struct command commands[] = {
 	{"backup show", "ID", "Show all that is known of a backup", TAKES_JSON, 1, 1, cmd_backup_show},
 	{"backup delete", "ID...", "Delete backups: all of them, or none", TAKES_JSON | TAKES_WAIT, 1, MANY,
 	 cmd_backup_delete},
+	{"backup verify", "ID", "Prove that a backup can be started and is whole", TAKES_JSON | TAKES_WAIT, 1, 1,
+	 cmd_backup_verify},
 	{"backup hold", "ID", "Keep a backup from being deleted by anybody", TAKES_JSON, 1, 1, cmd_backup_hold},
 	{"backup unhold", "ID", "Let a held backup be deleted again", TAKES_JSON, 1, 1, cmd_backup_unhold},
 	{"clone create", "ID NAME", "Make a writable copy of a backup", TAKES_JSON | TAKES_TOKEN | TAKES_WAIT,

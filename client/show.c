@@ -61,7 +61,11 @@ static const struct shown shown[] = {
 	{"SocketDir", "Socket folder"},
 	{"Connect", "Connect by"},
 	{"Dbsnap.Held", "Held"},
-	{"Dbsnap.Verified", "Verified"},
+	{"Dbsnap.Verified.Result", "Verified"},
+	{"Dbsnap.Verified.At", "Verified at", TIME},
+	{"Dbsnap.Verified.By", "Verified by"},
+	{"Dbsnap.Verified.Checked", "Looked at"},
+	{"Dbsnap.Verified.Found", "Found"},
 	{"StoreStatus", "Store status"},
 	{"BackupsLevel", "Level"},
 	{"ExpectExpireType", "Expiry"},
@@ -144,7 +148,7 @@ static bool is_known(const char *prefix, const char *key)
 		if (strcmp(shown[i].path, path) == 0)
 			return true;
 	}
-	return strcmp(path, "Dbsnap") == 0;
+	return strcmp(path, "Dbsnap") == 0 || strcmp(path, "Dbsnap.Verified") == 0;
 }
 
 static void show_rest(const json_t *object, const char *prefix)

@@ -144,6 +144,9 @@ static const struct schema_row cluster_table[] = {
 	{"protect.deletes_per_hour", SCHEMA_NUMBER, .not_built = true, .doc = "How fast backups may go."},
 	{"restore", SCHEMA_WORD, CLUSTER(restore), .words = restores, .fallback = "off",
 	 .doc = "Whether a backup may replace the data directory."},
+	{"verify", SCHEMA_MAP, .doc = "The verification of backups without a request."},
+	{"verify.every", SCHEMA_DURATION, CLUSTER(verify_every_ms), .max = 400 * DAY, .fallback = "0s",
+	 .doc = "When the last verification is older, the newest backup that was never verified is. 0: never; on request always."},
 	{"database", SCHEMA_MAP, .doc = "The server whose data it is."},
 	{"database.type", SCHEMA_WORD, CLUSTER(database.type), .words = databases, .fallback = "auto",
 	 .doc = "What lies in data_dir; auto looks at its files and refuses what it does not know."},
@@ -153,7 +156,9 @@ static const struct schema_row cluster_table[] = {
 	{"database.conninfo", SCHEMA_TEXT, CLUSTER(database.conninfo), .max = CONF_CONNINFO_SIZE - 1, .fallback = "",
 	 .doc = "How the server is reached: key=value pairs, a Unix socket, no password. For PostgreSQL as libpq reads "
 		"them; for MariaDB socket=PATH and user=NAME. Empty: \"" DEFAULT_POSTGRESQL "\" or \"" DEFAULT_MARIADB "\"."},
-	{"database.bindir", SCHEMA_PATH, .not_built = true, .doc = "The server's programs, for verify."},
+	{"database.bindir", SCHEMA_PATH, CLUSTER(database.bindir), .fallback = "",
+	 .doc = "The folder of the server's programs, which verify runs: root's, and no other's to write, as each folder above it. "
+		"Empty: where the server's executable lay when the backup was made, else where Debian has those of its release."},
 	{"database.quiesce", SCHEMA_WORD, CLUSTER(database.quiesce), .words = quiesces, .fallback = "auto",
 	 .doc = "How the server is made consistent around the cut; none: as after a crash."},
 	{"database.max_freeze", SCHEMA_DURATION, CLUSTER(database.max_freeze_ms), .min = 100, .max = 10 * MINUTE,

@@ -65,6 +65,7 @@ struct conf_database_settings {
 	enum conf_database type;
 	char user[CONF_NAME_SIZE]; /* as configured, or the default's name; "" with identity_from_owner */
 	char conninfo[CONF_CONNINFO_SIZE]; /* "": the default of what lies there */
+	char bindir[CONF_PATH_SIZE]; /* "": where the running server's executable lies */
 	enum conf_quiesce quiesce;
 	int64_t max_freeze_ms; /* how long writers may be held */
 };
@@ -82,6 +83,7 @@ struct conf_cluster {
 	enum conf_backend backend;
 	struct schema_floor min_free;
 	enum conf_restore restore;
+	int64_t verify_every_ms; /* 0: on request only */
 	struct conf_database_settings database;
 
 	/*

@@ -38,6 +38,25 @@ bool ident_is_clone(const char *str)
 	return is_name(str, 1);
 }
 
+static const char verify_prefix[] = "verify-";
+
+void ident_verify_clone(uint64_t job, char text[static IDENT_CLONE_SIZE])
+{
+	snprintf(text, IDENT_CLONE_SIZE, "%s%" PRIu64, verify_prefix, job);
+}
+
+bool ident_is_verify_clone(const char *str, uint64_t *ret_job)
+{
+	size_t length = sizeof(verify_prefix) - 1;
+	uint64_t job;
+
+	if (strncmp(str, verify_prefix, length) != 0 || ident_parse_id(str + length, &job) < 0)
+		return false;
+	if (ret_job)
+		*ret_job = job;
+	return true;
+}
+
 bool ident_is_token(const char *str)
 {
 	size_t length = strnlen(str, IDENT_TOKEN_SIZE);

@@ -26,6 +26,10 @@ struct nonce {
 
 bool ident_is_cluster(const char *str);
 bool ident_is_clone(const char *str);
+/* The throw-away clone of a verification: "verify-7" for job 7. A name of this form is nobody else's. */
+void ident_verify_clone(uint64_t job, char text[static IDENT_CLONE_SIZE]);
+/* Whether it has that form, and whose it then is; ret_job may be NULL. */
+bool ident_is_verify_clone(const char *str, uint64_t *ret_job);
 bool ident_is_token(const char *str);
 
 /* Canonical decimal 1 to 2^63-1: no sign, no leading zero. ERR_INVALID otherwise. */

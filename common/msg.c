@@ -85,6 +85,7 @@ static const struct field config_cluster_fields[] = {
 	F(U64, msg_config_cluster, min_free_bytes, 0),
 	F(STR, msg_config_cluster, refusal, 0),
 	F(STR, msg_config_cluster, remedy, 0),
+	F(I64, msg_config_cluster, verify_every_ms, 0),
 	{END},
 };
 
@@ -191,6 +192,9 @@ static const struct field result_fields[] = {
 	F(STR, msg_result, socket_dir, 0),
 	F(U32, msg_result, port, 0),
 	F(FACTS, msg_result, facts, 0),
+	E(msg_result, verdict, VERDICT_MAX),
+	F(STR, msg_result, checked, 0),
+	F(STR, msg_result, found, 0),
 	{END},
 };
 

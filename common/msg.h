@@ -30,6 +30,7 @@ enum {
 	MSG_SIZE_MAX = 32768,
 	MSG_PATH_SIZE = 1024,
 	MSG_TEXT_SIZE = 1024,
+	MSG_CHECKED_SIZE = 256,
 	MSG_LINES_SIZE = 4096, /* several lines, separated by newlines */
 	MSG_NAME_SIZE = 264,   /* "clones/" and a name in a folder */
 	MSG_SOCKET_SIZE = 108, /* sun_path */
@@ -83,7 +84,7 @@ enum msg_job_kind {
 	JOB_DELETE = 2,
 	JOB_CLONE = 3,
 	JOB_DELETE_CLONE = 4,
-	JOB_VERIFY = 5,  /* number reserved */
+	JOB_VERIFY = 5,
 	JOB_RESTORE = 6, /* number reserved */
 	JOB_DELETE_QUARANTINED = 7,
 	JOB_KIND_MAX = 7
@@ -105,6 +106,8 @@ enum msg_outcome {
 	OUTCOME_BUSY = 5,      /* not begun: another process holds the marker, or the engine is stopping */
 	OUTCOME_MAX = 5
 };
+
+enum msg_verdict { VERDICT_NONE = 0, VERDICT_GOOD = 1, VERDICT_BAD = 2, VERDICT_MAX = 2 }; /* as enum record_verdict */
 
 enum msg_mode { MODE_NONE = 0, MODE_MANUAL = 1, MODE_AUTOMATED = 2, MODE_MAX = 2 }; /* as enum backup_mode */
 
@@ -195,6 +198,7 @@ struct msg_config_cluster {
 	uint64_t min_free_bytes;
 	char refusal[MSG_TEXT_SIZE]; /* known from the configuration alone; "" = none */
 	char remedy[MSG_TEXT_SIZE];
+	int64_t verify_every_ms; /* 0: backups are verified on request only */
 };
 
 /* A listening socket, in the order of the front's descriptors. */
@@ -265,9 +269,9 @@ struct msg_job {
 	uint8_t kind; /* enum msg_job_kind */
 	char cluster[IDENT_CLUSTER_SIZE];
 	uint64_t backup;                 /* CREATE: the same as job; DELETE_CLONE: 0 */
-	char clone[IDENT_CLONE_SIZE];    /* CLONE, DELETE_CLONE, DELETE_QUARANTINED of a clone */
-	struct nonce nonce;              /* of what is made or deleted */
-	struct nonce source;             /* CLONE: the backup's nonce */
+	char clone[IDENT_CLONE_SIZE];    /* CLONE, DELETE_CLONE, DELETE_QUARANTINED of a clone; VERIFY: ident_verify_clone() */
+	struct nonce nonce;              /* of what is made or deleted; VERIFY: the backup's */
+	struct nonce source;             /* CLONE, VERIFY: the backup's nonce */
 	uint32_t attempt;                /* from 1 */
 	int64_t accepted_ms;
 	uint8_t mode;                    /* enum msg_mode */
@@ -299,6 +303,9 @@ struct msg_result {
 	char socket_dir[MSG_PATH_SIZE]; /* CLONE */
 	uint32_t port;                  /* CLONE */
 	struct msg_facts facts;         /* CREATE and DONE */
+	uint8_t verdict;                /* enum msg_verdict; VERIFY and DONE: GOOD or BAD */
+	char checked[MSG_CHECKED_SIZE]; /* VERIFY and DONE: what was looked at */
+	char found[MSG_TEXT_SIZE];      /* BAD: what is wrong, in lines */
 };
 
 struct msg_cancel {

@@ -18,6 +18,7 @@
 #include <linux/capability.h>
 #include <linux/close_range.h>
 #include <pwd.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -289,7 +290,13 @@ static void reset_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-pid_t proc_fork(const int *keep, size_t count)
+static pid_t fork_with(int namespaces)
+{
+	/* As fork(), which takes no flags: the same memory, no stack of its own. This process has one thread. */
+	return namespaces ? (pid_t)syscall(SYS_clone, (unsigned long)namespaces | SIGCHLD, 0, 0, 0, 0) : fork();
+}
+
+static pid_t fork_clean(const int *keep, size_t count, int namespaces)
 {
 	sigset_t all, before;
 	pid_t pid;
@@ -298,7 +305,7 @@ pid_t proc_fork(const int *keep, size_t count)
 	/* No handler of the parent may run in the child. */
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &before);
-	pid = fork();
+	pid = fork_with(namespaces);
 	if (pid == 0) {
 		reset_signals();
 		proc_close_all_but(keep, count);
@@ -308,6 +315,16 @@ pid_t proc_fork(const int *keep, size_t count)
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	errno = saved;
 	return pid;
+}
+
+pid_t proc_fork(const int *keep, size_t count)
+{
+	return fork_clean(keep, count, 0);
+}
+
+pid_t proc_fork_apart(const int *keep, size_t count, int namespaces)
+{
+	return fork_clean(keep, count, namespaces | CLONE_NEWPID);
 }
 
 /*

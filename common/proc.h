@@ -56,6 +56,12 @@ void proc_die_with(pid_t parent);
  */
 pid_t proc_fork(const int *keep, size_t count);
 
+/*
+ * The same, the child being number 1 of a PID namespace of its own: nothing that it starts outlives it. namespaces: other
+ * CLONE_NEW* flags. In the child getppid() is 0, so proc_die_with() does not do for it.
+ */
+pid_t proc_fork_apart(const int *keep, size_t count, int namespaces);
+
 /* Closes every descriptor from 3 up but those in keep[]. */
 void proc_close_all_but(const int *keep, size_t count);
 

@@ -48,6 +48,7 @@ static void send_cluster(struct engine *engine, const struct conf_cluster *clust
 	to->min_free_percent = (uint8_t)cluster->min_free.percent;
 	to->min_free_bytes = (uint64_t)cluster->min_free.bytes;
 	snprintf(to->refusal, sizeof(to->refusal), "%s", cluster->refusal);
+	to->verify_every_ms = cluster->verify_every_ms;
 	keeper_send(engine, &msg);
 }
 

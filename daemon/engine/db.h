@@ -43,6 +43,13 @@ struct db_walk {
 	bool adds; /* after() adds to the image */
 };
 
+/* What a verification that was carried out has to say. */
+struct db_verified {
+	bool good;
+	char checked[MSG_CHECKED_SIZE]; /* what was looked at, one sentence */
+	char found[MSG_TEXT_SIZE];      /* not good: what is wrong, one thing a line */
+};
+
 struct db_ops {
 	const char *name; /* "postgresql", "mariadb", "none": as the manifest and the messages say it */
 
@@ -96,6 +103,15 @@ struct db_ops {
 	 */
 	int (*make_clone)(struct worker_job *job, const struct manifest *manifest, int clone_fd,
 			  const char *path, struct db_clone *ret_clone, struct reason *why);
+
+	/*
+	 * Where make_clone() has to be told that a clone lies which is verified: the server is started where its folder has
+	 * that path. verify() then looks at everything in the clone at clone_fd, which it may change. 0 and the verdict; or a
+	 * code with why: it could not be carried out, and nothing is known. Optional: NULL.
+	 */
+	const char *verify_path;
+	int (*verify)(struct worker_job *job, const struct manifest *manifest, int clone_fd, struct db_verified *ret_verified,
+		      struct reason *why);
 };
 
 extern const struct db_ops db_mariadb;

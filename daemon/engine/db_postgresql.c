@@ -8,6 +8,7 @@
 #include "daemon/engine/db_postgresql.h"
 
 #include "common/err.h"
+#include "daemon/engine/cell.h"
 #include "daemon/engine/pg_replay.h"
 #include "daemon/engine/walker.h"
 
@@ -290,4 +291,6 @@ const struct db_ops db_postgresql = {
 	.save_config = save_config,
 	.close = close_postgresql,
 	.make_clone = pg_make_clone,
+	.verify_path = CELL_ROOT,
+	.verify = pg_verify,
 };

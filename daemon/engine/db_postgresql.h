@@ -113,4 +113,8 @@ int pg_save_config(struct db_postgresql *pg, int config_fd, struct reason *why);
 int pg_make_clone(struct worker_job *job, const struct manifest *manifest, int clone_fd, const char *path,
 		  struct db_clone *ret_clone, struct reason *why);
 
+/* See db_ops.verify. */
+int pg_verify(struct worker_job *job, const struct manifest *manifest, int clone_fd, struct db_verified *ret_verified,
+	      struct reason *why);
+
 #endif

@@ -118,6 +118,7 @@ static bool is_sound(const struct msg_job *job)
 	case JOB_DELETE:
 		return common && names_backup && !job->clone[0];
 	case JOB_CLONE:
+	case JOB_VERIFY:
 		return common && names_backup && job->clone[0] && !nonce_is_zero(&job->source);
 	case JOB_DELETE_CLONE:
 		return common && job->clone[0];
@@ -172,7 +173,7 @@ static bool refuse_for_good(struct engine *engine, const struct msg *msg)
 		return true;
 	}
 	/* What exists can be deleted whatever has become of the database's user. */
-	if (cluster->refusal[0] && (job->kind == JOB_CREATE || job->kind == JOB_CLONE)) {
+	if (cluster->refusal[0] && (job->kind == JOB_CREATE || job->kind == JOB_CLONE || job->kind == JOB_VERIFY)) {
 		refuse_job(engine, msg, OUTCOME_FAILED, ERR_STATE, "", "%s", cluster->refusal);
 		return true;
 	}

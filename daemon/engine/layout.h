@@ -37,6 +37,7 @@ struct layout {
 	char procedure[16]; /* "A", "D", "G"; "none" for type none */
 	char promise[16];   /* "atomic", "stopped", "crash" */
 	char server[64];    /* "PostgreSQL 15.18", "MariaDB 10.11.19"; "" not running or none */
+	char bindir[MSG_PATH_SIZE]; /* where its executable lies; "" not running or none */
 	char warnings[MSG_LINES_SIZE];
 	char why_not[MSG_LINES_SIZE]; /* lines: each better backend, and why it is not the one: "btrfs: ..." */
 	char weakened[MSG_TEXT_SIZE];

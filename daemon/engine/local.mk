@@ -2,6 +2,9 @@
 # The privileged daemon. Everything but main is a library, so that tests link it.
 noinst_LIBRARIES += libengine.a
 libengine_a_SOURCES = \
+	daemon/engine/bindir.c daemon/engine/bindir.h \
+	daemon/engine/cell.c daemon/engine/cell.h \
+	daemon/engine/clone_make.c daemon/engine/clone_make.h \
 	daemon/engine/clones.c daemon/engine/clones.h \
 	daemon/engine/config_copy.c daemon/engine/config_copy.h \
 	daemon/engine/config_messages.c \
@@ -46,11 +49,13 @@ libengine_a_SOURCES = \
 	daemon/engine/pg_records.c daemon/engine/pg_records.h \
 	daemon/engine/pg_replay.c daemon/engine/pg_replay.h \
 	daemon/engine/pg_spaces.c \
+	daemon/engine/pg_verify.c daemon/engine/pg_verify_files.c daemon/engine/pg_verify_run.c daemon/engine/pg_verify.h \
 	daemon/engine/pg_wal.c daemon/engine/pg_wal.h \
 	daemon/engine/pg_walk.c daemon/engine/pg_walk.h \
 	daemon/engine/place.c daemon/engine/place.h \
 	daemon/engine/place_files.c \
 	daemon/engine/place_look.c \
+	daemon/engine/program.c daemon/engine/program.h \
 	daemon/engine/records.c \
 	daemon/engine/remnant.c daemon/engine/remnant.h \
 	daemon/engine/sandbox.c daemon/engine/sandbox.h \
@@ -70,6 +75,7 @@ libengine_a_SOURCES = \
 	daemon/engine/step_create.c \
 	daemon/engine/step_delete.c \
 	daemon/engine/step_probe.c \
+	daemon/engine/step_verify.c \
 	daemon/engine/tree.c daemon/engine/tree.h \
 	daemon/engine/tree_clear.c \
 	daemon/engine/tree_copy.c daemon/engine/tree_copy.h \

@@ -77,6 +77,7 @@ static const struct json_field manifest_fields[] = {
 	NEEDED(JSON_TEXT, "database", manifest, database),
 	F(JSON_TEXT, "server", manifest, facts.server),
 	F(JSON_TEXT, "position", manifest, facts.position),
+	F(JSON_TEXT, "bindir", manifest, bindir),
 	F(JSON_TEXT, "floor", manifest, floor),
 	F(JSON_TEXT, "system_identifier", manifest, system_identifier),
 	F(JSON_TEXT, "settings", manifest, settings),

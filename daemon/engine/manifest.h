@@ -78,6 +78,7 @@ struct manifest {
 	char database[16];      /* db_ops's name */
 	char data_dir[MSG_PATH_SIZE]; /* of the source */
 	uint32_t uid, gid;            /* of the database's user */
+	char bindir[MSG_PATH_SIZE];   /* where the server's executable lay; "" none ran */
 	char floor[64];               /* LSN that the cut is at or over */
 	char system_identifier[24];
 	char settings[MANIFEST_LINES_SIZE]; /* lines: of an option file (MariaDB), without which no server starts on it */

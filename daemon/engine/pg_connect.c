@@ -173,6 +173,8 @@ static int learn(struct db_postgresql *pg, struct layout *layout, struct reason 
 
 	session_let_socket_go(pg->session);
 	if (error == 0)
+		server_bindir(&pg->server, layout->bindir, sizeof(layout->bindir));
+	if (error == 0)
 		error = pg_ask(pg, &question, FACTS_MS, &answer, why);
 	if (error < 0)
 		return error;

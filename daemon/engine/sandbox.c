@@ -24,7 +24,7 @@
 #define SNAPSHOT BIT(CAP_FOWNER)
 /* The folder of an image is the database user's. */
 #define GIVE BIT(CAP_CHOWN)
-/* The removal of one. */
+/* The removal of one; the namespaces that a backup is verified in. */
 #define DESTROY BIT(CAP_SYS_ADMIN)
 
 static uint64_t mask_of(enum msg_type type, enum msg_job_kind kind)
@@ -39,6 +39,7 @@ static uint64_t mask_of(enum msg_type type, enum msg_job_kind kind)
 	case JOB_CREATE:
 		return LOOK | FORK | SERVER | SNAPSHOT | DESTROY | GIVE;
 	case JOB_CLONE:
+	case JOB_VERIFY:
 		return LOOK | FORK | SNAPSHOT | DESTROY | GIVE;
 	default:
 		return LOOK | FORK | SNAPSHOT | DESTROY;

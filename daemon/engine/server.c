@@ -283,6 +283,22 @@ int server_hold(const struct worker_job *job, int socket_fd, const struct stamp 
 	return error;
 }
 
+void server_bindir(const struct server *server, char *path, size_t size)
+{
+	char link[64], *base;
+	ssize_t length;
+
+	snprintf(link, sizeof(link), "/proc/%d/exe", (int)server->pid);
+	length = readlink(link, path, size - 1);
+	path[length > 0 && length < (ssize_t)size - 1 ? length : 0] = '\0';
+	base = strrchr(path, '/');
+	if (base)
+		*base = '\0';
+	/* Held by its pidfd, its number was nobody else's while it lived. */
+	if (!base || !is_alive(server->pidfd))
+		path[0] = '\0';
+}
+
 struct search {
 	const struct worker_job *job;
 	const char *program;

@@ -36,6 +36,9 @@ bool server_is_alive(const struct server *server);
  */
 void server_argument(const struct server *server, const char *begin, char *ret_rest, size_t size);
 
+/* The folder of its executable, as its own mount namespace has it; "" if that cannot be told. */
+void server_bindir(const struct server *server, char *path, size_t size);
+
 /* "process 123 (postgres), which is stopped (SIGSTOP)" of the other end of socket_fd, for messages. */
 void server_describe(int socket_fd, char *text, size_t size);
 

@@ -13,7 +13,7 @@
 /*
  * A job: how it ended, with why unless DONE. FAILED and CANCELLED mean that nothing of this attempt is
  * left; what could not be cleaned up is UNKNOWN. Each fills only its own part of result (facts, socket_dir,
- * port, space).
+ * port, verdict with checked and found, space).
  */
 typedef enum msg_outcome step_fn(struct worker_job *job, struct msg_result *result, struct reason *why);
 
@@ -22,6 +22,7 @@ step_fn step_delete;
 step_fn step_clone;
 step_fn step_delete_clone;
 step_fn step_delete_quarantined;
+step_fn step_verify;
 
 /* Questions: each sends its answers itself, the last one in every case. */
 void step_probe(struct worker_job *job, bool exclusive);

@@ -350,6 +350,7 @@ static void fill_manifest(struct create *c)
 	snprintf(m->data_dir, sizeof(m->data_dir), "%s", job->cluster->data_dir);
 	m->uid = job->identity.uid;
 	m->gid = job->identity.gid;
+	memcpy(m->bindir, c->layout.bindir, sizeof(m->bindir));
 	memcpy(m->floor, c->position.floor, sizeof(m->floor));
 	memcpy(m->system_identifier, c->position.system_identifier, sizeof(m->system_identifier));
 	memcpy(m->settings, c->position.settings, sizeof(m->settings));

@@ -9,6 +9,7 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/scope.h"
+#include "daemon/engine/cell.h"
 #include "daemon/engine/tree.h"
 #include "daemon/engine/tree_copy.h"
 
@@ -18,6 +19,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -47,37 +49,72 @@ static bool write_all(int fd, const void *bytes, size_t size)
 	return true;
 }
 
-static void __attribute__((noreturn)) live(const struct worker_job *job, pid_t parent, walker_fn *fn, const void *arg,
-					   const int *fds, int out, void *answer, size_t answer_size)
-{
-	struct head head = {0};
-	int error = proc_become(&job->identity);
+/* What a walker is to do, and where its answer goes. All borrowed. */
+struct task {
+	const struct cell *cell; /* NULL: none */
+	walker_fn *fn;
+	const void *arg;
+	const int *fds;
+	size_t count;
+	int out;
+	void *answer;
+	size_t answer_size;
+};
 
-	if (error < 0)
-		_exit(2);
-	proc_die_with(parent);
-	umask(077);
-	signal(SIGPIPE, SIG_IGN);
-	head.code = fn(arg, fds, answer, &head.why);
-	_exit(write_all(out, &head, sizeof(head)) && write_all(out, answer, answer_size) ? 0 : 3);
+static void __attribute__((noreturn)) tell(const struct task *task, const struct head *head)
+{
+	_exit(write_all(task->out, head, sizeof(*head)) && write_all(task->out, task->answer, task->answer_size) ? 0 : 3);
 }
 
-static pid_t start(const struct worker_job *job, walker_fn *fn, const void *arg, const int *fds, size_t count,
-		   int out, void *answer, size_t answer_size)
+/* In a PID namespace of its own no parent has a number: that it lives can be told by its end of the pipe. */
+static void die_with_reader(int out)
 {
-	int keep[FDS_MAX + 2];
+	struct pollfd item = {.fd = out, .events = POLLOUT};
+
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || poll(&item, 1, 0) < 0 || item.revents & POLLERR)
+		_exit(1);
+}
+
+static void __attribute__((noreturn)) live(const struct worker_job *job, pid_t parent, const struct task *task)
+{
+	struct head head = {0};
+
+	/* Whatever changes an identity ends this: it is set again below. */
+	if (task->cell) {
+		die_with_reader(task->out);
+		head.code = cell_enter(task->cell, &job->identity, job->as_root, &head.why);
+	}
+	if (head.code < 0)
+		tell(task, &head);
+	if (proc_become(&job->identity) < 0)
+		_exit(2);
+	if (task->cell)
+		die_with_reader(task->out);
+	else
+		proc_die_with(parent);
+	umask(077);
+	signal(SIGPIPE, SIG_IGN);
+	head.code = task->fn(task->arg, task->fds, task->answer, &head.why);
+	tell(task, &head);
+}
+
+static pid_t start(const struct worker_job *job, const struct task *task)
+{
+	int keep[FDS_MAX + 3];
 	pid_t parent = getpid(), pid;
 	size_t kept = 0;
 
-	for (size_t i = 0; i < count; i++)
-		keep[kept++] = fds[i];
-	keep[kept++] = out;
+	for (size_t i = 0; i < task->count; i++)
+		keep[kept++] = task->fds[i];
+	keep[kept++] = task->out;
+	if (task->cell)
+		keep[kept++] = task->cell->root_fd;
 	/* The lock must outlive the worker as long as anything of its job may still happen. */
 	if (job->lock_fd >= 0)
 		keep[kept++] = job->lock_fd;
-	pid = proc_fork(keep, kept);
+	pid = task->cell ? proc_fork_apart(keep, kept, cell_namespaces(job->as_root)) : proc_fork(keep, kept);
 	if (pid == 0)
-		live(job, parent, fn, arg, fds, out, answer, answer_size);
+		live(job, parent, task);
 	return pid;
 }
 
@@ -221,11 +258,11 @@ static int open_signals(sigset_t *ret_before)
 	return fd;
 }
 
-static int run(struct walk *walk, walker_fn *fn, const void *arg, const int *fds, size_t count, void *answer,
-	       size_t answer_size, struct reason *why)
+static int run(struct walk *walk, struct task *task, struct reason *why)
 {
 	scope_close int in = -1, out = -1;
-	scope_free void *scratch = calloc(1, answer_size + 1);
+	scope_free void *scratch = calloc(1, task->answer_size + 1);
+	void *answer = task->answer;
 	int ends[2], error;
 
 	if (!scratch)
@@ -236,32 +273,52 @@ static int run(struct walk *walk, walker_fn *fn, const void *arg, const int *fds
 	out = ends[1];
 	if (fcntl(in, F_SETFL, O_NONBLOCK) < 0)
 		return reason_set_errno(why, errno, "cannot set up a pipe");
-	walk->pid = start(walk->job, fn, arg, fds, count, out, scratch, answer_size);
+	task->out = out;
+	task->answer = scratch;
+	walk->pid = start(walk->job, task);
+	if (walk->pid < 0 && task->cell)
+		return cell_refuse(errno, walk->job->as_root, why);
 	if (walk->pid < 0)
 		return reason_set_errno(why, errno, "cannot start a process");
 	close(scope_take_fd(out));
 	walk->in = in;
-	error = listen_to(walk, answer, answer_size, why);
+	error = listen_to(walk, answer, task->answer_size, why);
 	end(walk->pid);
+	return error;
+}
+
+static int run_watched(struct worker_job *job, struct task *task, struct reason *why)
+{
+	struct walk walk = {.job = job};
+	sigset_t before;
+	int error;
+
+	if (task->count > FDS_MAX)
+		return reason_set(why, ERR_TOO_LONG, NULL, "too many folders for one walk");
+	walk.signals = open_signals(&before);
+	if (walk.signals < 0)
+		return reason_set(why, walk.signals, NULL, "cannot watch a process: %s", err_text(walk.signals));
+	error = run(&walk, task, why);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	close(walk.signals);
 	return error;
 }
 
 int walker_run(struct worker_job *job, walker_fn *fn, const void *arg, const int *fds, size_t count, void *answer,
 	       size_t answer_size, struct reason *why)
 {
-	struct walk walk = {.job = job};
-	sigset_t before;
-	int error;
+	struct task task = {.fn = fn, .arg = arg, .fds = fds, .count = count, .answer = answer, .answer_size = answer_size};
 
-	if (count > FDS_MAX)
-		return reason_set(why, ERR_TOO_LONG, NULL, "too many folders for one walk");
-	walk.signals = open_signals(&before);
-	if (walk.signals < 0)
-		return reason_set(why, walk.signals, NULL, "cannot watch a process: %s", err_text(walk.signals));
-	error = run(&walk, fn, arg, fds, count, answer, answer_size, why);
-	sigprocmask(SIG_SETMASK, &before, NULL);
-	close(walk.signals);
-	return error;
+	return run_watched(job, &task, why);
+}
+
+int walker_run_in_cell(struct worker_job *job, const struct cell *cell, walker_fn *fn, const void *arg, const int *fds,
+		       size_t count, void *answer, size_t answer_size, struct reason *why)
+{
+	struct task task = {.cell = cell, .fn = fn, .arg = arg, .fds = fds, .count = count, .answer = answer,
+			    .answer_size = answer_size};
+
+	return run_watched(job, &task, why);
 }
 
 static int measure(const void *arg, const int *fds, void *answer, struct reason *why)

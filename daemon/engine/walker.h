@@ -32,6 +32,15 @@ int walker_run(struct worker_job *job, walker_fn *fn, const void *arg, const int
  */
 int walker_open(struct worker_job *job, const char *path, int *ret_fd, struct reason *why);
 
+struct cell;
+
+/*
+ * The same in a cell (cell.h), where fn may start programs: when this returns, and when this process dies, none of them is left.
+ * ERR_UNSUPPORTED where there is no cell to be had.
+ */
+int walker_run_in_cell(struct worker_job *job, const struct cell *cell, walker_fn *fn, const void *arg, const int *fds,
+		       size_t count, void *answer, size_t answer_size, struct reason *why);
+
 /* Bytes that the tree at root_fd takes (allocated, each inode once), names of other devices left out. */
 int walker_measure(struct worker_job *job, int root_fd, uint64_t *ret_bytes, struct reason *why);
 

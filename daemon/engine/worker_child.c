@@ -57,6 +57,7 @@ static void run_job(struct worker_job *job)
 		[JOB_CLONE] = step_clone,
 		[JOB_DELETE_CLONE] = step_delete_clone,
 		[JOB_DELETE_QUARANTINED] = step_delete_quarantined,
+		[JOB_VERIFY] = step_verify,
 	};
 	struct msg msg = {.type = MSG_RESULT};
 	struct msg_result *result = &msg.u.result;

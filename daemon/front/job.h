@@ -77,7 +77,7 @@ enum job_kind {
 	JOB_KIND_DELETE = 2,
 	JOB_KIND_CLONE = 3,
 	JOB_KIND_DELETE_CLONE = 4,
-	JOB_KIND_VERIFY = 5,  /* number reserved */
+	JOB_KIND_VERIFY = 5,
 	JOB_KIND_RESTORE = 6, /* number reserved */
 	JOB_KIND_DELETE_QUARANTINED = 7,
 	JOB_KINDS

@@ -15,7 +15,7 @@ libstore_a_SOURCES = \
 	daemon/front/store_job.c daemon/front/store_list.c \
 	daemon/front/store_purge.c daemon/front/store_quarantine.c daemon/front/store_recount.c \
 	daemon/front/store_schedule.c \
-	daemon/front/store_token.c daemon/front/store_txn.c \
+	daemon/front/store_token.c daemon/front/store_txn.c daemon/front/store_verify.c \
 	daemon/front/token.c daemon/front/token.h
 libstore_a_CPPFLAGS = $(AM_CPPFLAGS) $(LMDB_CFLAGS) $(CRYPTO_CFLAGS)
 STORE_LIBS = libstore.a libcommon.a $(LMDB_LIBS) $(CRYPTO_LIBS) $(SYSTEMD_LIBS)
@@ -34,7 +34,7 @@ libfronthttp_a_SOURCES = \
 	daemon/front/op_backup.c daemon/front/op_clone.c daemon/front/op_cluster.c \
 	daemon/front/op_create.c daemon/front/op_hold.c daemon/front/op_job.c daemon/front/op_policy.c \
 	daemon/front/op_policy.h daemon/front/op_policy_set.c \
-	daemon/front/op_quarantine.c daemon/front/op_status.c \
+	daemon/front/op_quarantine.c daemon/front/op_status.c daemon/front/op_verify.c \
 	daemon/front/nonces.c daemon/front/nonces.h \
 	daemon/front/param.c daemon/front/param.h \
 	daemon/front/peer.c daemon/front/peer.h \
@@ -68,7 +68,7 @@ dbsnapd_front_SOURCES = \
 	daemon/front/sched_auto.c daemon/front/sched_auto.h daemon/front/sched_auto_expire.c \
 	daemon/front/sched_adopt.c daemon/front/sched_end.c daemon/front/sched_facts.c \
 	daemon/front/sched_job.c daemon/front/sched_measure.c \
-	daemon/front/sched_place.c daemon/front/sched_question.c \
+	daemon/front/sched_place.c daemon/front/sched_question.c daemon/front/sched_verify.c \
 	daemon/front/timer.c daemon/front/timer.h \
 	$(SANITIZER_SOURCES)
 dbsnapd_front_CPPFLAGS = $(AM_CPPFLAGS) $(EVENT_CFLAGS) $(SECCOMP_CFLAGS)

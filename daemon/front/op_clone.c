@@ -181,6 +181,11 @@ void op_clone_backup(struct call *call)
 	if (!check_unsupported(call) || !param_id(call, "BackupId", &request.backup) || !param_clone(call, &request.name))
 		return;
 	call->about_backup = request.backup;
+	/* A verification's throw-away clone goes by it, and recovery removes what does. */
+	if (ident_is_verify_clone(request.name, NULL)) {
+		reply_malformed(call, "CloneName");
+		return;
+	}
 	accept_clone(call, &request);
 }
 

@@ -60,9 +60,11 @@ static void put_verified(json_t *object, const struct record_verified *verified)
 	if (verified->result == RECORD_UNVERIFIED)
 		return;
 	inner = json_object();
-	reply_put_time(inner, "Time", verified->at_ms);
+	reply_put_time(inner, "At", verified->at_ms);
 	reply_put(inner, "By", verified->by);
 	reply_put(inner, "Result", verified->result == RECORD_VERIFIED_GOOD ? "Good" : "Bad");
+	reply_put(inner, "Checked", verified->checked);
+	reply_put_lines(inner, "Found", verified->found);
 	reply_put_new(object, "Verified", inner);
 }
 
@@ -228,7 +230,8 @@ json_t *present_job(const struct front *front, const struct record_job *job)
 	reply_put(object, "DBClusterId", job->cluster);
 	if (job->backup)
 		reply_put_number(object, "BackupId", job->backup);
-	reply_put(object, "CloneName", job->clone);
+	if (job->kind != JOB_KIND_VERIFY)
+		reply_put(object, "CloneName", job->clone);
 	reply_put(object, "State", state_name(job, &view));
 	put_progress(object, job, &view);
 	reply_put_time(object, "AcceptTime", job->accepted_ms);

@@ -7,7 +7,8 @@
  *          5 accepted, 13 ended, 21 nonce (16), 37 started, 45 consistent, 53 expires,
  *          61 deleting, 69 size u64, 77 size_ms, 85 cut_us u64, 93 freeze_us u64,
  *          101 str backend, procedure, promise, weakened, path, server, position,
- *          principal, request_id, failure, str last_error, verified at, str by, u8 result
+ *          principal, request_id, failure, str last_error, verified at, str by, u8 result,
+ *          str checked, found
  * failure  code u32 (two's complement), str cause, remedy
  * job      0 version, 1 state, 2 kind, 3 mode, 4 accepted, 12 ended, 20 backup u64,
  *          28 str clone, u8 size and bytes of the token's key, u32 attempts, failures,
@@ -180,6 +181,8 @@ int record_backup_encode(const struct record_backup *backup, void *bytes, size_t
 	put_i64(&w, backup->verified.at_ms);
 	PUT_TEXT(&w, backup->verified.by);
 	put_u8(&w, (uint8_t)backup->verified.result);
+	PUT_TEXT(&w, backup->verified.checked);
+	PUT_TEXT(&w, backup->verified.found);
 	return writer_end(&w);
 }
 
@@ -227,6 +230,8 @@ static void get_backup_texts(struct reader *r, struct record_backup *backup)
 	backup->verified.at_ms = get_i64(r);
 	GET_TEXT(r, backup->verified.by);
 	backup->verified.result = get_enum(r, RECORD_VERDICTS - 1);
+	GET_TEXT(r, backup->verified.checked);
+	GET_TEXT(r, backup->verified.found);
 }
 
 int record_backup_decode(const void *bytes, size_t size, struct record_backup *ret_backup)

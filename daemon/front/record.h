@@ -27,6 +27,7 @@
 enum {
 	RECORD_WORD_SIZE = 16, /* backend, procedure, promise, database type */
 	RECORD_TEXT_SIZE = 1024, /* cause, remedy, last error: as long as a message carries (common/msg.h) */
+	RECORD_CHECKED_SIZE = 256,
 	RECORD_LIST_SIZE = 1024, /* several lines, separated by newlines */
 	RECORD_PATH_SIZE = 1024,
 	RECORD_SERVER_SIZE = 128, /* "PostgreSQL 15.6 (Debian ...)" */
@@ -59,6 +60,8 @@ struct record_verified {
 	int64_t at_ms;
 	char by[IDENT_PRINCIPAL_SIZE];
 	enum record_verdict result;
+	char checked[RECORD_CHECKED_SIZE]; /* what was looked at, one sentence */
+	char found[RECORD_TEXT_SIZE];      /* BAD: what is wrong, one thing a line */
 };
 
 struct record_backup {
@@ -117,7 +120,7 @@ struct record_job {
 	int64_t ended_ms;
 
 	uint64_t backup;               /* the backup that is made, deleted or read */
-	char clone[IDENT_CLONE_SIZE];  /* of CLONE and DELETE_CLONE; of DELETE_QUARANTINED: "" or a clone's */
+	char clone[IDENT_CLONE_SIZE];  /* of CLONE and DELETE_CLONE; of VERIFY the throw-away one; of DELETE_QUARANTINED: "" or a clone's */
 	uint8_t item;                  /* of DELETE_QUARANTINED: enum msg_item, no STRANGER */
 	struct nonce nonce;            /* of DELETE_QUARANTINED: of what is to go */
 	struct token_key token;        /* size 0: accepted without one */

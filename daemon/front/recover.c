@@ -374,11 +374,40 @@ static const char *clone_name(const struct recover_item *item)
 	return slash ? slash + 1 : "";
 }
 
+/* A throw-away clone: its open job's next attempt removes it, nobody else wants it. */
+static int take_verify_clone(struct round *r, const struct recover_item *item, uint64_t id)
+{
+	struct recover_note one = {.what = RECOVER_CLEAN, .job = id, .kind = JOB_KIND_DELETE_CLONE, .nonce = item->nonce};
+	struct record_job job;
+	bool over;
+	int e;
+
+	if (r->calls->standing(r->calls->arg, id) == RECOVER_MOVING || r->calls->touched(r->calls->arg, 0, clone_name(item)))
+		return 0;
+	e = store_job_get(r->txn, r->cluster->id, id, &job);
+	if (e < 0 && e != ERR_NOT_FOUND)
+		return e;
+	if (e == 0 && job.kind == JOB_KIND_VERIFY && job.state == JOB_OPEN) {
+		e = take_cutoff(r, id, &job, &over);
+		if (e < 0 || !over)
+			return e;
+		e = finish(r, &job, JOB_FAILED);
+		if (e < 0)
+			return e;
+	}
+	outcome_copy(one.clone, sizeof(one.clone), clone_name(item));
+	return note(r, &one);
+}
+
 static int take_clone(struct round *r, const struct recover_item *item)
 {
 	struct record_clone clone;
-	int e = nonce_is_zero(&item->nonce) ? ERR_NOT_FOUND : find_clone(r, &item->nonce, &clone);
+	uint64_t job;
+	int e;
 
+	if (ident_is_verify_clone(clone_name(item), &job) && !nonce_is_zero(&item->nonce))
+		return take_verify_clone(r, item, job);
+	e = nonce_is_zero(&item->nonce) ? ERR_NOT_FOUND : find_clone(r, &item->nonce, &clone);
 	if (e == ERR_NOT_FOUND && r->calls->touched(r->calls->arg, 0, clone_name(item)))
 		return 0;
 	if (e == ERR_NOT_FOUND)

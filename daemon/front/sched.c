@@ -39,6 +39,7 @@ static void on_kick(evutil_socket_t fd, short what, void *arg)
 		return;
 	sched_auto_run(sched);
 	sched_store_result("reading the new jobs", sched_job_load(sched));
+	sched_verify_run(sched);
 	sched_job_run(sched);
 	sched_measure_run(sched);
 }
@@ -64,6 +65,7 @@ static void tell_ready(struct sched *sched)
 	timer_disarm(&sched->ready_timer);
 	sched->ready(sched->arg);
 	sched_auto_changed(sched);
+	sched_verify_changed(sched);
 }
 
 static void on_ready_late(void *arg)
@@ -103,6 +105,7 @@ struct sched *sched_new(struct front *front, sched_ready_fn *ready, void *arg)
 	timer_init(&sched->question_timer, front->timers, sched_question_expire, sched);
 	timer_init(&sched->auto_timer, front->timers, sched_auto_timer, sched);
 	timer_init(&sched->adopt_timer, front->timers, sched_adopt_expire, sched);
+	timer_init(&sched->verify_timer, front->timers, sched_verify_timer, sched);
 	sched->kick = event_new(front->base, -1, 0, on_kick, sched);
 	if (!sched->kick || sched_facts_load(sched) < 0 || sched_job_load(sched) < 0 || sched_auto_load(sched) < 0)
 		return sched_free(sched);
@@ -120,6 +123,7 @@ struct sched *sched_free(struct sched *sched)
 	timer_disarm(&sched->question_timer);
 	timer_disarm(&sched->auto_timer);
 	timer_disarm(&sched->adopt_timer);
+	timer_disarm(&sched->verify_timer);
 	if (sched->kick)
 		event_free(sched->kick);
 	for (size_t i = 0; i < sched->job_count; i++)
@@ -242,6 +246,7 @@ void sched_reconfigured(struct sched *sched)
 			sched_place_look(place);
 	}
 	sched_auto_changed(sched);
+	sched_verify_changed(sched);
 	sched_kick(sched);
 }
 

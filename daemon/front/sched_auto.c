@@ -84,6 +84,7 @@ void sched_auto_changed(struct sched *sched)
 void sched_auto_clock_set(struct sched *sched)
 {
 	sched_auto_changed(sched);
+	sched_verify_changed(sched);
 }
 
 /* ---- what is owed ---- */

@@ -146,8 +146,30 @@ static int end_delete_clone(const struct sched_job *job, const struct ending *en
 	return store_clone_update(txn, &clone);
 }
 
+/* Only one that was carried out says anything about the backup; and what became LOST meanwhile keeps what is known of it. */
+static int end_verify(const struct sched_job *job, const struct msg_result *result, const struct ending *ending,
+		      const struct record_job *record, struct store_txn *txn)
+{
+	struct record_verified *verified;
+	struct record_backup backup;
+	int r;
+
+	if (ending->state != JOB_DONE)
+		return 0;
+	r = store_backup_get(txn, job->place->cluster->id, job->backup, &backup);
+	if (r < 0)
+		return r;
+	verified = &backup.verified;
+	verified->at_ms = clock_wall_ms();
+	memcpy(verified->by, record->origin.principal, sizeof(verified->by));
+	verified->result = result->verdict == VERDICT_GOOD ? RECORD_VERIFIED_GOOD : RECORD_VERIFIED_BAD;
+	outcome_copy(verified->checked, sizeof(verified->checked), result->checked);
+	outcome_copy(verified->found, sizeof(verified->found), result->found);
+	return store_backup_update(txn, &backup);
+}
+
 static int end_subject(struct sched_job *job, const struct msg_result *result, const struct ending *ending,
-		       struct store_txn *txn)
+		       const struct record_job *record, struct store_txn *txn)
 {
 	switch (job->kind) {
 	case JOB_KIND_CREATE:
@@ -158,6 +180,8 @@ static int end_subject(struct sched_job *job, const struct msg_result *result, c
 		return end_clone(job, result, ending, txn);
 	case JOB_KIND_DELETE_CLONE:
 		return end_delete_clone(job, ending, txn);
+	case JOB_KIND_VERIFY:
+		return end_verify(job, result, ending, record, txn);
 	default:
 		return 0;
 	}
@@ -202,7 +226,7 @@ static int commit_end(struct sched *sched, struct sched_job *job, const struct m
 	if (r < 0)
 		return r;
 	decide(job, result, &record, ending);
-	r = end_subject(job, result, ending, txn);
+	r = end_subject(job, result, ending, &record, txn);
 	if (r == 0)
 		r = end_job(job, ending, &now, &record, txn);
 	if (r == 0)
@@ -212,11 +236,13 @@ static int commit_end(struct sched *sched, struct sched_job *job, const struct m
 
 /* ---- memory after the commit ---- */
 
-static void say(const struct sched_job *job, const struct ending *ending)
+static void say(const struct sched_job *job, const struct msg_result *result, const struct ending *ending)
 {
 	struct log_about about = sched_job_about(job);
 
-	if (ending->state == JOB_DONE)
+	if (ending->state == JOB_DONE && job->kind == JOB_KIND_VERIFY && result->verdict != VERDICT_GOOD)
+		log_about(LOG_LEVEL_ERROR, &about, "BAD: the backup is damaged, do not rely on it: %s", result->found);
+	else if (ending->state == JOB_DONE)
 		log_about(LOG_LEVEL_INFO, &about, "%s done", job_kind_name(job->kind));
 	else if (ending->state == JOB_OPEN)
 		log_about(LOG_LEVEL_WARNING, &about, "%s: attempt %u failed, again in %lld ms: %s",
@@ -251,9 +277,10 @@ static void clean_after(struct sched *sched, struct sched_job *job, const struct
 {
 	struct sched_place *place = job->place;
 	struct recover_note note = {.what = RECOVER_CLEAN, .job = job->id};
+	bool clone = job->kind == JOB_KIND_CLONE || job->kind == JOB_KIND_VERIFY;
 
-	note.kind = job->kind == JOB_KIND_CLONE ? JOB_KIND_DELETE_CLONE : JOB_KIND_DELETE;
-	note.backup = job->kind == JOB_KIND_CLONE ? 0 : job->backup;
+	note.kind = clone ? JOB_KIND_DELETE_CLONE : JOB_KIND_DELETE;
+	note.backup = clone ? 0 : job->backup;
 	note.nonce = *nonce;
 	memcpy(note.clone, job->clone, sizeof(note.clone));
 	sched_job_remove(sched, job);
@@ -294,6 +321,7 @@ static void remember(struct sched *sched, struct sched_job *job, const struct en
 		return;
 	}
 	sched_auto_changed(sched);
+	sched_verify_changed(sched);
 	if (needs_cleaning(sched, job, &nonce))
 		clean_after(sched, job, &nonce);
 	else
@@ -344,7 +372,7 @@ static void end_with(struct sched *sched, struct sched_job *job, const struct ms
 	}
 	if (job->kind == JOB_KIND_CREATE)
 		learn(sched, job, result);
-	say(job, &ending);
+	say(job, result, &ending);
 	if (ending.state == JOB_DONE && job_is_removal(job->kind))
 		drop_stranger(job, &ending.nonce);
 	remember(sched, job, &ending);
@@ -469,7 +497,7 @@ int sched_end_cancel(struct sched *sched, struct sched_job *job)
 
 	if (r < 0)
 		return r;
-	say(job, &ending);
+	say(job, &result, &ending);
 	remember(sched, job, &ending);
 	sched_kick(sched);
 	return 0;

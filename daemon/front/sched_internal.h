@@ -12,6 +12,7 @@
  * sched_auto.c     policies: when they are looked at, automated creates
  * sched_auto_expire.c  removal by age, and what is planned
  * sched_adopt.c    backups from the quarantine into the catalogue
+ * sched_verify.c   verifications without a request
  */
 #ifndef DBSNAP_FRONT_SCHED_INTERNAL_H
 #define DBSNAP_FRONT_SCHED_INTERNAL_H
@@ -163,6 +164,8 @@ struct sched {
 	int64_t noted_ms; /* what was left of its pause when it was last written */
 	bool auto_due; /* look at them again before the loop sleeps */
 	struct timer auto_timer;
+	struct timer verify_timer;
+	bool verify_due; /* look whether one is to be verified */
 };
 
 /* sched.c */
@@ -251,6 +254,12 @@ struct sched_auto *sched_auto_find(const struct sched *sched, const char *cluste
 struct record_schedule sched_auto_changed_record(const struct sched_auto *a, const struct schedule *policy, int64_t wall_ms);
 /* Commits the record (NULL: none) and the guard. 0 or a code of the store. */
 int sched_auto_save(struct sched *sched, const struct record_schedule *record);
+
+/* sched_verify.c */
+/* Something happened that may let a verification begin: looks before the loop sleeps. */
+void sched_verify_changed(struct sched *sched);
+void sched_verify_run(struct sched *sched);
+void sched_verify_timer(void *arg);
 
 /* sched_auto_expire.c */
 /* Accepts removals that are due; the running time of the next look, INT64_MAX: an event will be a reason for it. */

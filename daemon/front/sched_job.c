@@ -193,6 +193,11 @@ static int fill_from_backup(struct store_txn *txn, const struct record_job *reco
 		return 0;
 	}
 	order->nonce = backup.nonce;
+	if (record->kind == JOB_KIND_VERIFY) {
+		order->source = backup.nonce;
+		memcpy(order->clone, record->clone, sizeof(order->clone));
+		return 0;
+	}
 	order->expires_ms = backup.expires_ms;
 	order->mode = (uint8_t)backup.mode;
 	return 0;

@@ -267,6 +267,7 @@ static void on_note(void *arg, const struct recover_note *note)
 			sched_measure_add(place->sched, place, job->backup);
 		sched_job_remove(place->sched, job);
 		sched_auto_changed(place->sched);
+		sched_verify_changed(place->sched);
 		return;
 	}
 	if (note->what == RECOVER_JOB_WHOLE) {
@@ -384,6 +385,7 @@ static void open_place(struct sched_place *place, const struct msg_probed *probe
 	place->pause_ms = 0;
 	put_place(place, PLACE_ONLINE, "", "");
 	sched_auto_changed(place->sched);
+	sched_verify_changed(place->sched);
 	if (place->exclusive)
 		settle(place);
 }

@@ -190,6 +190,13 @@ typedef int store_job_fn(void *arg, const struct record_job *job);
 /* Every unfinished job from this id on, oldest first. */
 int store_job_each_open(struct store_txn *txn, uint64_t from, store_job_fn *fn, void *arg);
 
+/*
+ * Accepts a verification of job->cluster, job->backup: job's id, kind, throw-away clone, OPEN. The caller fills in accepted_ms
+ * and origin. Where one is open already, *job becomes that one and nothing is changed. ERR_NOT_FOUND: no such backup (or a
+ * delete was accepted); ERR_STATE: it is not AVAILABLE; ERR_FULL as for creates.
+ */
+int store_verify_accept(struct store_txn *txn, struct record_job *job);
+
 /* ---- clones ---- */
 
 /*

@@ -42,6 +42,7 @@ class Place:
         self.refusal_passes = False
         self.size = GIB
         self.size_known = False
+        self.verify_every_ms = 0
         self.things = {}
         self.made = []  # nonces of snapshots, in the order in which they became whole
 
@@ -114,6 +115,15 @@ class Place:
         name = f"clones/.{order.clone}" if order.clone else f".{order.backup}"
         if name in self.things and self.things[name].nonce == order.nonce:
             del self.things[name]
+
+    def begin_verify(self, order):
+        """Its throw-away clone, which the end of an attempt removes."""
+        assert order.clone == f"verify-{order.job}" and order.nonce == order.source == self.things[str(order.backup)].nonce
+        self.things[f"clones/.{order.clone}"] = Thing(msgs.CLONE_PARTIAL, order.backup, order.nonce)
+
+    def verify(self, order):
+        self.begin_verify(order)
+        self.remove_partial(order)
 
     # Clones.
 

@@ -209,6 +209,9 @@ class FakeEngine:
         if order.kind == msgs.CLONE:
             place.clone(order)
             return {"socket_dir": f"{place.snapshot_dir}/clones/{order.clone}", "port": 5432}
+        if order.kind == msgs.VERIFY:
+            place.verify(order)
+            return {"verdict": msgs.GOOD, "checked": "all of it"}
         if order.kind in (msgs.DELETE, msgs.DELETE_QUARANTINED):
             place.mark(order)
         place.remove(order)
@@ -225,7 +228,7 @@ class FakeEngine:
 
     def leave_nothing(self, order):
         """What FAILED and CANCELLED of a create or clone promise."""
-        if order.kind in (msgs.CREATE, msgs.CLONE) and not self.is_whole(order):
+        if order.kind in (msgs.CREATE, msgs.CLONE, msgs.VERIFY) and not self.is_whole(order):
             self.world.place_of(order.cluster).remove_partial(order)
 
     def fail(self, order, cause="the server said no", code=msgs.ERR_DATABASE, retry=True):

@@ -19,7 +19,8 @@ TYPES = {
         connections_per_uid:u32 request_timeout_ms:i64 body_max:u64 map_size:u64
         daemon_uid:u32 socket_gid:u32 state_dir:str"""),
     "CONFIG_CLUSTER": (2, """generation:u32 cluster:str description:str data_dir:str
-        database:str min_free_percent:u8 min_free_bytes:u64 refusal:str remedy:str"""),
+        database:str min_free_percent:u8 min_free_bytes:u64 refusal:str remedy:str
+        verify_every_ms:i64"""),
     "CONFIG_END": (3, """generation:u32 clusters:u32 listeners:u32 keys:u32 statements:u32
         policies:bool"""),
     "CONFIG_LISTENER": (4, "generation:u32 path:str require_signature:bool"),
@@ -36,7 +37,8 @@ TYPES = {
         request:str item:u8"""),
     "PROGRESS": (22, "job:u64 phase:u8 percent:u8 bytes_done:u64 bytes_total:u64"),
     "RESULT": (23, """job:u64 attempt:u32 outcome:u8 retry:bool code:i64 cause:str remedy:str
-        free_bytes:u64 total_bytes:u64 socket_dir:str port:u32 facts:facts"""),
+        free_bytes:u64 total_bytes:u64 socket_dir:str port:u32 facts:facts verdict:u8
+        checked:str found:str"""),
     "CANCEL": (24, "job:u64"),
     "PROBE": (30, "cluster:str exclusive:bool"),
     "PROBED_ITEM": (31, "cluster:str item:u8 backup:u64 name:str owner:u8 facts:facts"),
@@ -58,7 +60,8 @@ TYPES = {
 }
 NAMES = {number: name for name, (number, _) in TYPES.items()}
 
-CREATE, DELETE, CLONE, DELETE_CLONE, DELETE_QUARANTINED = 1, 2, 3, 4, 7
+CREATE, DELETE, CLONE, DELETE_CLONE, VERIFY, DELETE_QUARANTINED = 1, 2, 3, 4, 5, 7
+GOOD, BAD = 1, 2
 PREPARING, CUTTING, CHECKING = 1, 2, 3
 DONE, FAILED, CANCELLED, UNKNOWN, BUSY = 1, 2, 3, 4, 5
 ONLINE, OFFLINE, PLACE_BUSY, REFUSED = 0, 1, 2, 3

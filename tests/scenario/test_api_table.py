@@ -59,6 +59,7 @@ TABLE = {
     "CloneBackup": (["BackupId", "CloneName"], ["DBClusterId", "ClientToken"], "BackupId"),
     "DescribeClones": ([], ["DBClusterId", "CloneName", *PAGE], None),
     "DeleteClone": (["CloneName"], ["DBClusterId"], None),
+    "VerifyBackup": (["BackupId"], ["DBClusterId"], "BackupId"),
     "HoldBackup": (["BackupId"], ["DBClusterId"], "BackupId"),
     "ReleaseBackup": (["BackupId"], ["DBClusterId"], "BackupId"),
     "DescribeJobs": ([], ["DBClusterId", "JobId", *PAGE], None),
@@ -228,7 +229,7 @@ def test_the_table_is_whole():
 
 @pytest.mark.parametrize("action", [
     "DescribeDetachedBackups", "DescribeBackupLogs", "DescribeLogBackupPolicy", "ModifyLogBackupPolicy",
-    "DescribeBackupRegions", "CreateDBCluster", "DeleteDBCluster", "RestoreTable", "VerifyBackup", "RestoreBackup",
+    "DescribeBackupRegions", "CreateDBCluster", "DeleteDBCluster", "RestoreTable", "RestoreBackup",
     "createbackup", "CreateBackup ", "x" * 5000])
 def test_the_cloud_s_others(here, action):
     status, body = here.api.call(action, DBClusterId=CLUSTER, BackupId=here.first)

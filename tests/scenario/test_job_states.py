@@ -6,9 +6,9 @@ from disk import Thing
 import msgs
 
 STATE = (403, "OperationDenied.BackupStatus")
-KINDS = {"CreateBackup": msgs.CREATE, "CloneBackup": msgs.CLONE, "DeleteBackup": msgs.DELETE,
+KINDS = {"CreateBackup": msgs.CREATE, "CloneBackup": msgs.CLONE, "VerifyBackup": msgs.VERIFY, "DeleteBackup": msgs.DELETE,
          "DeleteClone": msgs.DELETE_CLONE, "DeleteQuarantined": msgs.DELETE_QUARANTINED}
-MAKING = ["CreateBackup", "CloneBackup"]
+MAKING = ["CreateBackup", "CloneBackup", "VerifyBackup"]
 REMOVING = ["DeleteBackup", "DeleteClone", "DeleteQuarantined"]
 
 
@@ -29,6 +29,7 @@ def ready(make_world):
 def begin(world, kind):
     """The job's number, once it is accepted."""
     params = {"CreateBackup": {"DBClusterId": "pc-a"}, "CloneBackup": {"BackupId": world.base, "CloneName": "new"},
+              "VerifyBackup": {"BackupId": world.base},
               "DeleteBackup": {"BackupId": world.spare}, "DeleteClone": {"CloneName": "there"},
               "DeleteQuarantined": {"DBClusterId": "pc-a", "Name": "500"}}[kind]
     world.api.ok(kind, **params)
@@ -92,6 +93,8 @@ def test_what_makes_something_is_cancelled(ready, kind, state):
         clone, = [c for c in ready.api.ok("DescribeClones")["Items"]["Clone"] if c["CloneName"] == "new"]
         assert clone["State"] == "Failed" and clone["Cause"] == "it was cancelled"
         assert ready.api.call("DeleteBackup", BackupId=ready.base)[0] == 200
+    elif kind == "VerifyBackup":
+        assert "Verified" not in ready.backup(ready.base)["Dbsnap"]
     else:
         assert ready.backup(number)["Dbsnap"]["State"] == "CANCELLED"
 

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="needs root to call as 
 # Each operation with what a request of it needs beside DBClusterId.
 NAMING = {
     "DescribeBackups": ("BackupId",), "DeleteBackup": ("BackupId",), "HoldBackup": ("BackupId",),
-    "ReleaseBackup": ("BackupId",), "CloneBackup": ("BackupId", "NewName"),
+    "ReleaseBackup": ("BackupId",), "VerifyBackup": ("BackupId",), "CloneBackup": ("BackupId", "NewName"),
     "DescribeClones": ("CloneName",), "DeleteClone": ("CloneName",), "DescribeJobs": ("JobId",),
     "CancelJob": ("JobId",)}
 PLAIN = ["CreateBackup", "DescribeBackups", "DescribeBackupTasks", "DescribeBackupPolicy",
@@ -585,7 +585,7 @@ def test_status_counts_jobs_of_what_the_caller_sees(policed):
 
 REFUSED = {
     "no policy at all": [], "no statement for him": [allow(uids=[OTHER])],
-    "another operation": [allow(["VerifyBackup"])], "another cluster": [allow("*", ["pc-z"])],
+    "another operation": [allow(["RestoreBackup"])], "another cluster": [allow("*", ["pc-z"])],
     "denied here": [allow(), deny("*", ["pc-?", "pc-none"])], "denied everywhere": [allow(), deny()],
     "the wrong group": [allow(gids=[GROUP])], "unsigned": [allow(keys=["testid"])],
     "signed": [allow(uids=[0, WHO])], "signed for another cluster": [allow("*", ["pc-z"], keys=["testid"])],

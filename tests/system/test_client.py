@@ -726,7 +726,7 @@ def test_a_users_own_socket_comes_first(root, fake, programs, folder):
 
 
 @pytest.mark.parametrize("argv", [
-    (), ("backup",), ("backup", "hold"), ("backup", "unhold", "1", "2"), ("backup", "verify", "1"),
+    (), ("backup",), ("backup", "hold"), ("backup", "unhold", "1", "2"), ("backup", "verify"),
     ("restore", "1"), ("policy", "set"), ("quarantine", "adopt", "c"), ("quarantine", "list", "--wait"), ("nonsense",),
     ("backup", "create"), ("backup", "create", "a", "b"), ("clone", "create", "1"),
     ("status", "x"), ("status", "--wait"), ("status", "--token", "x"), ("backup", "list", "--yes"),

@@ -348,7 +348,7 @@ def complete(programs, folder):
 @pytest.mark.parametrize("line, offered", [
     ("dbsnap ''", ["backup", "clone", "cluster", "job", "policy", "quarantine", "status"]),
     ("dbsnap cl", ["clone", "cluster"]),
-    ("dbsnap backup ''", ["create", "list", "show", "delete", "hold", "unhold"]),
+    ("dbsnap backup ''", ["create", "list", "show", "delete", "verify", "hold", "unhold"]),
     ("dbsnap --json backup s", ["show"]),
     ("dbsnap backup create pc-o", ["pc-orders"]),
     ("dbsnap --socket x cluster ch", ["check"]),

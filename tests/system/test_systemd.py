@@ -108,6 +108,19 @@ def test_backup_and_clone_inside_the_sandbox(guest):
                             "-c", "SELECT 40 + 2", "postgres").stdout
     assert said.strip() == "42"
     guest.system.systemctl("stop", "clone.service")
+
+
+def test_verify_inside_the_sandbox(guest):
+    guest.system.systemctl("start", SERVICE)
+    item = guest.api.create_and_wait("main")
+    job = guest.api.ok("VerifyBackup", BackupId=item["BackupId"])["JobId"]
+
+    def ended():
+        shown = guest.api.ok("DescribeJobs", JobId=job)["Items"]["Job"][0]
+        return shown if shown["State"] not in ("Pending", "Running") else None
+    shown = eventually(ended, 60, "the verification's end")
+    assert shown["State"] == "Done", shown
+    assert guest.api.backup("main", item["BackupId"])["Dbsnap"]["Verified"]["Result"] == "Good"
     guest.api.delete_and_wait("main", item["BackupId"])
 
 

@@ -43,6 +43,26 @@ static void test_clone(void **state)
 	assert_false(ident_is_clone(".."));
 }
 
+static void test_verify_clone(void **state)
+{
+	char text[IDENT_CLONE_SIZE];
+	uint64_t job = 0;
+
+	(void)state;
+	ident_verify_clone(INT64_MAX, text);
+	assert_string_equal(text, "verify-9223372036854775807");
+	assert_true(ident_is_clone(text));
+	assert_true(ident_is_verify_clone("verify-7", &job));
+	assert_int_equal(job, 7);
+	assert_true(ident_is_verify_clone("verify-7", NULL));
+	assert_false(ident_is_verify_clone("verify-", &job));
+	assert_false(ident_is_verify_clone("verify-07", &job));
+	assert_false(ident_is_verify_clone("verify-7a", &job));
+	assert_false(ident_is_verify_clone("verify", &job));
+	assert_false(ident_is_verify_clone("verify-9223372036854775808", &job));
+	assert_int_equal(job, 7);
+}
+
 static void test_token(void **state)
 {
 	(void)state;
@@ -121,7 +141,8 @@ static void test_uuid(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_cluster), cmocka_unit_test(test_clone), cmocka_unit_test(test_token),
+		cmocka_unit_test(test_cluster), cmocka_unit_test(test_clone), cmocka_unit_test(test_verify_clone),
+		cmocka_unit_test(test_token),
 		cmocka_unit_test(test_id),      cmocka_unit_test(test_nonce), cmocka_unit_test(test_uuid),
 	};
 

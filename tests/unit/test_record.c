@@ -46,14 +46,15 @@ static const struct record_backup backup = {
 	.origin = {.principal = "uid:0", .request_id = "R"},
 	.failure = {.code = -2, .cause = "c", .remedy = "r"},
 	.last_error = "e",
-	.verified = {.at_ms = 0x010b, .by = "uid:1", .result = RECORD_VERIFIED_BAD},
+	.verified = {.at_ms = 0x010b, .by = "uid:1", .result = RECORD_VERIFIED_BAD, .checked = "all", .found = "f1\nf2"},
 };
 static const char backup_bytes[] =
 	"\x01\x07\x02\x03\x06" T("\x01\x01") T("\x01\x02") NONCE T("\x01\x03") T("\x01\x04") T("\x01\x05")
 	T("\x01\x06") T("\x01\x07") T("\x01\x08") T("\x01\x09") T("\x01\x0a")
 	"\x00\x05" "btrfs" "\x00\x01" "A" "\x00\x06" "atomic" "\x00\x05" "w1\nw2" "\x00\x09" "/s/7/data"
 	"\x00\x05" "PG 15" "\x00\x03" "0/3" "\x00\x05" "uid:0" "\x00\x01" "R"
-	"\xff\xff\xff\xfe" "\x00\x01" "c" "\x00\x01" "r" "\x00\x01" "e" T("\x01\x0b") "\x00\x05" "uid:1" "\x02";
+	"\xff\xff\xff\xfe" "\x00\x01" "c" "\x00\x01" "r" "\x00\x01" "e" T("\x01\x0b") "\x00\x05" "uid:1" "\x02"
+	"\x00\x03" "all" "\x00\x05" "f1\nf2";
 
 static const struct record_job job = {
 	.state = JOB_OPEN,
@@ -328,6 +329,8 @@ static void decoded_members(void **state)
 	assert_string_equal(got.failure.remedy, "r");
 	assert_int_equal(got.failure.code, -2);
 	assert_int_equal(got.verified.result, RECORD_VERIFIED_BAD);
+	assert_string_equal(got.verified.checked, "all");
+	assert_string_equal(got.verified.found, "f1\nf2");
 	assert_string_equal(got.cluster, "");
 	assert_int_equal(record_job_decode(job_bytes, sizeof(job_bytes) - 1, &got_job), 0);
 	assert_int_equal(got_job.kind, JOB_KIND_CREATE);
@@ -487,6 +490,8 @@ static void longest_records(void **state)
 	fill(b.failure.remedy, sizeof(b.failure.remedy));
 	fill(b.last_error, sizeof(b.last_error));
 	fill(b.verified.by, sizeof(b.verified.by));
+	fill(b.verified.checked, sizeof(b.verified.checked));
+	fill(b.verified.found, sizeof(b.verified.found));
 	size = record_backup_encode(&b, bytes, sizeof(bytes));
 	assert_true(size > 0);
 	assert_int_equal(record_backup_decode(bytes, (size_t)size, &b2), 0);
