@@ -9,7 +9,7 @@ import os
 import pytest
 
 from harness import invariants
-from harness.disk import run
+from harness.disk import run, unmount
 from harness.process import eventually
 from harness.unchanged import says, unchanged
 
@@ -32,7 +32,7 @@ class Bind:
         run("mount", "--bind", self.source, self.point)
 
     def umount(self):
-        run("umount", self.point)
+        unmount(self.point)
 
     def remount(self, options):
         run("mount", "-o", f"remount,bind,{options}", self.point)

@@ -11,7 +11,7 @@ import shutil
 import struct
 import subprocess
 
-from .disk import Disk, run
+from .disk import Disk, run, unmount
 from .process import Pid, eventually
 
 HEADER = struct.Struct("=IIQQ")
@@ -99,8 +99,7 @@ class CutDisk(Disk):
 
     def umount(self):
         """Waits for the last process of a killed daemon: one forked in its last moment is in nobody's list."""
-        eventually(lambda: subprocess.run(["umount", self.mnt], capture_output=True).returncode == 0,
-                   what=f"nobody uses {self.mnt}")
+        unmount(self.mnt)
 
     def end(self):
         """Ends the recording; from here on `image` is what cut() made."""

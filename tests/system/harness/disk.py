@@ -4,11 +4,19 @@ the mount)."""
 import os
 import subprocess
 
+from .process import eventually
+
 MKFS = {
     "btrfs": ["mkfs.btrfs", "-q", "-f"],
     "xfs": ["mkfs.xfs", "-q", "-f", "-m", "reflink=1"],
     "ext4": ["mkfs.ext4", "-q", "-F"],
 }
+
+
+def unmount(point):
+    """Waits for a worker that still looks at something there."""
+    eventually(lambda: subprocess.run(["umount", point], capture_output=True).returncode == 0,
+               what=f"nobody uses {point}")
 
 
 def run(*argv):
@@ -45,7 +53,7 @@ class Disk:
         run("mount", "-o", f"remount,{options}", self.mnt)
 
     def umount(self):
-        run("umount", self.mnt)
+        unmount(self.mnt)
 
     def mounted(self):
         return os.path.ismount(self.mnt)
