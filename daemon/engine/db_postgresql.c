@@ -246,7 +246,7 @@ static int check_replay(struct db_postgresql *pg, int image_fd, const struct pg_
 	char nothing;
 
 	pg_replay_of(control, pg->tree.major, pg_is_recovered(pg) ? pg->backup.wal.start : 0, &question);
-	if (!pg->facts.in_recovery && pg->floor > question.reach)
+	if ((!pg->facts.in_recovery || pg_is_recovered(pg)) && pg->floor > question.reach)
 		question.reach = pg->floor;
 	return pg->apart ? walker_run(pg->job, replay_apart, &question, &pg->backup.wal_fd, 1, &nothing, 0, why) :
 			   walker_run(pg->job, replay, &question, &image_fd, 1, &nothing, 0, why);

@@ -111,10 +111,6 @@ static int refuse_rights(const struct db_postgresql *pg, struct reason *why)
 
 static int refuse_server(const struct db_postgresql *pg, struct reason *why)
 {
-	if (pg->facts.in_recovery)
-		return reason_set(why, ERR_LAYOUT, "back up its primary, or put the standby's data directory into a "
-				  "subvolume of a btrfs file system",
-				  "the server is a standby: it is cut by an atomic backend only");
 	if (pg->facts.wal_level == ASK_WAL_MINIMAL)
 		return reason_set(why, ERR_LAYOUT, "set wal_level = replica and restart the server",
 				  "wal_level is minimal: a copy of the running server could not be recovered");

@@ -67,8 +67,9 @@ static int check_label(struct db_postgresql *pg, const struct ask_answer *answer
 		return refuse_label("its label names another WAL segment", why);
 	if (strcmp(label.name, pg->backup.name) != 0)
 		return refuse_label("its label has another name", why);
-	if (!label.from_primary)
-		return reason_set_retry(why, ERR_STATE, NULL, "the server became a standby during the backup");
+	if (label.from_primary == pg->facts.in_recovery)
+		return reason_set_retry(why, ERR_STATE, NULL, "the server became a %s during the backup",
+					label.from_primary ? "primary" : "standby");
 	if (answer->lsn <= wal->start || label.checkpoint < wal->start || label.checkpoint >= answer->lsn)
 		return refuse_label("it ends before its beginning", why);
 	wal->timeline = label.timeline;

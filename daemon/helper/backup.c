@@ -154,7 +154,24 @@ static bool take_stop(const PGresult *result, struct ask_answer *answer)
 	return take_lsn(query_cell(result, 0, 0), answer);
 }
 
-void backup_stop(PGconn *conn, const struct ask_question *question, struct ask_answer *answer)
+/*
+ * A standby's backup ends at the least position at which its files are consistent, which lags what it has
+ * shown to its readers: that far the WAL has to go.
+ */
+static bool take_replayed(PGconn *conn, struct ask_answer *answer)
+{
+	uint64_t end = answer->lsn;
+	char lsn[32];
+
+	if (!query_text(conn, "SELECT pg_catalog.pg_last_wal_replay_lsn()", lsn, sizeof(lsn), answer) ||
+	    !take_lsn(lsn, answer))
+		return false;
+	if (answer->lsn < end)
+		answer->lsn = end;
+	return true;
+}
+
+void backup_stop(PGconn *conn, const struct ask_question *question, bool in_recovery, struct ask_answer *answer)
 {
 	char sql[160];
 	PGresult *result;
@@ -168,6 +185,8 @@ void backup_stop(PGconn *conn, const struct ask_question *question, struct ask_a
 	result = query_rows(conn, sql, 3, answer);
 	good = result && take_stop(result, answer);
 	PQclear(result);
+	if (good && in_recovery)
+		good = take_replayed(conn, answer);
 	/* One made or dropped meanwhile is seen now. */
 	if (good)
 		backup_tablespaces(conn, answer);

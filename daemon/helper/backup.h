@@ -17,6 +17,7 @@ bool backup_tablespaces(PGconn *conn, struct ask_answer *answer);
 /* May this role do what backup_start() and backup_stop() do? */
 bool backup_rights(PGconn *conn, struct ask_answer *answer);
 void backup_start(PGconn *conn, const struct ask_question *question, struct ask_answer *answer);
-void backup_stop(PGconn *conn, const struct ask_question *question, struct ask_answer *answer);
+/* in_recovery: of a standby, whose backup ends where it has replayed to. */
+void backup_stop(PGconn *conn, const struct ask_question *question, bool in_recovery, struct ask_answer *answer);
 
 #endif

@@ -245,7 +245,7 @@ void helper_session_answer(struct helper_session *session, const struct ask_ques
 	} else if (question->type == ASK_START) {
 		backup_start(session->conn, question, ret_answer);
 	} else if (question->type == ASK_STOP) {
-		backup_stop(session->conn, question, ret_answer);
+		backup_stop(session->conn, question, session->in_recovery, ret_answer);
 	} else if (question->type == ASK_FLUSH) {
 		do_flush(session, question->backup, ret_answer);
 	} else {
