@@ -163,7 +163,8 @@ static const struct schema_row cluster_table[] = {
 	 .doc = "How the server is made consistent around the cut; none: as after a crash."},
 	{"database.max_freeze", SCHEMA_DURATION, CLUSTER(database.max_freeze_ms), .min = 100, .max = 10 * MINUTE,
 	 .fallback = "5s",
-	 .doc = "How long writers may be held by a lock for a cut: after that they are let go and the backup has failed."},
+	 .doc = "How long writers may be held for a cut, by a lock or, on XFS, by stopping the server: after that they are let go "
+		"and the backup has failed."},
 	{NULL},
 };
 

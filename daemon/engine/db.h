@@ -38,6 +38,7 @@ struct db_clone {
 /* What the cut has to respect; plan is a walk's, and plan.way the backend's. */
 struct db_walk {
 	struct tree_plan plan;
+	bool held; /* by hold(), until release(): all of the tree in one state, if it is quick */
 	const struct snap_tablespace *tablespaces;
 	size_t tablespace_count;
 	bool adds; /* after() adds to the image */

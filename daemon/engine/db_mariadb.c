@@ -2,7 +2,7 @@
 /*
  * MariaDB around a cut. Atomic, running: InnoDB recovers the image as after a
  * crash; tables without transactions cannot, so while there are such their writers
- * are held for the cut. Stopped: cut, and prove that nobody began to write. What
+ * are held for the cut. Walked, running: the whole server is stopped for it. Stopped: cut, and prove that nobody began to write. What
  * is unsafe is refused here and in my_admit.
  */
 #include "daemon/engine/db_mariadb.h"
@@ -112,8 +112,7 @@ static int open_mariadb(struct worker_job *job, struct layout *layout, struct db
 /* Everything as it lies. */
 static void walk(struct db *db, struct db_walk *ret_walk)
 {
-	(void)db;
-	*ret_walk = (struct db_walk){0};
+	*ret_walk = (struct db_walk){.held = own(db)->freezes};
 }
 
 static int before(struct db *db, struct db_position *ret_position, struct reason *why)

@@ -37,7 +37,8 @@ struct db_mariadb {
 	struct my_question where;       /* for every look */
 	struct my_tree tree;            /* the source, as opened */
 	struct reason refused;          /* by my_admit(): why no snapshot would do */
-	bool locks;                     /* writers are held for the cut */
+	bool locks;                     /* writers are held for the cut, by the server's lock */
+	bool freezes;                   /* the whole server is */
 	int64_t locked_us;              /* since then (monotonic); 0: not */
 	uint64_t waited_us;             /* somebody may have been waiting before that */
 };
@@ -47,6 +48,11 @@ const char *my_role_name(enum my_role role);
 
 /* See db_ops.admit. */
 int my_admit(struct db *db, const struct snap_ops *snap, struct layout *layout, struct reason *why);
+
+/* After what every procedure refuses: may the server be stopped for the cut? Says for how long. */
+int my_admit_frozen(struct db_mariadb *my, struct layout *layout, struct reason *why);
+/* Stops it, in what the lock has left of max_freeze. */
+int my_freeze(struct db_mariadb *my, struct reason *why);
 
 /* Refuses what lies elsewhere by a link. */
 int my_refuse_links(const struct my_tree *tree, struct reason *why);

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/openat2.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -180,24 +181,107 @@ void job_progress(const struct worker_job *job, enum msg_phase phase, unsigned p
 	send_or_exit(job, &msg);
 }
 
-bool job_is_cancelled(struct worker_job *job)
+static void take(struct worker_job *job, const struct msg *msg)
+{
+	if (msg->type == MSG_CANCEL) {
+		job->cancelled = true;
+	} else if (msg->type == MSG_HOLD && job->hold == JOB_HOLD_ASKED) {
+		job->hold = JOB_HOLD_ON;
+	} else if (msg->type == MSG_RELEASE && job->hold != JOB_HOLD_NONE) {
+		job->hold = JOB_HOLD_OVER;
+		job->hold_code = (int)msg->u.release.code;
+		job->held_us = msg->u.release.held_us;
+	}
+}
+
+/* Takes what the engine says; flags: MSG_DONTWAIT, or 0 to wait for a word. False: there is none. */
+static bool listen_to_engine(struct worker_job *job, int flags)
 {
 	struct msg msg;
-	int error = msg_receive(job->link, MSG_DONTWAIT, &msg);
+	int error = msg_receive(job->link, flags, &msg);
 
 	/* The engine is gone: nobody waits for this job, and its successor must find the marker free. */
 	if (error == ERR_CLOSED)
 		_exit(1);
-	if (error == 0 && msg.type == MSG_CANCEL)
-		job->cancelled = true;
+	if (error == 0)
+		take(job, &msg);
+	return error == 0;
+}
+
+bool job_is_cancelled(struct worker_job *job)
+{
+	while (listen_to_engine(job, MSG_DONTWAIT))
+		;
 	return job->cancelled;
+}
+
+static int explain_hold(const struct worker_job *job, struct reason *why)
+{
+	int max_ms = (int)job->cluster->database.max_freeze_ms;
+
+	switch (job->hold_code) {
+	case ERR_TIMEOUT:
+		return reason_set(why, ERR_TIMEOUT,
+				  "raise database.max_freeze, if the server may stand still for longer; or move the data directory "
+				  "into a btrfs subvolume, where nobody waits",
+				  "over max_freeze: not all files were taken within %d ms; the server was let go after %" PRIu64 " ms",
+				  max_ms, job->held_us / 1000);
+	case ERR_BUSY:
+		return reason_set_retry(why, ERR_BUSY, "see what they wait for: a disk that does not answer, a debugger",
+					"not all threads of the server stood still within a second of being told to");
+	case ERR_STATE:
+		return reason_set_retry(why, ERR_STATE, "see who sends SIGCONT to the server",
+					"the server ran again before all files were taken: somebody has continued it");
+	case ERR_NOT_FOUND:
+	case ERR_MISMATCH:
+		return reason_set_retry(why, ERR_STATE, NULL, "the server ended during the backup");
+	case ERR_CANCELLED:
+		return reason_set(why, ERR_CANCELLED, NULL, "cancelled on request");
+	default:
+		return reason_set_retry(why, job->hold_code, NULL, "the server could not be held still: %s",
+					err_text(job->hold_code));
+	}
 }
 
 int job_check_cancelled(struct worker_job *job, struct reason *why)
 {
-	if (!job_is_cancelled(job))
-		return 0;
-	return reason_set(why, ERR_CANCELLED, NULL, "cancelled on request");
+	if (job_is_cancelled(job))
+		return reason_set(why, ERR_CANCELLED, NULL, "cancelled on request");
+	return job->hold == JOB_HOLD_OVER && job->hold_code < 0 ? explain_hold(job, why) : 0;
+}
+
+/* The engine always answers: it waits for nothing itself. */
+static int wait_hold(struct worker_job *job, enum job_hold while_it_is, struct reason *why)
+{
+	while (job->hold == while_it_is)
+		listen_to_engine(job, 0);
+	return job->hold == JOB_HOLD_OVER && job->hold_code < 0 ? explain_hold(job, why) : 0;
+}
+
+int job_hold(struct worker_job *job, pid_t pid, uint64_t start, int64_t max_ms, struct reason *why)
+{
+	struct msg msg = {.type = MSG_HOLD};
+
+	msg.u.hold.job = job->order.job;
+	msg.u.hold.pid = (uint32_t)pid;
+	msg.u.hold.pid_start = start;
+	msg.u.hold.max_ms = (uint32_t)max_ms;
+	job->hold = JOB_HOLD_ASKED;
+	send_or_exit(job, &msg);
+	return wait_hold(job, JOB_HOLD_ASKED, why);
+}
+
+int job_release(struct worker_job *job, uint64_t *ret_held_us, struct reason *why)
+{
+	struct msg msg = {.type = MSG_RELEASE};
+	int error;
+
+	msg.u.release.job = job->order.job;
+	if (job->hold == JOB_HOLD_ON)
+		send_or_exit(job, &msg);
+	error = wait_hold(job, JOB_HOLD_ON, why);
+	*ret_held_us = job->held_us;
+	return error;
 }
 
 int job_time_left_ms(const struct worker_job *job, int limit)

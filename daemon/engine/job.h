@@ -35,6 +35,14 @@ int reason_set_retry(struct reason *why, int code, const char *remedy, const cha
 int reason_set_errno(struct reason *why, int errno_value, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* Of a server, by the engine, for this job. */
+enum job_hold {
+	JOB_HOLD_NONE,
+	JOB_HOLD_ASKED,
+	JOB_HOLD_ON,
+	JOB_HOLD_OVER /* refused, or ended, by whomever */
+};
+
 /* One job or question in its worker. The worker owns it and closes data_fd. */
 struct worker_job {
 	struct msg_job order; /* of a question only .cluster (and MEASURE's .backup, .nonce) */
@@ -53,6 +61,9 @@ struct worker_job {
 	struct proc_identity identity; /* the database's user; valid with data_fd */
 	int64_t deadline_ms;  /* running time at which the engine kills this worker; 0: none */
 	bool cancelled;
+	enum job_hold hold;
+	int hold_code;         /* over: 0, or why it was not held until this job gave it up */
+	uint64_t held_us;      /* over: how long it was */
 	struct gauge gauge;   /* of the walk that goes on, or was the last */
 };
 
@@ -68,8 +79,16 @@ void job_progress(const struct worker_job *job, enum msg_phase phase, unsigned p
 
 /* Has the engine asked to stop? Does not block; to be asked between steps. */
 bool job_is_cancelled(struct worker_job *job);
-/* 0, or ERR_CANCELLED with why. */
+/* 0, or ERR_CANCELLED with why; the same for a hold that ended early: nothing of this job is worth anything then. */
 int job_check_cancelled(struct worker_job *job, struct reason *why);
+
+/*
+ * Has the engine hold the process still, for at most max_ms; start: field 22 of its /proc/PID/stat. 0: all its threads
+ * stand still. Or a code with why: it runs.
+ */
+int job_hold(struct worker_job *job, pid_t pid, uint64_t start, int64_t max_ms, struct reason *why);
+/* Has it let go. 0 only if it stood still until now; *ret_held_us: how long, whatever is returned. */
+int job_release(struct worker_job *job, uint64_t *ret_held_us, struct reason *why);
 
 /* Milliseconds left until the deadline, at most limit. At least 1. */
 int job_time_left_ms(const struct worker_job *job, int limit);

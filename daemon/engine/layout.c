@@ -223,7 +223,7 @@ int layout_examine(struct worker_job *job, int snapshot_fd, const char *snapshot
 	struct db *db = NULL;
 	int error;
 
-	*layout = (struct layout){0};
+	*layout = (struct layout){.snapshot_fd = snapshot_fd};
 	add_known_parts(job, snapshot_fd, snapshot_dir, layout);
 	error = choose_database(job, &layout->db, why);
 	if (error == 0)

@@ -34,6 +34,7 @@ struct db_ops;
 struct layout {
 	const struct snap_ops *snap;
 	const struct db_ops *db;
+	int snapshot_fd; /* where backups go, borrowed; -1: there is none yet */
 	char procedure[16]; /* "A", "D", "G"; "none" for type none */
 	char promise[16];   /* "atomic", "stopped", "crash" */
 	char server[64];    /* "PostgreSQL 15.18", "MariaDB 10.11.19"; "" not running or none */

@@ -78,6 +78,7 @@ static const struct json_field manifest_fields[] = {
 	F(JSON_TEXT, "server", manifest, facts.server),
 	F(JSON_TEXT, "position", manifest, facts.position),
 	F(JSON_TEXT, "bindir", manifest, bindir),
+	F(JSON_U64, "files", manifest, files),
 	F(JSON_TEXT, "floor", manifest, floor),
 	F(JSON_TEXT, "system_identifier", manifest, system_identifier),
 	F(JSON_TEXT, "settings", manifest, settings),

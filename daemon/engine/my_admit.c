@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Which procedure cuts this MariaDB with that backend: D is one moment, under the
- * server's lock where tables without transactions would be torn; G is a server
- * that does not run. A running server that is walked has no procedure yet.
+ * server's lock where tables without transactions would be torn; E a walk while the server stands still; G is a
+ * server that does not run. One that is copied while it runs has no procedure yet.
  */
 #include "daemon/engine/db_mariadb.h"
 
@@ -118,17 +118,30 @@ static void warn_of_recovery(const struct db_mariadb *my, struct layout *layout)
 				"myisam_recover_options was OFF: a clone may find MyISAM tables of the system crashed");
 }
 
-static int admit_running(struct db_mariadb *my, struct layout *layout, struct reason *why)
+/* A node that is frozen, or desynced for a copy, may be put out of its cluster. */
+static int refuse_galera(const struct db_mariadb *my, struct reason *why)
+{
+	return my->facts.wsrep ? reason_set(why, ERR_LAYOUT, "put the data directory into a subvolume of a btrfs file system",
+					    "the server is a node of a Galera cluster (wsrep_on), which is cut by a btrfs "
+					    "snapshot only") : 0;
+}
+
+static int admit_running(struct db_mariadb *my, bool atomic, struct layout *layout, struct reason *why)
 {
 	int error = refuse_running(my, why);
 
+	my->freezes = false;
 	my->locks = my->tree.plain[0] != '\0';
 	if (error == 0 && my->locks)
 		error = refuse_rights(my, why);
+	if (error == 0 && !atomic)
+		error = refuse_galera(my, why);
+	if (error == 0 && !atomic)
+		error = my_admit_frozen(my, layout, why);
 	if (error < 0)
 		return error;
 	warn_of_recovery(my, layout);
-	set_procedure(layout, "D", "atomic");
+	set_procedure(layout, atomic ? "D" : "E", atomic ? "atomic" : "recovered");
 	return 0;
 }
 
@@ -150,20 +163,19 @@ static int admit_files(struct db_mariadb *my, bool atomic, struct layout *layout
 	return 0;
 }
 
-/* What a snapshot was refused for is what there is to do, where a snapshot could be made. */
-static int refuse_walk(const struct db_mariadb *my, struct reason *why)
+/* What a better backend was refused for is what there is to do, where there is one. */
+static int refuse_copy(const struct db_mariadb *my, struct reason *why)
 {
+	int error = refuse_galera(my, why);
+
 	if (my->refused.code) {
 		*why = my->refused;
 		return why->code;
 	}
-	/* A node that is frozen, or desynced for a copy, may be put out of its cluster. */
-	if (my->facts.wsrep)
-		return reason_set(why, ERR_LAYOUT, "put the data directory into a subvolume of a btrfs file system",
-				  "the server is a node of a Galera cluster (wsrep_on), which is cut by a btrfs snapshot only");
-	return reason_set(why, ERR_LAYOUT,
-			  "put the data directory into a subvolume of a btrfs file system, or stop the server for the backup",
-			  "a running MariaDB is cut by a btrfs snapshot only in this release");
+	return error < 0 ? error : reason_set(why, ERR_LAYOUT,
+			  "put the data directory on btrfs (a subvolume) or on an XFS made with reflink=1, with snapshot_dir there "
+			  "too; or stop the server for the backup",
+			  "a running MariaDB is not copied byte by byte in this release: it would stand still for too long");
 }
 
 int my_admit(struct db *db, const struct snap_ops *snap, struct layout *layout, struct reason *why)
@@ -175,9 +187,9 @@ int my_admit(struct db *db, const struct snap_ops *snap, struct layout *layout, 
 		return error;
 	if (my->mode != MY_MODE_RUNNING)
 		return admit_files(my, snap->atomic, layout, why);
-	if (!snap->atomic)
-		return refuse_walk(my, why);
-	error = admit_running(my, layout, why);
+	if (!snap->atomic && !snap->prepare)
+		return refuse_copy(my, why);
+	error = admit_running(my, snap->atomic, layout, why);
 	my->refused = *why;
 	return error;
 }

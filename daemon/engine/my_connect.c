@@ -208,15 +208,12 @@ static void tell_position(const struct ask_my_position *from, struct db_position
 			 from->gtid[0] ? "GTID " : "", from->gtid, from->gtid[0] ? ", " : "", from->file, from->offset);
 }
 
-int my_hold(struct db *db, struct db_position *position, struct reason *why)
+static int lock(struct db_mariadb *my, struct db_position *position, struct reason *why)
 {
-	struct db_mariadb *my = (struct db_mariadb *)db;
 	struct ask_question question = {.type = ASK_MY_LOCK, .timeout_ms = (uint32_t)limit_ms(my)};
 	struct ask_answer answer;
 	int error;
 
-	if (!my->locks)
-		return 0;
 	error = session_ask(my->session, &question, STATEMENTS_LIMITED * limit_ms(my) + MARGIN_MS, &answer, why);
 	if (error == 0 && answer.outcome != ASK_DONE)
 		error = refuse_lock(my, &answer, why);
@@ -228,6 +225,14 @@ int my_hold(struct db *db, struct db_position *position, struct reason *why)
 	return 0;
 }
 
+int my_hold(struct db *db, struct db_position *position, struct reason *why)
+{
+	struct db_mariadb *my = (struct db_mariadb *)db;
+	int error = my->locks ? lock(my, position, why) : 0;
+
+	return error == 0 && my->freezes ? my_freeze(my, why) : error;
+}
+
 static int refuse_release(const struct db_mariadb *my, const struct ask_answer *answer, struct reason *why)
 {
 	return reason_set_retry(why, ERR_TIMEOUT, "raise database.max_freeze, if writers may wait longer than that",
@@ -235,15 +240,12 @@ static int refuse_release(const struct db_mariadb *my, const struct ask_answer *
 				limit_ms(my), answer->text);
 }
 
-int my_release(struct db *db, uint64_t *ret_held_us, struct reason *why)
+static int unlock(struct db_mariadb *my, uint64_t *ret_held_us, struct reason *why)
 {
-	struct db_mariadb *my = (struct db_mariadb *)db;
 	struct ask_question question = {.type = ASK_MY_UNLOCK};
 	struct ask_answer answer;
 	int left_ms, error;
 
-	if (!my->locked_us)
-		return 0;
 	left_ms = limit_ms(my) - (int)((uint64_t)(clock_measure_us() - my->locked_us) + my->waited_us) / 1000;
 	error = session_ask(my->session, &question, left_ms > LEAST_MS ? left_ms : LEAST_MS, &answer, why);
 	/* Whatever it says: with the session nothing of the lock is left. */
@@ -258,4 +260,16 @@ int my_release(struct db *db, uint64_t *ret_held_us, struct reason *why)
 					"writers were held for %" PRIu64 " ms, and database.max_freeze is %d ms",
 					*ret_held_us / 1000, limit_ms(my));
 	return error;
+}
+
+int my_release(struct db *db, uint64_t *ret_held_us, struct reason *why)
+{
+	struct db_mariadb *my = (struct db_mariadb *)db;
+	struct reason second = {0};
+	int thawed = my->freezes ? job_release(my->job, ret_held_us, why) : 0, unlocked = 0;
+
+	/* A server that stands still hears nothing, so this comes after it. */
+	if (my->locked_us)
+		unlocked = unlock(my, ret_held_us, thawed < 0 ? &second : why);
+	return thawed < 0 ? thawed : unlocked;
 }

@@ -218,6 +218,7 @@ static int look_at_database(int root_fd, const char *database, struct my_tree *t
 	if (!dir)
 		return errno == ENOENT ? 0 : reason_set_errno(why, errno, "cannot list %s", database);
 	while (errno = 0, (entry = readdir(dir))) {
+		tree->files++;
 		snprintf(path, sizeof(path), "%.255s/%s", database, entry->d_name);
 		if (!tree->link[0] && (kind_of(fd, entry) == DT_LNK || ends(entry->d_name, ".isl")))
 			note_link(fd, path, entry->d_name, tree);
@@ -242,6 +243,7 @@ static int look_at_top(int root_fd, struct my_tree *tree, struct reason *why)
 
 		if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 			continue;
+		tree->files++;
 		if (kind == DT_LNK && !my_link_is_harmless(name) && !tree->link[0])
 			note_link(root_fd, name, name, tree);
 		else if (kind == DT_DIR)

@@ -36,6 +36,7 @@ struct my_tree {
 	char link[256];          /* where InnoDB, MyISAM or Aria keep data: "shop/t.MYD -> /somewhere", "shop/t.isl"; "" */
 	char plain[256];         /* a user's table without transactions, "shop/log.MYD"; "" */
 	bool old_system;         /* system tables that are such */
+	uint32_t files;          /* names, at the top and one level below it */
 };
 
 /* Looks at root_fd. 0, or a code with why when looking failed: then nothing is known. */

@@ -301,7 +301,9 @@ void server_bindir(const struct server *server, char *path, size_t size)
 
 struct search {
 	const struct worker_job *job;
-	const char *program;
+	const char *program; /* NULL: only who writes below folder is meant */
+	pid_t except;
+	char folder[MSG_PATH_SIZE];
 	struct stat source; /* data_dir */
 	struct stat self;   /* our own executable: other workers are not meant */
 };
@@ -339,6 +341,21 @@ static bool is_for_writing(int proc_fd, const char *number)
 	return line && (strtoul(line + 6, NULL, 8) & O_ACCMODE) != O_RDONLY;
 }
 
+/* Below the folder that is meant, if one is. */
+static bool lies_there(const struct search *search, int fds_fd, const char *number)
+{
+	char path[MSG_PATH_SIZE];
+	ssize_t length;
+	size_t folder = strlen(search->folder);
+
+	if (search->program)
+		return true;
+	length = readlinkat(fds_fd, number, path, sizeof(path) - 1);
+	path[length < 0 ? 0 : length] = '\0';
+	/* What has no name any more is in no backup. */
+	return strncmp(path, search->folder, folder) == 0 && path[folder] == '/' && !strstr(path + folder, " (deleted)");
+}
+
 /* Does it hold a regular file of that device open for writing? */
 static bool writes_there(const struct search *search, int proc_fd)
 {
@@ -349,7 +366,7 @@ static bool writes_there(const struct search *search, int proc_fd)
 
 	while (dir && names_next(dir, &number) > 0) {
 		if (fstatat(fd, number, &st, 0) == 0 && S_ISREG(st.st_mode) &&
-		    st.st_dev == search->source.st_dev && is_for_writing(proc_fd, number))
+		    st.st_dev == search->source.st_dev && lies_there(search, fd, number) && is_for_writing(proc_fd, number))
 			return true;
 	}
 	return false;
@@ -371,27 +388,46 @@ static bool judge(const struct search *search, const char *pid, char *text, size
 
 	snprintf(path, sizeof(path), "/proc/%.20s", pid);
 	proc_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (proc_fd < 0 || is_ours(search, proc_fd))
+	if (proc_fd < 0 || is_ours(search, proc_fd) || (pid_t)atoi(pid) == search->except)
 		return false;
-	if (!works_there(search, proc_fd) && !writes_there(search, proc_fd))
+	if ((!search->program || !works_there(search, proc_fd)) && !writes_there(search, proc_fd))
 		return false;
 	read_name(proc_fd, name);
 	snprintf(text, size, "process %.20s (%s), %s", pid, name, state_text(read_state(proc_fd)));
 	return true;
 }
 
-int server_search(const struct worker_job *job, const char *program, char *text, size_t size, struct reason *why)
+static int search_all(struct search *search, char *text, size_t size, struct reason *why)
 {
 	scope_closedir DIR *proc = opendir("/proc");
-	struct search search = {.job = job, .program = program};
 	const char *pid;
 	int more;
 
-	if (!proc || fstat(job->data_fd, &search.source) < 0 || stat("/proc/self/exe", &search.self) < 0)
+	if (!proc || fstat(search->job->data_fd, &search->source) < 0 || stat("/proc/self/exe", &search->self) < 0)
 		return reason_set_errno(why, errno, "cannot look through the running processes");
 	while ((more = names_next(proc, &pid)) > 0) {
-		if (isdigit((unsigned char)pid[0]) && judge(&search, pid, text, size))
+		if (isdigit((unsigned char)pid[0]) && judge(search, pid, text, size))
 			return 1;
 	}
 	return more < 0 ? reason_set_errno(why, errno, "cannot look through the running processes") : 0;
+}
+
+int server_search(const struct worker_job *job, const char *program, char *text, size_t size, struct reason *why)
+{
+	struct search search = {.job = job, .program = program};
+
+	return search_all(&search, text, size, why);
+}
+
+int server_search_writer(const struct worker_job *job, pid_t server, char *text, size_t size, struct reason *why)
+{
+	struct search search = {.job = job, .except = server};
+	char link[64];
+	ssize_t length;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", job->data_fd);
+	length = readlink(link, search.folder, sizeof(search.folder) - 1);
+	if (length <= 0)
+		return reason_set_errno(why, errno, "cannot tell where the data directory is");
+	return search_all(&search, text, size, why);
 }

@@ -49,4 +49,10 @@ void server_describe(int socket_fd, char *text, size_t size);
  */
 int server_search(const struct worker_job *job, const char *program, char *text, size_t size, struct reason *why);
 
+/*
+ * The same for one that has a file below data_dir open for writing, by the path that it has there; server itself is not
+ * meant, nor are we.
+ */
+int server_search_writer(const struct worker_job *job, pid_t server, char *text, size_t size, struct reason *why);
+
 #endif

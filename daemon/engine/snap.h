@@ -40,6 +40,7 @@ struct snap_order {
 	bool adds;              /* the database will add to the image, which stays writable until seal() */
 	/* The database's wishes, for backends that walk; plan's way is the backend's own. */
 	struct tree_plan plan;
+	bool held; /* the database's writers are held for the cut: prepare() comes first, where there is one */
 	const struct snap_tablespace *tablespaces;
 	size_t tablespace_count;
 };
@@ -68,6 +69,11 @@ struct snap_ops {
 	int (*measure)(const struct snap_order *order, uint64_t *ret_bytes, struct reason *why);
 	/* Writes out what is dirty in the source, where that makes the cut shorter. */
 	int (*flush)(int data_fd, struct reason *why);
+	/*
+	 * Makes what a cut of a held database then only fills; ret_made goes on to cut(). NULL: nothing can be done before, or
+	 * the cut is a moment anyway.
+	 */
+	int (*prepare)(const struct snap_order *order, struct snap_made *ret_made, struct reason *why);
 	/*
 	 * An image of the tree as "data" below order->to_fd; durable only after sync() unless atomic. ERR_EXISTS if the
 	 * name is taken.

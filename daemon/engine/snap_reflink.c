@@ -86,6 +86,7 @@ const struct snap_ops snap_reflink = {
 	.name = "reflink",
 	.probe = probe,
 	.flush = flush,
+	.prepare = snap_walk_prepare,
 	.cut = cut,
 	.clone = clone,
 	.destroy = snap_walk_destroy,

@@ -229,7 +229,19 @@ static void tidy(struct tree_report *report)
 	}
 }
 
-int snap_walk_cut(const struct snap_order *order, enum file_way way, struct snap_made *ret_made, struct reason *why)
+/* The lines of the second walk after those of the first, as far as there is room. */
+static void add_lines(struct tree_report *to, const struct tree_report *first)
+{
+	char lines[sizeof(to->lines)];
+	int length = snprintf(lines, sizeof(lines), "%s%s%s", first->lines, first->lines[0] && to->lines[0] ? "\n" : "",
+			      to->lines);
+
+	memcpy(to->lines, length < (int)sizeof(lines) ? lines : first->lines, sizeof(lines));
+	to->skipped += first->skipped;
+}
+
+static int walk_source(const struct snap_order *order, enum file_way way, enum tree_stage stage,
+		       struct snap_made *ret_made, struct reason *why)
 {
 	scope_roots roots = {.count = 0};
 	struct question question = {.plan = order->plan, .roots = &roots, .tablespaces = order->tablespaces};
@@ -238,10 +250,12 @@ int snap_walk_cut(const struct snap_order *order, enum file_way way, struct snap
 
 	if (!made)
 		return reason_set_retry(why, ERR_NOMEM, NULL, "out of memory");
-	image = snap_walk_make_image(order->job, order->to_fd, "data", why);
+	image = stage == TREE_FILL ? open_below(order->to_fd, "data", why) :
+				     snap_walk_make_image(order->job, order->to_fd, "data", why);
 	if (image < 0)
 		return image;
 	question.plan.way = way;
+	question.plan.stage = stage;
 	question.plan.lives = true;
 	question.plan.done = order->job->gauge.done;
 	from = fcntl(order->job->data_fd, F_DUPFD_CLOEXEC, 3);
@@ -254,8 +268,20 @@ int snap_walk_cut(const struct snap_order *order, enum file_way way, struct snap
 	if (error < 0)
 		return error;
 	tidy(&made->report);
+	if (stage == TREE_FILL)
+		add_lines(&made->report, &ret_made->report);
 	*ret_made = *made;
 	return 0;
+}
+
+int snap_walk_prepare(const struct snap_order *order, struct snap_made *ret_made, struct reason *why)
+{
+	return walk_source(order, FILE_CLONE, TREE_PREPARE, ret_made, why);
+}
+
+int snap_walk_cut(const struct snap_order *order, enum file_way way, struct snap_made *ret_made, struct reason *why)
+{
+	return walk_source(order, way, order->held ? TREE_FILL : TREE_AT_ONCE, ret_made, why);
 }
 
 /* tblspc/ of a backup is root's folder, and so its names are ours. */

@@ -7,6 +7,8 @@
 
 /* What the image would take: data_dir and each tablespace, and the WAL that is taken later, if it lies there. */
 int snap_walk_measure(const struct snap_order *order, uint64_t *ret_bytes, struct reason *why);
+/* As snap_ops.prepare. */
+int snap_walk_prepare(const struct snap_order *order, struct snap_made *ret_made, struct reason *why);
 /* As snap_ops.cut, clone and destroy; way says how a file gets its bytes. */
 int snap_walk_cut(const struct snap_order *order, enum file_way way, struct snap_made *ret_made, struct reason *why);
 int snap_walk_clone(struct worker_job *job, int backup_fd, int parent_fd, const char *name, enum file_way way,

@@ -133,7 +133,7 @@ static void fill_order(struct create *c, struct snap_order *ret_order)
 
 	c->layout.db->walk(c->db, &walk);
 	*ret_order = (struct snap_order){
-		.job = c->job, .to_fd = c->fd, .plan = walk.plan, .tablespaces = walk.tablespaces,
+		.job = c->job, .to_fd = c->fd, .plan = walk.plan, .held = walk.held, .tablespaces = walk.tablespaces,
 		.tablespace_count = walk.tablespace_count, .adds = walk.adds,
 	};
 }
@@ -174,12 +174,23 @@ static const struct stages *stages(const struct create *c)
 	return c->layout.snap->atomic ? &of_snapshot : &of_walk;
 }
 
+/* What need not be done while writers are held. */
+static int prepare_image(struct create *c)
+{
+	struct snap_order order;
+
+	fill_order(c, &order);
+	return order.held ? c->layout.snap->prepare(&order, &c->made, c->why) : 0;
+}
+
 /* Last things before the cut: the longer they take, the shorter it is. */
 static int flush(struct create *c)
 {
 	int error = c->layout.db->before(c->db, &c->position, c->why);
 
 	job_progress(c->job, PHASE_PREPARING, stages(c)->flush);
+	if (error == 0)
+		error = prepare_image(c);
 	if (error == 0)
 		error = c->layout.snap->flush(c->job->data_fd, c->why);
 	return error == 0 ? job_check_cancelled(c->job, c->why) : error;
@@ -354,6 +365,7 @@ static void fill_manifest(struct create *c)
 	memcpy(m->floor, c->position.floor, sizeof(m->floor));
 	memcpy(m->system_identifier, c->position.system_identifier, sizeof(m->system_identifier));
 	memcpy(m->settings, c->position.settings, sizeof(m->settings));
+	m->files = c->made.report.files;
 	memcpy(m->skipped, c->made.report.lines, sizeof(m->skipped));
 	fill_facts(c);
 	list_parts(c);

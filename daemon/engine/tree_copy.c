@@ -164,6 +164,8 @@ static bool is_made(int to_dir, const char *name)
  */
 static int judge_make(struct walk *walk, int to_dir, const char *name, int errno_value)
 {
+	if (errno_value == EEXIST && walk->plan->stage == TREE_FILL)
+		return 0;
 	if (errno_value != EEXIST || !walk->plan->lives || !is_made(to_dir, name))
 		return fail_to_make(walk, errno_value);
 	list(walk, "made anew meanwhile: the earlier one kept");
@@ -249,6 +251,47 @@ static int make_file(int to_dir, const char *name, int flags, mode_t mode)
 	return openat(to_dir, name, flags | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode & S_IRWXU);
 }
 
+/* What was prepared for it, open for writing; or made now, *ret_new, if it was not, or the source has become another kind of file. */
+static int open_prepared(int to_dir, const char *name, mode_t mode, bool *ret_new)
+{
+	int to = openat(to_dir, name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+	*ret_new = to < 0;
+	if (to >= 0)
+		return to;
+	if (errno != ENOENT && unlinkat(to_dir, name, 0) < 0)
+		return -1;
+	return make_file(to_dir, name, O_WRONLY, mode);
+}
+
+/* A further name is filled as well: where it is one of the copy's too, with the same again. */
+static int fill_file(struct walk *walk, int from_dir, int to_dir, const char *name)
+{
+	scope_close int from = tree_open(from_dir, name, O_RDONLY, 0), to = -1;
+	uint64_t bytes = 0;
+	struct stat st;
+	bool is_new;
+
+	if (from < 0)
+		return judge_open(walk, errno);
+	if (fstat(from, &st) < 0 || !S_ISREG(st.st_mode))
+		return LOOK_AGAIN;
+	to = open_prepared(to_dir, name, st.st_mode, &is_new);
+	if (to < 0)
+		return fail_to_make(walk, errno);
+	if (file_copy_counted(from, to, walk->plan->way, false, walk->plan->done, &bytes) < 0)
+		return fail_to_copy(walk, errno);
+	walk->report->files++;
+	walk->report->bytes += bytes;
+	return is_new ? give_belongings(walk, from, to, &st) : 0;
+}
+
+static int prepare_file(struct walk *walk, int from, int to, const struct stat *st)
+{
+	walk->report->files++;
+	return give_belongings(walk, from, to, st);
+}
+
 static int copy_file(struct walk *walk, int from_dir, int to_dir, const char *name)
 {
 	scope_close int from = tree_open(from_dir, name, O_RDONLY, 0), to = -1;
@@ -270,9 +313,11 @@ static int copy_file(struct walk *walk, int from_dir, int to_dir, const char *na
 	to = make_file(to_dir, name, O_WRONLY, st.st_mode);
 	if (to < 0)
 		return judge_make(walk, to_dir, name, errno);
-	walk->report->files++;
 	if (st.st_nlink > 1)
 		note_first_name(walk, &key);
+	if (walk->plan->stage == TREE_PREPARE)
+		return prepare_file(walk, from, to, &st);
+	walk->report->files++;
 	if (file_copy_counted(from, to, walk->plan->way, walk->plan->ranges, walk->plan->done, &bytes) < 0)
 		return fail_to_copy(walk, errno);
 	walk->report->bytes += bytes;
@@ -355,6 +400,31 @@ static int copy_last(struct walk *walk, const struct last *last)
 
 static int copy_contents(struct walk *walk, DIR *dir, int to, int depth);
 
+static int remove_prepared(struct walk *walk, int to_dir, const char *name)
+{
+	scope_close int fd = tree_open(to_dir, name, O_RDONLY | O_DIRECTORY, 0);
+	int error = fd >= 0 ? tree_clear(fd, walk->why) : 0;
+
+	if (error == 0 && unlinkat(to_dir, name, fd >= 0 ? AT_REMOVEDIR : 0) < 0)
+		error = fail_to_make(walk, errno);
+	return error;
+}
+
+/* What was prepared of the folder and has gone since then. */
+static int remove_gone(struct walk *walk, int from_dir, int to_dir)
+{
+	scope_closedir DIR *dir = names_open(to_dir);
+	const char *name;
+	struct stat st;
+	int error = 0, more = -1;
+
+	while (dir && error == 0 && (more = names_next(dir, &name)) > 0) {
+		if (fstatat(from_dir, name, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0 && errno == ENOENT)
+			error = remove_prepared(walk, to_dir, name);
+	}
+	return error == 0 && more < 0 ? reason_set_errno(walk->why, errno, "cannot list the copy of %s", named(walk)) : error;
+}
+
 static int copy_folder(struct walk *walk, int from_dir, int to_dir, const char *name, bool empty, int depth)
 {
 	scope_close int from = tree_open(from_dir, name, O_RDONLY | O_DIRECTORY, 0), to = -1;
@@ -371,7 +441,7 @@ static int copy_folder(struct walk *walk, int from_dir, int to_dir, const char *
 	if (depth > TREE_DEPTH_MAX)
 		return reason_set(walk->why, ERR_TOO_LONG, "move some of it up, or away",
 				  "%s: folders are nested too deeply (more than %d)", named(walk), TREE_DEPTH_MAX);
-	if (mkdirat(to_dir, name, 0700) < 0)
+	if (mkdirat(to_dir, name, 0700) < 0 && (errno != EEXIST || walk->plan->stage != TREE_FILL))
 		return judge_make(walk, to_dir, name, errno);
 	to = tree_open(to_dir, name, O_RDONLY | O_DIRECTORY, 0);
 	if (to < 0)
@@ -387,6 +457,8 @@ static int copy_folder(struct walk *walk, int from_dir, int to_dir, const char *
 
 static int leave_out(struct walk *walk, mode_t mode)
 {
+	if (walk->plan->stage == TREE_PREPARE)
+		return 0;
 	list(walk, S_ISSOCK(mode) ? "socket, left out" : S_ISFIFO(mode) ? "FIFO, left out" : "device, left out");
 	return 0;
 }
@@ -405,8 +477,9 @@ static int copy_seen(struct walk *walk, int from_dir, int to_dir, const char *na
 	if (S_ISDIR(st->st_mode))
 		return copy_folder(walk, from_dir, to_dir, name, fate == TREE_EMPTY, depth + 1);
 	if (S_ISREG(st->st_mode))
-		return fate == TREE_LAST ? keep_for_last(walk, from_dir, to_dir, name, st) :
-					   copy_file(walk, from_dir, to_dir, name);
+		return fate == TREE_LAST		? keep_for_last(walk, from_dir, to_dir, name, st) :
+		       walk->plan->stage == TREE_FILL ? fill_file(walk, from_dir, to_dir, name) :
+							copy_file(walk, from_dir, to_dir, name);
 	if (S_ISLNK(st->st_mode))
 		return copy_link(walk, from_dir, to_dir, name, st);
 	return leave_out(walk, st->st_mode);
@@ -454,6 +527,8 @@ static int copy_contents(struct walk *walk, DIR *dir, int to, int depth)
 		error = copy_name(walk, dirfd(dir), to, name, depth);
 	if (error == 0 && more < 0)
 		error = reason_set_errno(walk->why, errno, "cannot list %s", named(walk));
+	if (error == 0 && walk->plan->stage == TREE_FILL)
+		error = remove_gone(walk, dirfd(dir), to);
 	return error;
 }
 

@@ -19,9 +19,21 @@
 
 enum { TREE_ROOTS_MAX = 65, TREE_ROOT_NAME_SIZE = 32 };
 
+/* What one walk does of it. Where a server is held for the copying, as little as possible is left to do then. */
+enum tree_stage {
+	TREE_AT_ONCE,
+	TREE_PREPARE, /* folders, links and empty files, with all their belongings */
+	/*
+	 * The bytes, into what a TREE_PREPARE made; what has come since then is made, what has gone is removed. Nobody may
+	 * change the source meanwhile. Not with TREE_LAST.
+	 */
+	TREE_FILL
+};
+
 /* How to copy; plain data but for functions: read in the walker's fork. */
 struct tree_plan {
 	enum file_way way;
+	enum tree_stage stage;
 	bool ranges;           /* files need not be of one moment each: see file_copy_bytes() */
 	bool lives;            /* names go and come back: one that is listed twice is copied once, and listed */
 	uint64_t *done;        /* grows by the bytes as they are copied; shared memory, or NULL */
@@ -53,7 +65,7 @@ struct tree_root {
 };
 
 /*
- * Copies each root. Regular files (hard links among them kept), folders, symbolic links (as links); sockets, FIFOs and
+ * Copies each root, or does plan's stage of it. Regular files (hard links among them kept), folders, symbolic links (as links); sockets, FIFOs and
  * devices are left out, and listed, as is everything whose belongings could not be kept. 0; or a code with why:
  * something the user cannot read, a folder on another device (a nested subvolume, a mount), folders nested too deeply,
  * no space. On failure what was copied stays. Not durable: the caller syncs.

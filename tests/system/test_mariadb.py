@@ -470,8 +470,8 @@ def test_refuses_another_server(make_cell, make_mariadb):
 def test_refuses_a_running_one_elsewhere(make_disk, make_mariadb, make_daemon):
     disk = make_disk("ext4", size="2G")
     server = make_mariadb(disk.subvolume("my", USER))
-    refused(Cell(disk, server, make_daemon(quota=QUOTA), snapshot_dir=disk.path(".dbsnap", "main")), "a running MariaDB is cut by a btrfs snapshot only",
-            "or stop the server for the backup")
+    refused(Cell(disk, server, make_daemon(quota=QUOTA), snapshot_dir=disk.path(".dbsnap", "main")),
+            "a running MariaDB is not copied byte by byte", "or stop the server for the backup")
 
 
 def test_found_by_its_files(make_cell):

@@ -599,6 +599,58 @@ static void test_names_are_shown_as_ascii(void **state)
 	assert_string_equal(text, "\\x0a\\x0a\\x0a...");
 }
 
+/* A cut in two: what is prepared while the source lives, and what is filled while it stands still. */
+static void test_prepared_and_filled(void **state)
+{
+	static const struct tree_plan prepare = {.way = FILE_EITHER, .stage = TREE_PREPARE, .lives = true};
+	static const struct tree_plan fill = {.way = FILE_EITHER, .stage = TREE_FILL, .lives = true};
+	struct folder *folder = *state;
+	struct tree_root root = open_root(folder);
+	struct tree_report report;
+	struct reason why = {0};
+	struct stat st;
+	int before;
+
+	mkdirat(root.from, "sub", 0710);
+	mkdirat(root.from, "gone", 0700);
+	folder_write(folder, "from/sub/kept", "old");
+	folder_write(folder, "from/gone/file", "gone");
+	folder_write(folder, "from/dropped", "dropped");
+	folder_write(folder, "from/moved", "moved");
+	folder_write(folder, "from/shorter", "a long text");
+	folder_write(folder, "from/locked", "locked");
+	assert_int_equal(fchmodat(root.from, "locked", 0400, 0), 0);
+	assert_int_equal(symlinkat("/nowhere", root.from, "link"), 0);
+	assert_int_equal(mkfifoat(root.from, "fifo", 0600), 0);
+	assert_int_equal(tree_copy(&root, 1, &prepare, &report, &why), 0);
+	assert_int_equal(report.files, 6);
+	assert_int_equal(report.bytes, 0);
+	assert_int_equal(report.skipped, 0);
+	assert_true(holds(root.to, "sub/kept", "") && holds(root.to, "locked", ""));
+	folder_write(folder, "from/sub/kept", "new");
+	folder_write(folder, "from/shorter", "short");
+	folder_write(folder, "from/sub/made", "made");
+	mkdirat(root.from, "young", 0700);
+	folder_write(folder, "from/young/file", "young");
+	assert_int_equal(renameat(root.from, "moved", root.from, "sub/moved"), 0);
+	assert_int_equal(unlinkat(root.from, "dropped", 0), 0);
+	assert_int_equal(unlinkat(root.from, "gone/file", 0), 0);
+	assert_int_equal(unlinkat(root.from, "gone", AT_REMOVEDIR), 0);
+	before = open_descriptors();
+	assert_int_equal(tree_copy(&root, 1, &fill, &report, &why), 0);
+	assert_int_equal(open_descriptors(), before);
+	assert_int_equal(report.files, 6);
+	assert_int_equal(report.skipped, 1);
+	assert_true(holds(root.to, "sub/kept", "new") && holds(root.to, "sub/made", "made"));
+	assert_true(holds(root.to, "shorter", "short") && holds(root.to, "sub/moved", "moved"));
+	assert_true(holds(root.to, "locked", "locked") && holds(root.to, "young/file", "young"));
+	assert_false(is_there(root.to, "gone") || is_there(root.to, "dropped") || is_there(root.to, "moved"));
+	assert_true(is_there(root.to, "link"));
+	assert_int_equal(fstatat(root.to, "sub", &st, 0), 0);
+	assert_int_equal(st.st_mode & 07777, 0710);
+	close_root(root);
+}
+
 int main(void)
 {
 #define WITH_FOLDER(f) cmocka_unit_test_setup_teardown(f, folder_make, folder_remove)
@@ -612,6 +664,7 @@ int main(void)
 		WITH_FOLDER(test_what_is_listed_twice_is_copied_once),
 		WITH_FOLDER(test_a_name_that_was_there_before_is_refused),
 		WITH_FOLDER(test_the_last_file_may_change),
+		WITH_FOLDER(test_prepared_and_filled),
 		WITH_FOLDER(test_depth),
 		WITH_FOLDER(test_the_list_of_what_was_left_out_ends),
 		cmocka_unit_test(test_names_are_shown_as_ascii),
