@@ -58,6 +58,7 @@ command_fn cmd_backup_hold, cmd_backup_unhold, cmd_backup_verify;
 command_fn cmd_clone_create, cmd_clone_list, cmd_clone_delete;
 command_fn cmd_cluster_list, cmd_cluster_check, cmd_cluster_add;
 command_fn cmd_job_list, cmd_job_show, cmd_job_cancel;
+command_fn cmd_restore;
 command_fn cmd_policy_show, cmd_policy_set, cmd_policy_test, cmd_status;
 command_fn cmd_quarantine_list, cmd_quarantine_adopt, cmd_quarantine_delete;
 

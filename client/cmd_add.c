@@ -88,16 +88,13 @@ static void show_text(const char *file, const char *text)
 
 static bool is_confirmed(const struct options *options)
 {
-	char answer[16] = "";
-
 	if (options->yes)
 		return true;
 	if (!isatty(STDIN_FILENO)) {
 		text_complain("nothing is written without --yes, since there is no terminal to ask on");
 		return false;
 	}
-	fputs("Write this file? [y/N] ", stderr);
-	if (fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y'))
+	if (text_is_agreed("Write this file?"))
 		return true;
 	text_complain("nothing is written");
 	return false;

@@ -154,7 +154,6 @@ static int try(struct client *client, const struct request *request, json_t **re
 static bool is_confirmed(const struct options *options, const json_t *planned)
 {
 	long long sooner = field_int(planned, "Dbsnap.SoonerTotal", 0);
-	char answer[16] = "";
 
 	if (sooner == 0 || options->yes)
 		return true;
@@ -167,8 +166,7 @@ static bool is_confirmed(const struct options *options, const json_t *planned)
 		text_complain("nothing is changed without --yes, for it removes %lld backups and there is no terminal to ask on", sooner);
 		return false;
 	}
-	fprintf(stderr, "Change the policy? [y/N] ");
-	if (fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y'))
+	if (text_is_agreed("Change the policy?"))
 		return true;
 	text_complain("nothing is changed");
 	return false;

@@ -12,6 +12,7 @@ dbsnap_SOURCES = \
 	client/cmd_policy_set.c \
 	client/cmd_policy_test.c \
 	client/cmd_quarantine.c \
+	client/cmd_restore.c \
 	client/cmd_status.c \
 	client/discover.c client/discover.h \
 	client/explain.c \

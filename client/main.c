@@ -29,7 +29,8 @@ enum {
 	TAKES_CONFIG = 1 << 4, /* --config */
 	TAKES_TEST = 1 << 5,   /* those of policy test alone */
 	TAKES_YES = 1 << 6,    /* --yes */
-	TAKES_SET = 1 << 7     /* those of policy set alone */
+	TAKES_SET = 1 << 7,    /* those of policy set alone */
+	TAKES_DRY_RUN = 1 << 8 /* --dry-run */
 };
 
 struct command {
@@ -58,6 +59,8 @@ static const struct command commands[] = {
 	 2, 2, cmd_clone_create},
 	{"clone list", "[CLUSTER]", "List clones", TAKES_JSON, 0, 1, cmd_clone_list},
 	{"clone delete", "NAME", "Delete a clone", TAKES_JSON | TAKES_WAIT, 1, 1, cmd_clone_delete},
+	{"restore", "ID", "Put a backup in the place of its cluster's data directory, which is kept",
+	 TAKES_JSON | TAKES_WAIT | TAKES_DRY_RUN | TAKES_YES, 1, 1, cmd_restore},
 	{"cluster list", "", "List the registered clusters", TAKES_JSON, 0, 0, cmd_cluster_list},
 	{"cluster check", "ID", "Show how a cluster lies on disk and what a backup of it promises",
 	 TAKES_JSON, 1, 1, cmd_cluster_check},
@@ -66,7 +69,7 @@ static const struct command commands[] = {
 	{"policy show", "CLUSTER", "Show when automated backups are made and how long they are kept",
 	 TAKES_JSON, 1, 1, cmd_policy_show},
 	{"policy set", "CLUSTER", "Change when automated backups are made and how long they are kept",
-	 TAKES_JSON | TAKES_SET | TAKES_YES, 1, 1, cmd_policy_set},
+	 TAKES_JSON | TAKES_SET | TAKES_DRY_RUN | TAKES_YES, 1, 1, cmd_policy_set},
 	{"policy test", "PRINCIPAL ACTION CLUSTER", "Show what the policy files on disk allow, and which statement decides",
 	 TAKES_JSON | TAKES_CONFIG | TAKES_TEST, 3, 3, cmd_policy_test},
 	{"job list", "[CLUSTER]", "List jobs, newest first", TAKES_JSON, 0, 1, cmd_job_list},
@@ -179,8 +182,8 @@ static void take_set(struct line *line, int option)
 	struct options *options = &line->options;
 
 	line->used |= TAKES_SET;
-	if (option == OPT_ON || option == OPT_OFF || option == OPT_DRY_RUN)
-		*(option == OPT_ON ? &options->on : option == OPT_OFF ? &options->off : &options->dry_run) = true;
+	if (option == OPT_ON || option == OPT_OFF)
+		*(option == OPT_ON ? &options->on : &options->off) = true;
 	else
 		*(option == OPT_DAYS          ? &options->days
 		  : option == OPT_HOUR        ? &options->hour
@@ -221,6 +224,10 @@ static int take_option(struct line *line, int option)
 		line->used |= TAKES_TEST;
 		*(option == OPT_MODE ? &line->options.mode : &line->options.time) = optarg;
 		return 0;
+	case OPT_DRY_RUN:
+		line->used |= TAKES_DRY_RUN;
+		line->options.dry_run = true;
+		return 0;
 	case OPT_YES:
 		line->used |= TAKES_YES;
 		line->options.yes = true;
@@ -234,7 +241,7 @@ static int take_option(struct line *line, int option)
 	case '?':
 		return STATUS_USAGE;
 	default:
-		option >= OPT_DAYS && option <= OPT_DRY_RUN ? take_set(line, option) : take_add(line, option);
+		option >= OPT_DAYS && option <= OPT_OFF ? take_set(line, option) : take_add(line, option);
 		return 0;
 	}
 }
@@ -261,6 +268,7 @@ static void print_synopsis(FILE *file, const struct command *command, const char
 		: command->takes & TAKES_SET
 			? " [--days DAYS] [--hour HH] [--every 2h|3h|4h|daily] [--keep DAYS]\n"
 			  "       [--keep-longer DAYS|forever] [--on-removal all|latest|none] [--on|--off] [--dry-run] [--yes]"
+		: command->takes & TAKES_DRY_RUN ? " [--dry-run] [--yes]"
 		: command->takes & TAKES_TEST ? " [--config FILE] [--mode Manual|Automated] [--time TIME]"
 					      : "");
 }
@@ -291,9 +299,10 @@ static void print_options(FILE *file, unsigned takes)
 		      "  --keep DAYS          3 to 14\n"
 		      "  --keep-longer DAYS   30 to 7300, or forever; 0: not longer than --keep\n"
 		      "  --on-removal WORD    when no file registers the cluster any more: all, latest or none\n"
-		      "  --on, --off          make, and remove by age, automated backups; on unless --off is given\n"
-		      "  --dry-run            only show what it would do\n",
+		      "  --on, --off          make, and remove by age, automated backups; on unless --off is given\n",
 		      file);
+	if (takes & TAKES_DRY_RUN)
+		fputs("  --dry-run            only show what it would do\n", file);
 	if (takes & TAKES_YES)
 		fputs("  --yes                without asking\n", file);
 	if (takes & TAKES_CONFIG)
@@ -409,6 +418,7 @@ static int check_use(const struct line *line, const struct command *command, siz
 			      : wrong & TAKES_CONFIG ? "--config"
 			      : wrong & TAKES_TEST   ? "--mode or --time"
 			      : wrong & TAKES_YES    ? "--yes"
+			      : wrong & TAKES_DRY_RUN ? "--dry-run"
 			      : wrong & TAKES_SET    ? "option of 'policy set'"
 						    : "option of 'cluster add'");
 	else if (count < command->min)

@@ -58,6 +58,7 @@ static const struct shown shown[] = {
 	{"Dbsnap.FreezeMs", "Writers held", MILLISECONDS},
 	{"Dbsnap.Path", "Path"},
 	{"ClonePath", "Path"},
+	{"KeptPath", "Kept as"},
 	{"SocketDir", "Socket folder"},
 	{"Connect", "Connect by"},
 	{"Dbsnap.Held", "Held"},

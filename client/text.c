@@ -152,6 +152,14 @@ void text_pair(FILE *file, const char *label, const char *value)
 		fprintf(file, "%-18s %s\n", clean_label, clean);
 }
 
+bool text_is_agreed(const char *question)
+{
+	char answer[16] = "";
+
+	fprintf(stderr, "%s [y/N] ", question);
+	return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
+}
+
 char *text_size(int64_t bytes)
 {
 	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};

@@ -26,6 +26,9 @@ void text_advise(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* "Label            value", the value escaped; nothing when the value is empty. */
 void text_pair(FILE *file, const char *label, const char *value);
 
+/* Asks on standard error and reads an answer from standard input, a terminal. */
+bool text_is_agreed(const char *question);
+
 /* "1.2 GiB"; a negative number of bytes: "". */
 char *text_size(int64_t bytes);
 /* "12.0 GiB of 20.0 GiB (60%)"; "" when either is unknown (negative). */

@@ -120,7 +120,7 @@ static const struct schema_word quiesces[] = {
 };
 
 static const struct schema_word restores[] = {
-	{"off", CONF_RESTORE_OFF}, {"in-place", CONF_RESTORE_IN_PLACE, .not_built = true}, {NULL},
+	{"off", CONF_RESTORE_OFF}, {"in-place", CONF_RESTORE_IN_PLACE}, {NULL},
 };
 
 static const struct schema_row cluster_table[] = {
@@ -143,7 +143,8 @@ static const struct schema_row cluster_table[] = {
 	{"protect.keep", SCHEMA_NUMBER, .not_built = true, .doc = "This many are always kept."},
 	{"protect.deletes_per_hour", SCHEMA_NUMBER, .not_built = true, .doc = "How fast backups may go."},
 	{"restore", SCHEMA_WORD, CLUSTER(restore), .words = restores, .fallback = "off",
-	 .doc = "Whether a backup may replace the data directory."},
+	 .doc = "Whether a backup may take the place of the data directory, which is kept under another name: in-place, "
+		"or off."},
 	{"verify", SCHEMA_MAP, .doc = "The verification of backups without a request."},
 	{"verify.every", SCHEMA_DURATION, CLUSTER(verify_every_ms), .max = 400 * DAY, .fallback = "0s",
 	 .doc = "When the last verification is older, the newest backup that was never verified is. 0: never; on request always."},

@@ -86,6 +86,7 @@ static const struct field config_cluster_fields[] = {
 	F(STR, msg_config_cluster, refusal, 0),
 	F(STR, msg_config_cluster, remedy, 0),
 	F(I64, msg_config_cluster, verify_every_ms, 0),
+	F(BOOL, msg_config_cluster, restore_in_place, 0),
 	{END},
 };
 
@@ -167,6 +168,7 @@ static const struct field job_fields[] = {
 	F(STR, msg_job, principal, 0),
 	F(STR, msg_job, request, 0),
 	E(msg_job, item, ITEM_MAX),
+	F(BOOL, msg_job, settle, 0),
 	{END},
 };
 
@@ -191,6 +193,7 @@ static const struct field result_fields[] = {
 	F(U64, msg_result, total_bytes, 0),
 	F(STR, msg_result, socket_dir, 0),
 	F(U32, msg_result, port, 0),
+	F(STR, msg_result, kept, 0),
 	F(FACTS, msg_result, facts, 0),
 	E(msg_result, verdict, VERDICT_MAX),
 	F(STR, msg_result, checked, 0),
@@ -237,6 +240,8 @@ static const struct field check_fields[] = {
 	F(CLUSTER, msg_check, cluster, 0),
 	E(msg_check, depth, DEPTH_MAX),
 	F(U64, msg_check, needed, 0),
+	F(U64, msg_check, backup, 0),
+	F(NONCE, msg_check, nonce, 0),
 	{END},
 };
 
@@ -272,6 +277,7 @@ static const struct field checked_fields[] = {
 	F(U64, msg_checked, total_bytes, 0),
 	F(BOOL, msg_checked, space_low, 0),
 	F(STR, msg_checked, space, 0),
+	F(STR, msg_checked, steps, 0),
 	{END},
 };
 

@@ -63,7 +63,7 @@ enum msg_type {
 	MSG_PROBE = 30,        /* F>E: what is on disk? Answers: PROBED_ITEM any number of times, PROBED */
 	MSG_PROBED_ITEM = 31,  /* W>E, E>F */
 	MSG_PROBED = 32,       /* W>E, E>F */
-	MSG_CHECK = 33,        /* F>E: layout and space. Answers: CHECKED_PART any number of times, CHECKED */
+	MSG_CHECK = 33,        /* F>E: layout, space, or a restore that is thought of. Answers: CHECKED_PART any number of times, CHECKED */
 	MSG_CHECKED_PART = 34, /* W>E, E>F */
 	MSG_CHECKED = 35,      /* W>E, E>F */
 	MSG_MEASURE = 36,      /* F>E: how large is this backup? Answer: MEASURED */
@@ -85,7 +85,7 @@ enum msg_job_kind {
 	JOB_CLONE = 3,
 	JOB_DELETE_CLONE = 4,
 	JOB_VERIFY = 5,
-	JOB_RESTORE = 6, /* number reserved */
+	JOB_RESTORE = 6,
 	JOB_DELETE_QUARANTINED = 7,
 	JOB_KIND_MAX = 7
 };
@@ -139,7 +139,7 @@ enum msg_owner {
 	OWNER_MAX = 3
 };
 
-enum msg_depth { DEPTH_SPACE = 0, DEPTH_LAYOUT = 1, DEPTH_MAX = 1 };
+enum msg_depth { DEPTH_SPACE = 0, DEPTH_LAYOUT = 1, DEPTH_RESTORE = 2, DEPTH_MAX = 2 };
 
 /* What a finished backup is: in a create's RESULT and in the probe's items. From the manifest. */
 struct msg_facts {
@@ -199,6 +199,7 @@ struct msg_config_cluster {
 	char refusal[MSG_TEXT_SIZE]; /* known from the configuration alone; "" = none */
 	char remedy[MSG_TEXT_SIZE];
 	int64_t verify_every_ms; /* 0: backups are verified on request only */
+	bool restore_in_place;
 };
 
 /* A listening socket, in the order of the front's descriptors. */
@@ -271,7 +272,7 @@ struct msg_job {
 	uint64_t backup;                 /* CREATE: the same as job; DELETE_CLONE: 0 */
 	char clone[IDENT_CLONE_SIZE];    /* CLONE, DELETE_CLONE, DELETE_QUARANTINED of a clone; VERIFY: ident_verify_clone() */
 	struct nonce nonce;              /* of what is made or deleted; VERIFY: the backup's */
-	struct nonce source;             /* CLONE, VERIFY: the backup's nonce */
+	struct nonce source;             /* CLONE, VERIFY, RESTORE: the backup's nonce */
 	uint32_t attempt;                /* from 1 */
 	int64_t accepted_ms;
 	uint8_t mode;                    /* enum msg_mode */
@@ -280,6 +281,7 @@ struct msg_job {
 	char principal[IDENT_PRINCIPAL_SIZE];
 	char request[IDENT_UUID_SIZE];
 	uint8_t item; /* enum msg_item; DELETE_QUARANTINED: what is to go; else 0 */
+	bool settle;  /* RESTORE: only finish, or undo, what earlier attempts began */
 };
 
 struct msg_progress {
@@ -302,6 +304,7 @@ struct msg_result {
 	uint64_t total_bytes;
 	char socket_dir[MSG_PATH_SIZE]; /* CLONE */
 	uint32_t port;                  /* CLONE */
+	char kept[MSG_PATH_SIZE];       /* RESTORE and DONE: where the old data directory is now; "" there was none */
 	struct msg_facts facts;         /* CREATE and DONE */
 	uint8_t verdict;                /* enum msg_verdict; VERIFY and DONE: GOOD or BAD */
 	char checked[MSG_CHECKED_SIZE]; /* VERIFY and DONE: what was looked at */
@@ -343,6 +346,8 @@ struct msg_check {
 	char cluster[IDENT_CLUSTER_SIZE];
 	uint8_t depth; /* enum msg_depth */
 	uint64_t needed; /* bytes that the next backup takes, if its backend copies and that is known; 0 */
+	uint64_t backup;    /* RESTORE: which one; else 0 */
+	struct nonce nonce; /* RESTORE: its */
 };
 
 struct msg_checked_part {
@@ -359,7 +364,7 @@ struct msg_checked {
 	char cluster[IDENT_CLUSTER_SIZE];
 	uint8_t depth;
 	uint8_t place; /* enum msg_place */
-	bool ok;       /* LAYOUT: a create would be tried */
+	bool ok;       /* LAYOUT: a create would be tried; RESTORE: so would the restore */
 	int64_t code;
 	bool retry;    /* not ok, and may pass by itself: a server that is starting, stopping, hung */
 	char backend[16];
@@ -376,6 +381,7 @@ struct msg_checked {
 	uint64_t total_bytes;
 	bool space_low;          /* below min_free or the backend's own floor */
 	char space[MSG_TEXT_SIZE]; /* space_low: which file system, what is free, what is needed */
+	char steps[MSG_LINES_SIZE]; /* RESTORE: what would be done, a line each */
 };
 
 struct msg_measure {

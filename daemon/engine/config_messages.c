@@ -49,6 +49,7 @@ static void send_cluster(struct engine *engine, const struct conf_cluster *clust
 	to->min_free_bytes = (uint64_t)cluster->min_free.bytes;
 	snprintf(to->refusal, sizeof(to->refusal), "%s", cluster->refusal);
 	to->verify_every_ms = cluster->verify_every_ms;
+	to->restore_in_place = cluster->restore == CONF_RESTORE_IN_PLACE;
 	keeper_send(engine, &msg);
 }
 

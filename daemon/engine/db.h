@@ -113,6 +113,17 @@ struct db_ops {
 	const char *verify_path;
 	int (*verify)(struct worker_job *job, const struct manifest *manifest, int clone_fd, struct db_verified *ret_verified,
 		      struct reason *why);
+
+	/*
+	 * Does a server of job's data_dir answer, wherever its processes may be? 0 if none does; ERR_BUSY with why, or
+	 * another code: it is not known. That no process holds a file there is proved elsewhere. Optional: NULL.
+	 */
+	int (*prove_stopped)(struct worker_job *job, struct reason *why);
+	/*
+	 * Makes the fresh writable copy at copy_fd the source again, with its own configuration: only what a process
+	 * that ran at the cut had for itself goes. Optional: NULL.
+	 */
+	int (*make_original)(struct worker_job *job, const struct manifest *manifest, int copy_fd, struct reason *why);
 };
 
 extern const struct db_ops db_mariadb;

@@ -134,11 +134,12 @@ static int open_postgresql(struct worker_job *job, struct layout *layout, struct
 		add_wal_part(job, &pg->tree, layout);
 		error = open_mode(pg, layout, why);
 	}
+	/* It passes: the layout is no worse for it. */
 	if (error == 0 && pg->tree.backup_label)
-		error = reason_set(why, ERR_LAYOUT,
-				   "let the restore finish (start the server once), or end the backup that made it",
-				   "%s holds a backup_label: a restore that has not finished, or an exclusive backup",
-				   job->cluster->data_dir);
+		error = reason_set_retry(why, ERR_STATE,
+					 "let the restore finish (start the server once), or end the backup that made it",
+					 "%s holds a backup_label: a restore that has not finished, or an exclusive backup",
+					 job->cluster->data_dir);
 	if (error < 0)
 		close_postgresql(&pg->base);
 	else
@@ -293,4 +294,6 @@ const struct db_ops db_postgresql = {
 	.make_clone = pg_make_clone,
 	.verify_path = CELL_ROOT,
 	.verify = pg_verify,
+	.prove_stopped = pg_prove_stopped,
+	.make_original = pg_make_original,
 };

@@ -109,6 +109,10 @@ int pg_flush(struct db_postgresql *pg, struct reason *why);
 /* Copies the configuration that lies outside data_dir, read by the database's user, into the folder config_fd. */
 int pg_save_config(struct db_postgresql *pg, int config_fd, struct reason *why);
 
+/* See db_ops.prove_stopped and db_ops.make_original. */
+int pg_prove_stopped(struct worker_job *job, struct reason *why);
+int pg_make_original(struct worker_job *job, const struct manifest *manifest, int copy_fd, struct reason *why);
+
 /* See db_ops.make_clone. */
 int pg_make_clone(struct worker_job *job, const struct manifest *manifest, int clone_fd, const char *path,
 		  struct db_clone *ret_clone, struct reason *why);

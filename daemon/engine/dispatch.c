@@ -122,6 +122,8 @@ static bool is_sound(const struct msg_job *job)
 		return common && names_backup && job->clone[0] && !nonce_is_zero(&job->source);
 	case JOB_DELETE_CLONE:
 		return common && job->clone[0];
+	case JOB_RESTORE:
+		return common && names_backup && !job->clone[0] && !nonce_is_zero(&job->source);
 	case JOB_DELETE_QUARANTINED:
 		if (job->item == ITEM_CLONE || job->item == ITEM_CLONE_PARTIAL)
 			return common && job->clone[0];
@@ -144,9 +146,9 @@ static bool refuse_for_now(struct engine *engine, const struct msg *msg)
 	} else if (worker_count_jobs(engine) >= (unsigned)engine->conf->jobs_max_running) {
 		refuse_job(engine, msg, OUTCOME_BUSY, ERR_BUSY, "",
 			   "jobs.max_running jobs are running already");
-	} else if (job->kind == JOB_CREATE && worker_touches_source(engine, job->cluster)) {
+	} else if ((job->kind == JOB_CREATE || job->kind == JOB_RESTORE) && worker_touches_source(engine, job->cluster)) {
 		refuse_job(engine, msg, OUTCOME_BUSY, ERR_BUSY, "",
-			   "another create of cluster %s has not ended yet", job->cluster);
+			   "another create or restore of cluster %s has not ended yet", job->cluster);
 	} else {
 		return false;
 	}
@@ -158,7 +160,7 @@ static bool refuse_for_good(struct engine *engine, const struct msg *msg)
 	const struct msg_job *job = &msg->u.job;
 	const struct conf_cluster *cluster = engine_find_cluster(engine, job->cluster);
 
-	if (job->kind == JOB_CREATE && notes_find_retired(engine, job->cluster)) {
+	if ((job->kind == JOB_CREATE || job->kind == JOB_RESTORE) && notes_find_retired(engine, job->cluster)) {
 		refuse_job(engine, msg, OUTCOME_FAILED, ERR_STATE, "register it again and reload",
 			   "cluster %s is retired: no file in clusters_dir registers it", job->cluster);
 		return true;
@@ -173,7 +175,8 @@ static bool refuse_for_good(struct engine *engine, const struct msg *msg)
 		return true;
 	}
 	/* What exists can be deleted whatever has become of the database's user. */
-	if (cluster->refusal[0] && (job->kind == JOB_CREATE || job->kind == JOB_CLONE || job->kind == JOB_VERIFY)) {
+	if (cluster->refusal[0] && (job->kind == JOB_CREATE || job->kind == JOB_CLONE || job->kind == JOB_VERIFY ||
+				    job->kind == JOB_RESTORE)) {
 		refuse_job(engine, msg, OUTCOME_FAILED, ERR_STATE, "", "%s", cluster->refusal);
 		return true;
 	}
@@ -259,7 +262,7 @@ static int on_check(struct engine *engine, const struct msg *msg)
 	const char *id = msg->u.check.cluster;
 	const struct conf_cluster *cluster = conf_find_cluster(engine->conf, id);
 
-	if (!id[0])
+	if (!id[0] || (msg->u.check.depth == DEPTH_RESTORE && (msg->u.check.backup == 0 || nonce_is_zero(&msg->u.check.nonce))))
 		return ERR_INVALID;
 	if (!cluster)
 		refuse_check(engine, msg, ERR_NOT_FOUND, "the cluster is not in the configuration");

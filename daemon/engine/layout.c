@@ -184,6 +184,13 @@ static int refuse_mounts(const struct worker_job *job, struct reason *why)
 			  "%s is mounted inside the data directory: a snapshot would leave it out", point);
 }
 
+int layout_check_inside(const struct worker_job *job, struct reason *why)
+{
+	int error = refuse_mounts(job, why);
+
+	return error < 0 ? error : refuse_state_inside(job, why);
+}
+
 /* Another backend may do better than one that refuses so. */
 static bool is_about_backend(int error)
 {
@@ -229,9 +236,7 @@ int layout_examine(struct worker_job *job, int snapshot_fd, const char *snapshot
 	if (error == 0)
 		error = refuse_read_only(snapshot_fd, snapshot_dir, why);
 	if (error == 0)
-		error = refuse_mounts(job, why);
-	if (error == 0)
-		error = refuse_state_inside(job, why);
+		error = layout_check_inside(job, why);
 	if (error == 0)
 		error = layout->db->open(job, layout, &db, why);
 	if (error == 0)

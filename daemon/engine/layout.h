@@ -61,6 +61,9 @@ int layout_examine(struct worker_job *job, int snapshot_fd, const char *snapshot
 /* The same in time independent of size, right after the cut: nothing moved meanwhile. 0 or ERR_LAYOUT. */
 int layout_check_again(struct worker_job *job, const struct layout *layout, struct reason *why);
 
+/* Is nothing mounted inside job's open data_dir, and state_dir not in it? 0 or a code with why. */
+int layout_check_inside(const struct worker_job *job, struct reason *why);
+
 /* Appends one line to a list of lines; what does not fit is left out. */
 void layout_add_line(char *lines, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* A part at path that is a folder of the data directory's own subvolume. */

@@ -18,6 +18,7 @@ libengine_a_SOURCES = \
 	daemon/engine/freeze.c daemon/engine/freeze.h \
 	daemon/engine/gauge.c daemon/engine/gauge.h \
 	daemon/engine/hold.c daemon/engine/hold.h \
+	daemon/engine/holder.c daemon/engine/holder.h \
 	daemon/engine/job.c daemon/engine/job.h \
 	daemon/engine/json.c daemon/engine/json.h \
 	daemon/engine/keeper.c daemon/engine/keeper.h \
@@ -47,6 +48,7 @@ libengine_a_SOURCES = \
 	daemon/engine/pg_control.c daemon/engine/pg_control.h \
 	daemon/engine/pg_inspect.c daemon/engine/pg_inspect.h \
 	daemon/engine/pg_label.c daemon/engine/pg_label.h \
+	daemon/engine/pg_original.c \
 	daemon/engine/pg_records.c daemon/engine/pg_records.h \
 	daemon/engine/pg_replay.c daemon/engine/pg_replay.h \
 	daemon/engine/pg_spaces.c \
@@ -59,6 +61,7 @@ libengine_a_SOURCES = \
 	daemon/engine/program.c daemon/engine/program.h \
 	daemon/engine/records.c \
 	daemon/engine/remnant.c daemon/engine/remnant.h \
+	daemon/engine/restore.c daemon/engine/restore.h \
 	daemon/engine/sandbox.c daemon/engine/sandbox.h \
 	daemon/engine/server.c daemon/engine/server.h \
 	daemon/engine/session.c daemon/engine/session.h \
@@ -76,6 +79,7 @@ libengine_a_SOURCES = \
 	daemon/engine/step_create.c \
 	daemon/engine/step_delete.c \
 	daemon/engine/step_probe.c \
+	daemon/engine/step_restore.c \
 	daemon/engine/step_verify.c \
 	daemon/engine/tree.c daemon/engine/tree.h \
 	daemon/engine/tree_clear.c \

@@ -34,6 +34,7 @@ static const struct json_field intent_fields[] = {
 	F(JSON_TEXT, "socket_dir", intent, socket_dir),
 	F(JSON_U32, "port", intent, port),
 	F(JSON_I64, "made_ms", intent, made_ms),
+	F(JSON_U64, "inode", intent, inode),
 	{JSON_END},
 };
 

@@ -50,7 +50,7 @@ struct marker {
 	char data_dir[MSG_PATH_SIZE];
 };
 
-/* intent of a backup, and clones/.<name>.json from its beginning to the clone's end */
+/* intent of a backup, of a restore, and clones/.<name>.json from its beginning to the clone's end */
 struct intent {
 	struct nonce install;
 	char cluster[IDENT_CLUSTER_SIZE];
@@ -59,12 +59,13 @@ struct intent {
 	struct nonce nonce;
 	uint64_t job;
 	uint32_t attempt;
-	struct nonce source;                  /* a clone's: the backup's nonce */
-	char subvolume_uuid[IDENT_UUID_SIZE]; /* a clone's, once made */
+	struct nonce source;                  /* a clone's, a restore's: the backup's nonce */
+	char subvolume_uuid[IDENT_UUID_SIZE]; /* a clone's, a restore's, once made */
 	char backend[16];                     /* that makes it */
 	char socket_dir[MSG_PATH_SIZE];       /* a clone's, once made */
 	uint32_t port;
-	int64_t made_ms; /* a clone's: wall time when it was whole; 0 before */
+	int64_t made_ms; /* a clone's, a restore's: wall time when it was whole; 0 before */
+	uint64_t inode;  /* a restore's, once made: of the copy's folder */
 };
 
 /* manifest.json of a backup */

@@ -37,6 +37,7 @@ static uint64_t mask_of(enum msg_type type, enum msg_job_kind kind)
 		return LOOK | FORK;
 	switch (kind) {
 	case JOB_CREATE:
+	case JOB_RESTORE:
 		return LOOK | FORK | SERVER | SNAPSHOT | DESTROY | GIVE;
 	case JOB_CLONE:
 	case JOB_VERIFY:

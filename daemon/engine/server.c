@@ -106,20 +106,27 @@ static bool peer_of(int socket_fd, struct ucred *peer)
 	return getsockopt(socket_fd, SOL_SOCKET, SO_PEERCRED, peer, &size) == 0 && peer->pid > 0;
 }
 
+void server_describe_pid(pid_t pid, char *text, size_t size)
+{
+	scope_close int proc_fd = open_process(pid);
+	char name[32];
+
+	if (proc_fd < 0) {
+		snprintf(text, size, "process %d, which has ended", (int)pid);
+		return;
+	}
+	read_name(proc_fd, name);
+	snprintf(text, size, "process %d (%s), %s", (int)pid, name, state_text(read_state(proc_fd)));
+}
+
 void server_describe(int socket_fd, char *text, size_t size)
 {
 	struct ucred peer;
-	scope_close int proc_fd = -1;
-	char name[32];
 
-	snprintf(text, size, "the server");
-	if (!peer_of(socket_fd, &peer))
-		return;
-	proc_fd = open_process(peer.pid);
-	if (proc_fd < 0)
-		return;
-	read_name(proc_fd, name);
-	snprintf(text, size, "process %d (%s), %s", (int)peer.pid, name, state_text(read_state(proc_fd)));
+	if (peer_of(socket_fd, &peer))
+		server_describe_pid(peer.pid, text, size);
+	else
+		snprintf(text, size, "the server");
 }
 
 void server_argument(const struct server *server, const char *begin, char *ret_rest, size_t size)

@@ -41,6 +41,8 @@ void server_bindir(const struct server *server, char *path, size_t size);
 
 /* "process 123 (postgres), which is stopped (SIGSTOP)" of the other end of socket_fd, for messages. */
 void server_describe(int socket_fd, char *text, size_t size);
+/* The same of a process. */
+void server_describe_pid(pid_t pid, char *text, size_t size);
 
 /*
  * Looks through all processes for one that works in job's data_dir: a program of that name whose working

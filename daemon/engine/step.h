@@ -13,7 +13,7 @@
 /*
  * A job: how it ended, with why unless DONE. FAILED and CANCELLED mean that nothing of this attempt is
  * left; what could not be cleaned up is UNKNOWN. Each fills only its own part of result (facts, socket_dir,
- * port, verdict with checked and found, space).
+ * port, kept, verdict with checked and found, space).
  */
 typedef enum msg_outcome step_fn(struct worker_job *job, struct msg_result *result, struct reason *why);
 
@@ -23,11 +23,14 @@ step_fn step_clone;
 step_fn step_delete_clone;
 step_fn step_delete_quarantined;
 step_fn step_verify;
+step_fn step_restore;
 
 /* Questions: each sends its answers itself, the last one in every case. */
 void step_probe(struct worker_job *job, bool exclusive);
 void step_check(struct worker_job *job, enum msg_depth depth);
 void step_measure(struct worker_job *job);
+/* How a restore of the order's backup would go now. */
+void step_plan(struct worker_job *job);
 
 /* The outcome of a job whose place could not be opened. */
 enum msg_outcome step_place_outcome(const struct place *place);

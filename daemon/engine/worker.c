@@ -438,7 +438,7 @@ unsigned worker_count_jobs(const struct engine *engine)
 bool worker_touches_source(const struct engine *engine, const char *cluster)
 {
 	for (const struct worker *w = engine->workers; w; w = w->next) {
-		if (is_job(w) && w->kind == JOB_CREATE && is_cluster(w, cluster))
+		if (is_job(w) && (w->kind == JOB_CREATE || w->kind == JOB_RESTORE) && is_cluster(w, cluster))
 			return true;
 	}
 	return false;

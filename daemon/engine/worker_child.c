@@ -41,6 +41,8 @@ static void fill_order(struct msg_job *order, const struct msg *question)
 	case MSG_CHECK:
 		memcpy(order->cluster, question->u.check.cluster, sizeof(order->cluster));
 		order->known_size = question->u.check.needed;
+		order->backup = question->u.check.backup;
+		order->source = question->u.check.nonce;
 		break;
 	default:
 		memcpy(order->cluster, question->u.measure.cluster, sizeof(order->cluster));
@@ -56,6 +58,7 @@ static void run_job(struct worker_job *job)
 		[JOB_DELETE] = step_delete,
 		[JOB_CLONE] = step_clone,
 		[JOB_DELETE_CLONE] = step_delete_clone,
+		[JOB_RESTORE] = step_restore,
 		[JOB_DELETE_QUARANTINED] = step_delete_quarantined,
 		[JOB_VERIFY] = step_verify,
 	};
@@ -85,7 +88,10 @@ static void run(struct worker_job *job, const struct msg *question)
 		step_probe(job, question->u.probe.exclusive);
 		break;
 	case MSG_CHECK:
-		step_check(job, (enum msg_depth)question->u.check.depth);
+		if (question->u.check.depth == DEPTH_RESTORE)
+			step_plan(job);
+		else
+			step_check(job, (enum msg_depth)question->u.check.depth);
 		break;
 	default:
 		step_measure(job);

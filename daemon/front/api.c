@@ -28,6 +28,7 @@ static const struct api_row rows[] = {
 	{OPERATION_DESCRIBE_CLONES, API_LEVEL_GET, 0, API_ABOUT_CLONE, {NULL}, op_describe_clones},
 	{OPERATION_DELETE_CLONE, API_LEVEL_DELETE, 0, API_ABOUT_CLONE, {"CloneName"}, op_delete_clone},
 	{OPERATION_VERIFY_BACKUP, API_LEVEL_CREATE, 0, API_ABOUT_BACKUP, {"BackupId"}, op_verify_backup},
+	{OPERATION_RESTORE_BACKUP, API_LEVEL_UPDATE, 0, API_ABOUT_BACKUP, {"BackupId"}, op_restore_backup},
 	{OPERATION_HOLD_BACKUP, API_LEVEL_UPDATE, 0, API_ABOUT_BACKUP, {"BackupId"}, op_hold_backup},
 	{OPERATION_RELEASE_BACKUP, API_LEVEL_UPDATE, 0, API_ABOUT_BACKUP, {"BackupId"}, op_release_backup},
 	{OPERATION_DESCRIBE_JOBS, API_LEVEL_GET, 0, API_ABOUT_JOB, {NULL}, op_describe_jobs},

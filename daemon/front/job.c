@@ -170,6 +170,11 @@ bool job_may_fail(enum job_kind kind)
 	return !job_is_removal(kind) || kind == JOB_KIND_DELETE_QUARANTINED;
 }
 
+bool job_must_settle(enum job_kind kind)
+{
+	return kind == JOB_KIND_RESTORE;
+}
+
 bool job_pins_backup(enum job_kind kind)
 {
 	return kind == JOB_KIND_CLONE || kind == JOB_KIND_VERIFY || kind == JOB_KIND_RESTORE;

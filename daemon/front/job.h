@@ -78,7 +78,7 @@ enum job_kind {
 	JOB_KIND_CLONE = 3,
 	JOB_KIND_DELETE_CLONE = 4,
 	JOB_KIND_VERIFY = 5,
-	JOB_KIND_RESTORE = 6, /* number reserved */
+	JOB_KIND_RESTORE = 6,
 	JOB_KIND_DELETE_QUARANTINED = 7,
 	JOB_KINDS
 };
@@ -119,6 +119,8 @@ const char *job_kind_name(enum job_kind kind);
 bool job_is_removal(enum job_kind kind);
 /* Whose failure that no further attempt can help is its end: nothing waits for it, as a record in DELETING would. */
 bool job_may_fail(enum job_kind kind);
+/* A job whose attempts leave what only another attempt can finish or undo: never ended while that is not known. */
+bool job_must_settle(enum job_kind kind);
 /* A job that reads its backup, which therefore must not be deleted: CLONE, VERIFY, RESTORE. */
 bool job_pins_backup(enum job_kind kind);
 

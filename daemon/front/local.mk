@@ -14,6 +14,7 @@ libstore_a_SOURCES = \
 	daemon/front/store_nonce.c \
 	daemon/front/store_job.c daemon/front/store_list.c \
 	daemon/front/store_purge.c daemon/front/store_quarantine.c daemon/front/store_recount.c \
+	daemon/front/store_restore.c \
 	daemon/front/store_schedule.c \
 	daemon/front/store_token.c daemon/front/store_txn.c daemon/front/store_verify.c \
 	daemon/front/token.c daemon/front/token.h
@@ -34,7 +35,7 @@ libfronthttp_a_SOURCES = \
 	daemon/front/op_backup.c daemon/front/op_clone.c daemon/front/op_cluster.c \
 	daemon/front/op_create.c daemon/front/op_hold.c daemon/front/op_job.c daemon/front/op_policy.c \
 	daemon/front/op_policy.h daemon/front/op_policy_set.c \
-	daemon/front/op_quarantine.c daemon/front/op_status.c daemon/front/op_verify.c \
+	daemon/front/op_quarantine.c daemon/front/op_restore.c daemon/front/op_status.c daemon/front/op_verify.c \
 	daemon/front/nonces.c daemon/front/nonces.h \
 	daemon/front/param.c daemon/front/param.h \
 	daemon/front/peer.c daemon/front/peer.h \

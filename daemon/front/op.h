@@ -22,6 +22,7 @@ api_fn op_clone_backup;
 api_fn op_describe_clones;
 api_fn op_delete_clone;
 api_fn op_verify_backup;
+api_fn op_restore_backup;
 api_fn op_describe_jobs;
 api_fn op_cancel_job;
 api_fn op_check_cluster;

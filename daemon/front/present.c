@@ -232,6 +232,7 @@ json_t *present_job(const struct front *front, const struct record_job *job)
 		reply_put_number(object, "BackupId", job->backup);
 	if (job->kind != JOB_KIND_VERIFY)
 		reply_put(object, "CloneName", job->clone);
+	reply_put(object, "KeptPath", job->kept);
 	reply_put(object, "State", state_name(job, &view));
 	put_progress(object, job, &view);
 	reply_put_time(object, "AcceptTime", job->accepted_ms);

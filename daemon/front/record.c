@@ -13,7 +13,7 @@
  * job      0 version, 1 state, 2 kind, 3 mode, 4 accepted, 12 ended, 20 backup u64,
  *          28 str clone, u8 size and bytes of the token's key, u32 attempts, failures,
  *          cutoffs, started, bytes u64, percent u8, str principal, request_id, failure;
- *          of kind 7 also item u8, nonce (16)
+ *          of kind 7 also item u8, nonce (16); of kind 6 nonce (16), str kept
  * clone    0 version, 1 state, 2 str cluster, u64 backup, job, nonce (16), created,
  *          ended, expires, port u16, str path, socket_dir, principal, request_id,
  *          failure, str last_error
@@ -293,6 +293,21 @@ static void get_quarantined(struct reader *r, struct record_job *job)
 	get_nonce(r, &job->nonce);
 }
 
+/* A restore's own nonce tells its folders from others of that name. */
+static void put_restore(struct writer *w, const struct record_job *job)
+{
+	if (job->kind != JOB_KIND_RESTORE)
+		return;
+	put_nonce(w, &job->nonce);
+	PUT_TEXT(w, job->kept);
+}
+
+static void get_restore(struct reader *r, struct record_job *job)
+{
+	get_nonce(r, &job->nonce);
+	GET_TEXT(r, job->kept);
+}
+
 static bool job_is_valid(unsigned state, unsigned kind, unsigned mode)
 {
 	if (state == 0 || state >= JOB_STATES || kind == 0 || kind >= JOB_KINDS)
@@ -326,6 +341,7 @@ int record_job_encode(const struct record_job *job, void *bytes, size_t size)
 	put_origin(&w, &job->origin);
 	put_failure(&w, &job->failure);
 	put_quarantined(&w, job);
+	put_restore(&w, job);
 	return writer_end(&w);
 }
 
@@ -367,6 +383,8 @@ int record_job_decode(const void *bytes, size_t size, struct record_job *ret_job
 	get_job_rest(&r, &job);
 	if (head.kind == JOB_KIND_DELETE_QUARANTINED)
 		get_quarantined(&r, &job);
+	if (head.kind == JOB_KIND_RESTORE)
+		get_restore(&r, &job);
 	if (reader_end(&r) < 0 || !job_is_valid(head.state, head.kind, head.mode))
 		return ERR_CORRUPT;
 	job.state = head.state;

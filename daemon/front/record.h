@@ -122,7 +122,8 @@ struct record_job {
 	uint64_t backup;               /* the backup that is made, deleted or read */
 	char clone[IDENT_CLONE_SIZE];  /* of CLONE and DELETE_CLONE; of VERIFY the throw-away one; of DELETE_QUARANTINED: "" or a clone's */
 	uint8_t item;                  /* of DELETE_QUARANTINED: enum msg_item, no STRANGER */
-	struct nonce nonce;            /* of DELETE_QUARANTINED: of what is to go */
+	struct nonce nonce;            /* of DELETE_QUARANTINED: of what is to go; of RESTORE: its own */
+	char kept[RECORD_PATH_SIZE];   /* of RESTORE, once DONE: where the old data directory is; "" there was none */
 	struct token_key token;        /* size 0: accepted without one */
 	uint32_t attempts;             /* that were seen to end */
 	uint32_t failures;

@@ -307,7 +307,7 @@ int sched_cancel(struct sched *sched, uint64_t id, enum sched_cancel *ret_how)
 		return missing(sched, id);
 	if (job_is_removal(job->kind))
 		return ERR_STATE;
-	if (job->state == SCHED_WAITING && !job->whole) {
+	if (job->state == SCHED_WAITING && !job->whole && !sched_job_needs_settling(job)) {
 		r = sched_end_cancel(sched, job);
 		if (r == 0)
 			*ret_how = SCHED_CANCEL_DONE;

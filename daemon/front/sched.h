@@ -56,6 +56,15 @@ typedef void sched_answer_fn(void *arg, const struct sched_answer *answer);
 void sched_check(struct sched *sched, const char *cluster, enum msg_depth depth, int64_t timeout_ms,
 		 sched_answer_fn *answer, void *arg);
 
+/* How a restore in place would go now; fn as sched_check()'s. */
+struct sched_plan {
+	const char *cluster;
+	uint64_t backup;
+	struct nonce nonce; /* the backup's */
+	int64_t timeout_ms;
+};
+void sched_plan(struct sched *sched, const struct sched_plan *what, sched_answer_fn *fn, void *arg);
+
 /*
  * Takes a backup of the quarantine into the catalogue: looks at its cluster's disk, and commits a record of what its
  * manifest says. fn is called once, later, never from inside this call: 0; ERR_NOT_FOUND: it is not there, whole and with this nonce;

@@ -36,6 +36,13 @@ static int64_t growing(uint32_t times, int64_t first, int64_t most)
 	return pause > most ? most : pause;
 }
 
+/* Ended in the dark, and only another attempt can tell what it left: without end, but with pauses. */
+static void end_unsettled(struct record_job *record, struct ending *ending)
+{
+	if (ending->pause_ms < 0)
+		ending->pause_ms = growing(record->failures - JOB_FAILURES_MAX + 1, JOB_PAUSE_SECOND_MS, JOB_PAUSE_REMOVAL_MAX_MS);
+}
+
 static void end_failed(const struct sched_job *job, const struct msg_result *result, struct record_job *record,
 		       struct ending *ending)
 {
@@ -45,7 +52,9 @@ static void end_failed(const struct sched_job *job, const struct msg_result *res
 	record->cutoffs = 0;
 	ending->pause_ms = result->retry || !job_may_fail(record->kind) ? job_pause_after_failure(record->kind, record->failures) : -1;
 	ending->state = JOB_OPEN;
-	if (job->cancelled && !removal)
+	if (result->outcome == OUTCOME_UNKNOWN && job_must_settle(record->kind))
+		end_unsettled(record, ending);
+	else if (job->cancelled && !removal)
 		ending->state = JOB_CANCELLED;
 	else if (ending->pause_ms < 0)
 		ending->state = JOB_FAILED;
@@ -188,7 +197,7 @@ static int end_subject(struct sched_job *job, const struct msg_result *result, c
 }
 
 /* started_ms is 0 while no attempt is known to have begun. */
-static int end_job(const struct sched_job *job, const struct ending *ending, const struct store_now *now,
+static int end_job(const struct sched_job *job, const struct ending *ending, const char *kept, const struct store_now *now,
 		   struct record_job *record, struct store_txn *txn)
 {
 	record->failure = ending->failure;
@@ -197,6 +206,8 @@ static int end_job(const struct sched_job *job, const struct ending *ending, con
 		return store_job_update(txn, record);
 	record->state = ending->state;
 	record->percent = ending->state == JOB_DONE ? 100 : job->view.percent;
+	if (job->kind == JOB_KIND_RESTORE && ending->state == JOB_DONE)
+		outcome_copy(record->kept, sizeof(record->kept), kept);
 	record->bytes = job->view.bytes_done;
 	return store_job_finish(txn, record, now);
 }
@@ -228,7 +239,7 @@ static int commit_end(struct sched *sched, struct sched_job *job, const struct m
 	decide(job, result, &record, ending);
 	r = end_subject(job, result, ending, &record, txn);
 	if (r == 0)
-		r = end_job(job, ending, &now, &record, txn);
+		r = end_job(job, ending, result->kept, &now, &record, txn);
 	if (r == 0)
 		r = purge(sched, &now, txn);
 	return r < 0 ? r : store_commit(scope_take_ptr(txn));
@@ -372,6 +383,11 @@ static void end_with(struct sched *sched, struct sched_job *job, const struct ms
 	}
 	if (job->kind == JOB_KIND_CREATE)
 		learn(sched, job, result);
+	/* What lies in data_dir now is another tree. */
+	if (job->kind == JOB_KIND_RESTORE && ending.state != JOB_OPEN) {
+		job->place->layout_due = true;
+		sched_place_look(job->place);
+	}
 	say(job, result, &ending);
 	if (ending.state == JOB_DONE && job_is_removal(job->kind))
 		drop_stranger(job, &ending.nonce);
@@ -448,7 +464,7 @@ void sched_end_take(struct sched *sched, const struct msg_result *result)
 	sched_kick(sched);
 	if (result->outcome == OUTCOME_BUSY) {
 		end_busy(job);
-		if (job->cancelled && !job->whole)
+		if (job->cancelled && !job->whole && !sched_job_needs_settling(job))
 			sched_end_cancel(sched, job); /* without room for it in the store, the next attempt's end says so */
 		return;
 	}
@@ -477,7 +493,7 @@ void sched_end_finishable(struct sched_job *job)
 
 void sched_end_unknown(struct sched *sched, struct sched_job *job)
 {
-	struct msg_result result = {.job = job->id, .attempt = job->attempt, .outcome = OUTCOME_FAILED, .retry = true,
+	struct msg_result result = {.job = job->id, .attempt = job->attempt, .outcome = OUTCOME_UNKNOWN, .retry = true,
 				    .code = job->code};
 
 	outcome_copy(result.cause, sizeof(result.cause),

@@ -52,6 +52,7 @@ struct sched_job {
 	enum sched_state state;
 	int64_t due_ms;    /* running time; WAITING, ENDING */
 	uint32_t attempt;  /* the one in flight */
+	bool begun;         /* of one that must settle: an attempt may have left something */
 	uint32_t refusals; /* BUSY, or no room in the store, in a row */
 	bool partial;      /* its last attempt left something on disk */
 	bool whole;        /* and that lacks only the last step: never given up or cancelled */
@@ -99,6 +100,8 @@ struct sched_question {
 	struct sched_question *next;
 	struct sched_place *place;
 	enum msg_depth depth;
+	uint64_t backup;    /* of DEPTH_RESTORE; else 0 */
+	struct nonce nonce; /* its */
 	uint32_t tag; /* 0: not sent, the cluster is probed first */
 	bool own;     /* the scheduler's, of which there is one a cluster: bounded apart from those of callers */
 	struct msg_checked_part *parts;
@@ -187,6 +190,9 @@ bool sched_job_in_flight(const struct sched_job *job);
 /* Starts what may be started, arms the timer for what is due later. */
 void sched_job_run(struct sched *sched);
 struct log_about sched_job_about(const struct sched_job *job);
+
+/* An attempt of it left what has to be settled first: it cannot just be ended. */
+bool sched_job_needs_settling(const struct sched_job *job);
 
 /* sched_end.c */
 void sched_end_take(struct sched *sched, const struct msg_result *result);

@@ -18,6 +18,11 @@ bool sched_job_in_flight(const struct sched_job *job)
 	return job->state == SCHED_SENT || job->state == SCHED_RUNNING;
 }
 
+bool sched_job_needs_settling(const struct sched_job *job)
+{
+	return job->begun && job_must_settle(job->kind);
+}
+
 struct log_about sched_job_about(const struct sched_job *job)
 {
 	return (struct log_about){.cluster = job->place->cluster->id, .backup = job->backup, .job = job->id,
@@ -96,6 +101,7 @@ static int load_one(void *arg, const struct record_job *record)
 		if (!job)
 			return ERR_NOMEM;
 		job->backup = record->backup;
+		job->begun = record->started_ms != 0 || record->attempts != 0;
 		memcpy(job->clone, record->clone, sizeof(job->clone));
 	}
 	sched->last_id = record->id;
@@ -218,10 +224,13 @@ static int fill_from_clone(struct store_txn *txn, const struct record_job *recor
 	return 0;
 }
 
-/* That another attempt begins is written down only where one has ended before: see take_cutoff() in recover. */
+/*
+ * That another attempt begins is written down only where one has ended before: see take_cutoff() in recover. Of a job
+ * that must settle also that the first does.
+ */
 static int mark_begun(struct store_txn *txn, struct record_job *record)
 {
-	if (record->attempts == 0 || record->started_ms != 0)
+	if ((record->attempts == 0 && !job_must_settle(record->kind)) || record->started_ms != 0)
 		return 0;
 	record->started_ms = clock_wall_ms();
 	return store_job_update(txn, record);
@@ -235,6 +244,19 @@ static int fill_from_job(const struct record_job *record, struct msg_job *order)
 	return 0;
 }
 
+static int fill_restore(struct store_txn *txn, const struct record_job *record, struct msg_job *order)
+{
+	struct record_backup backup;
+	int r = store_backup_get(txn, record->cluster, record->backup, &backup);
+
+	if (r < 0)
+		return r;
+	order->nonce = record->nonce;
+	order->source = backup.nonce;
+	order->settle = record->failures >= JOB_FAILURES_MAX;
+	return 0;
+}
+
 static int fill_subject(struct store_txn *txn, const struct record_job *record, struct msg_job *order)
 {
 	int r;
@@ -242,6 +264,8 @@ static int fill_subject(struct store_txn *txn, const struct record_job *record, 
 	switch (record->kind) {
 	case JOB_KIND_DELETE_QUARANTINED:
 		return fill_from_job(record, order);
+	case JOB_KIND_RESTORE:
+		return fill_restore(txn, record, order);
 	case JOB_KIND_DELETE_CLONE:
 		return fill_from_clone(txn, record, order);
 	case JOB_KIND_CLONE:
@@ -297,6 +321,8 @@ static void start(struct sched *sched, struct sched_job *job)
 		job->due_ms = clock_running_ms() + JOB_PAUSE_SECOND_MS; /* no room to write that it begins */
 		return;
 	}
+	order->settle |= job->cancelled && sched_job_needs_settling(job);
+	job->begun = true;
 	job->state = SCHED_SENT;
 	job->attempt = order->attempt;
 	job->view = (struct sched_view){.started_ms = clock_wall_ms()};

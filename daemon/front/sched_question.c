@@ -25,6 +25,8 @@ static void send_check(struct sched_question *question)
 	msg.u.check.depth = (uint8_t)question->depth;
 	if (strcmp(question->place->cluster->backend, "copy") == 0)
 		msg.u.check.needed = question->place->cluster->size;
+	msg.u.check.backup = question->backup;
+	msg.u.check.nonce = question->nonce;
 	link_send(question->place->sched->front->link, &msg);
 }
 
@@ -63,8 +65,16 @@ static void arm(struct sched *sched)
 		timer_arm(&sched->question_timer, earliest);
 }
 
+/* What is asked. */
+struct ask {
+	enum msg_depth depth;
+	uint64_t backup;
+	struct nonce nonce;
+	bool own;
+};
+
 /* One of the same kind whose answer is still to be found out. A layout must not be older than who asks. */
-static struct sched_question *share(const struct sched *sched, const struct sched_place *place, enum msg_depth depth,
+static struct sched_question *share(const struct sched *sched, const struct sched_place *place, const struct ask *what,
 				    size_t *ret_count)
 {
 	struct sched_question *found = NULL;
@@ -72,25 +82,28 @@ static struct sched_question *share(const struct sched *sched, const struct sche
 	*ret_count = 0;
 	for (struct sched_question *q = sched->questions; q; q = q->next) {
 		*ret_count += !q->own;
-		if (q->place == place && q->depth == depth && (depth == DEPTH_SPACE || !q->tag))
+		if (q->place == place && q->depth == what->depth && q->backup == what->backup &&
+		    (what->depth == DEPTH_SPACE || !q->tag))
 			found = q;
 	}
 	return found;
 }
 
-static struct sched_question *ask(struct sched *sched, struct sched_place *place, enum msg_depth depth, bool own)
+static struct sched_question *ask(struct sched *sched, struct sched_place *place, const struct ask *what)
 {
 	size_t count;
-	struct sched_question *question = share(sched, place, depth, &count);
+	struct sched_question *question = share(sched, place, what, &count);
 
-	if (question || (!own && count >= QUESTIONS_MAX))
+	if (question || (!what->own && count >= QUESTIONS_MAX))
 		return question;
 	question = calloc(1, sizeof(*question));
 	if (!question)
 		return NULL;
 	question->place = place;
-	question->depth = depth;
-	question->own = own;
+	question->depth = what->depth;
+	question->backup = what->backup;
+	question->nonce = what->nonce;
+	question->own = what->own;
 	question->next = sched->questions;
 	sched->questions = question;
 	if (place->cluster->probed && place->cluster->place == PLACE_ONLINE)
@@ -106,7 +119,7 @@ bool sched_question_layout(struct sched_place *place)
 
 	for (const struct sched_question *q = place->sched->questions; q; q = q->next)
 		count += q->own;
-	return count < LAYOUTS_MAX && ask(place->sched, place, DEPTH_LAYOUT, true);
+	return count < LAYOUTS_MAX && ask(place->sched, place, &(struct ask){.depth = DEPTH_LAYOUT, .own = true});
 }
 
 static void refuse_later(struct sched *sched, struct sched_waiter *waiter, int code)
@@ -117,11 +130,11 @@ static void refuse_later(struct sched *sched, struct sched_waiter *waiter, int c
 	sched_kick(sched);
 }
 
-void sched_check(struct sched *sched, const char *cluster, enum msg_depth depth, int64_t timeout_ms,
-		 sched_answer_fn *fn, void *arg)
+static void ask_for(struct sched *sched, const char *cluster, const struct ask *what, int64_t timeout_ms, sched_answer_fn *fn,
+		    void *arg)
 {
 	struct sched_place *place = cluster_find(sched->front->clusters, cluster) ? sched_place_of(sched, cluster) : NULL;
-	struct sched_question *question = place ? ask(sched, place, depth, false) : NULL;
+	struct sched_question *question = place ? ask(sched, place, what) : NULL;
 	struct sched_waiter *waiter;
 
 	waiter = calloc(1, sizeof(*waiter));
@@ -137,6 +150,18 @@ void sched_check(struct sched *sched, const char *cluster, enum msg_depth depth,
 	waiter->next = question->waiters;
 	question->waiters = waiter;
 	arm(sched);
+}
+
+void sched_check(struct sched *sched, const char *cluster, enum msg_depth depth, int64_t timeout_ms,
+		 sched_answer_fn *fn, void *arg)
+{
+	ask_for(sched, cluster, &(struct ask){.depth = depth}, timeout_ms, fn, arg);
+}
+
+void sched_plan(struct sched *sched, const struct sched_plan *what, sched_answer_fn *fn, void *arg)
+{
+	ask_for(sched, what->cluster, &(struct ask){.depth = DEPTH_RESTORE, .backup = what->backup, .nonce = what->nonce},
+		what->timeout_ms, fn, arg);
 }
 
 void sched_question_refuse(struct sched *sched)
@@ -237,6 +262,9 @@ static void learn(struct sched *sched, struct sched_place *place, const struct m
 {
 	struct cluster *cluster = place->cluster;
 
+	/* A plan says nothing about backups to be made. */
+	if (checked->depth == DEPTH_RESTORE)
+		return;
 	if (checked->place != PLACE_ONLINE) {
 		/* BUSY is what one of our own probes makes it. */
 		if (checked->place != PLACE_BUSY && cluster->probed)

@@ -231,6 +231,15 @@ int store_quarantine_accept_delete(struct store_txn *txn, struct record_job *job
 /* The open job that removes what has this nonce. ERR_NOT_FOUND. */
 int store_quarantine_job(struct store_txn *txn, const struct nonce *nonce, uint64_t *ret_job);
 
+/* ---- restores ---- */
+
+/*
+ * Accepts a restore of job->cluster, job->backup: a job OPEN of kind RESTORE. The caller fills in cluster, backup, nonce,
+ * accepted_ms, origin. ERR_NOT_FOUND: no such backup (or a delete was accepted); ERR_STATE: not AVAILABLE; ERR_EXISTS: a
+ * restore of the cluster is open already, and *job is it; ERR_FULL as for creates.
+ */
+int store_restore_accept(struct store_txn *txn, struct record_job *job);
+
 /* ---- lists ---- */
 
 /* Which part of a list is wanted. */

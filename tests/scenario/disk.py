@@ -43,6 +43,9 @@ class Place:
         self.size = GIB
         self.size_known = False
         self.verify_every_ms = 0
+        self.restore_in_place = True
+        self.restored = []  # backups that data_dir has been, in order
+        self.in_the_way = ""  # of a restore
         self.things = {}
         self.made = []  # nonces of snapshots, in the order in which they became whole
 

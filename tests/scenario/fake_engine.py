@@ -158,6 +158,11 @@ class FakeEngine:
                       place=place.state if place else msgs.REFUSED, code=msgs.ERR_OFFLINE,
                       refusal="its marker is not there")
             return
+        if msg.depth == msgs.PLAN:
+            self.send("CHECKED", msg.tag, cluster=msg.cluster, depth=msg.depth, place=msgs.ONLINE,
+                      ok=not place.in_the_way, refusal=place.in_the_way, remedy=place.in_the_way and "end it",
+                      steps=f"copy backup {msg.backup}\nexchange")
+            return
         if msg.depth == msgs.LAYOUT:
             self.send("CHECKED_PART", msg.tag, cluster=msg.cluster, role="data",
                       path=f"/srv/{msg.cluster}", device="0:45", file_system="btrfs",
@@ -212,6 +217,9 @@ class FakeEngine:
         if order.kind == msgs.VERIFY:
             place.verify(order)
             return {"verdict": msgs.GOOD, "checked": "all of it"}
+        if order.kind == msgs.RESTORE:
+            place.restored.append(order.backup)
+            return {"kept": f"/srv/{order.cluster}.before-{order.job}"}
         if order.kind in (msgs.DELETE, msgs.DELETE_QUARANTINED):
             place.mark(order)
         place.remove(order)

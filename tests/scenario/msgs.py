@@ -20,7 +20,7 @@ TYPES = {
         daemon_uid:u32 socket_gid:u32 state_dir:str"""),
     "CONFIG_CLUSTER": (2, """generation:u32 cluster:str description:str data_dir:str
         database:str min_free_percent:u8 min_free_bytes:u64 refusal:str remedy:str
-        verify_every_ms:i64"""),
+        verify_every_ms:i64 restore_in_place:bool"""),
     "CONFIG_END": (3, """generation:u32 clusters:u32 listeners:u32 keys:u32 statements:u32
         policies:bool"""),
     "CONFIG_LISTENER": (4, "generation:u32 path:str require_signature:bool"),
@@ -34,22 +34,22 @@ TYPES = {
     "READY": (14, ""),
     "JOB": (20, """job:u64 kind:u8 cluster:str backup:u64 clone:str nonce:nonce source:nonce
         attempt:u32 accepted_ms:i64 mode:u8 expires_ms:i64 known_size:u64 principal:str
-        request:str item:u8"""),
+        request:str item:u8 settle:bool"""),
     "PROGRESS": (22, "job:u64 phase:u8 percent:u8 bytes_done:u64 bytes_total:u64"),
     "RESULT": (23, """job:u64 attempt:u32 outcome:u8 retry:bool code:i64 cause:str remedy:str
-        free_bytes:u64 total_bytes:u64 socket_dir:str port:u32 facts:facts verdict:u8
+        free_bytes:u64 total_bytes:u64 socket_dir:str port:u32 kept:str facts:facts verdict:u8
         checked:str found:str"""),
     "CANCEL": (24, "job:u64"),
     "PROBE": (30, "cluster:str exclusive:bool"),
     "PROBED_ITEM": (31, "cluster:str item:u8 backup:u64 name:str owner:u8 facts:facts"),
     "PROBED": (32, """cluster:str place:u8 code:i64 cause:str remedy:str snapshot_dir:str
         free_bytes:u64 total_bytes:u64 file_system:u64 items:u32"""),
-    "CHECK": (33, "cluster:str depth:u8 needed:u64"),
+    "CHECK": (33, "cluster:str depth:u8 needed:u64 backup:u64 nonce:nonce"),
     "CHECKED_PART": (34, """cluster:str role:str path:str device:str file_system:str
         subvolume:str inside:bool"""),
     "CHECKED": (35, """cluster:str depth:u8 place:u8 ok:bool code:i64 retry:bool
         backend:str procedure:str promise:str database:str server:str snapshot_dir:str warnings:str why_not:str
-        refusal:str remedy:str free_bytes:u64 total_bytes:u64 space_low:bool space:str"""),
+        refusal:str remedy:str free_bytes:u64 total_bytes:u64 space_low:bool space:str steps:str"""),
     "MEASURE": (36, "cluster:str backup:u64 nonce:nonce"),
     "MEASURED": (37, "cluster:str backup:u64 code:i64 size:u64 measured_ms:i64"),
     "PING": (50, "number:u64"),
@@ -60,14 +60,14 @@ TYPES = {
 }
 NAMES = {number: name for name, (number, _) in TYPES.items()}
 
-CREATE, DELETE, CLONE, DELETE_CLONE, VERIFY, DELETE_QUARANTINED = 1, 2, 3, 4, 5, 7
+CREATE, DELETE, CLONE, DELETE_CLONE, VERIFY, RESTORE, DELETE_QUARANTINED = 1, 2, 3, 4, 5, 6, 7
 GOOD, BAD = 1, 2
 PREPARING, CUTTING, CHECKING = 1, 2, 3
 DONE, FAILED, CANCELLED, UNKNOWN, BUSY = 1, 2, 3, 4, 5
 ONLINE, OFFLINE, PLACE_BUSY, REFUSED = 0, 1, 2, 3
 BACKUP, PARTIAL, PARTIAL_DONE, DELETING, CLONE_ITEM, CLONE_PARTIAL, STRANGER = range(7)
 OWNER_NONE, OWNER_OURS, OWNER_INSTALL, OWNER_CLUSTER = range(4)
-SPACE, LAYOUT = 0, 1
+SPACE, LAYOUT, PLAN = 0, 1, 2
 ERR_TIMEOUT, ERR_UNKNOWN, ERR_LAYOUT, ERR_DATABASE = -13, -20, -21, -22
 ERR_NOT_FOUND, ERR_OFFLINE = -5, -17
 

@@ -10,7 +10,8 @@ ALLOWED_TO_GROUP = ["CreateBackup", "DescribeBackups", "DescribeBackupTasks",
                     "DescribeJobs", "DescribeStatus", "DescribeQuarantine"]
 REFUSED_TO_GROUP = ["DeleteBackup", "CloneBackup", "DeleteClone", "CancelJob", "CheckCluster",
                     "ModifyBackupPolicy",
-                    "HoldBackup", "ReleaseBackup", "VerifyBackup", "AdoptBackup", "DeleteQuarantined"]
+                    "HoldBackup", "ReleaseBackup", "VerifyBackup", "RestoreBackup",
+                    "AdoptBackup", "DeleteQuarantined"]
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="needs root to call as somebody else")
 
@@ -18,7 +19,8 @@ pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="needs root to call as 
 def params_of(action, cluster="pc-a", backup="1", job="1", clone="c"):
     return {"DBClusterId": cluster, **{
         "DeleteBackup": {"BackupId": backup}, "HoldBackup": {"BackupId": backup},
-        "ReleaseBackup": {"BackupId": backup}, "VerifyBackup": {"BackupId": backup}, "AdoptBackup": {"Name": backup},
+        "ReleaseBackup": {"BackupId": backup}, "VerifyBackup": {"BackupId": backup}, "RestoreBackup": {"BackupId": backup},
+        "AdoptBackup": {"Name": backup},
         "DeleteQuarantined": {"Name": backup}, "CloneBackup": {"BackupId": backup, "CloneName": clone},
         "DeleteClone": {"CloneName": clone}, "CancelJob": {"JobId": job}}.get(action, {})}
 

@@ -43,6 +43,7 @@ WRONG = {
     "BackupMethod": [(["snapshot", "Physical", "x" * 300], malformed("BackupMethod"))],
     "ClientToken": [(["x" * 65, "a\tb", "\u00e9", "x" * 5000], malformed("ClientToken"))],
     "CloneName": [(["A", "-a", "a_b", "a/b", "..", "a b", "a" * 64, "a" * 5000], malformed("CloneName"))],
+    "DryRun": [(["True", "1", "yes", "x" * 300], malformed("DryRun"))],
     "Name": [(["a b", "\u00e9", "x" * 264, "x" * 5000], malformed("Name")),
              (["none", "../500", "/etc"], (404, "InvalidName.NotFound", "The specified name is not in the quarantine."))],
 }
@@ -60,6 +61,7 @@ TABLE = {
     "DescribeClones": ([], ["DBClusterId", "CloneName", *PAGE], None),
     "DeleteClone": (["CloneName"], ["DBClusterId"], None),
     "VerifyBackup": (["BackupId"], ["DBClusterId"], "BackupId"),
+    "RestoreBackup": (["BackupId"], ["DBClusterId", "DryRun"], "BackupId"),
     "HoldBackup": (["BackupId"], ["DBClusterId"], "BackupId"),
     "ReleaseBackup": (["BackupId"], ["DBClusterId"], "BackupId"),
     "DescribeJobs": ([], ["DBClusterId", "JobId", *PAGE], None),
@@ -70,7 +72,7 @@ TABLE = {
     "DeleteQuarantined": (["DBClusterId", "Name"], [], None),
     "DescribeStatus": ([], [], None),
 }
-VALID = {"DBClusterId": CLUSTER, "BackupId": BACKUP, "JobId": JOB, "BackupJobId": JOB, "CloneName": CLONE, "Name": NAME,
+VALID = {"DBClusterId": CLUSTER, "BackupId": BACKUP, "JobId": JOB, "BackupJobId": JOB, "CloneName": CLONE, "Name": NAME, "DryRun": "true",
          "ClientToken": "x" * 64, "BackupType": "FullBackup", "BackupMethod": "Snapshot", "BackupStatus": "Success",
          "BackupMode": "Manual", "StartTime": "2020-01-01T00:00Z", "EndTime": "2030-01-01T00:00Z", "PageSize": "100",
          "PageNumber": "1"}
@@ -229,7 +231,7 @@ def test_the_table_is_whole():
 
 @pytest.mark.parametrize("action", [
     "DescribeDetachedBackups", "DescribeBackupLogs", "DescribeLogBackupPolicy", "ModifyLogBackupPolicy",
-    "DescribeBackupRegions", "CreateDBCluster", "DeleteDBCluster", "RestoreTable", "RestoreBackup",
+    "DescribeBackupRegions", "CreateDBCluster", "DeleteDBCluster", "RestoreTable",
     "createbackup", "CreateBackup ", "x" * 5000])
 def test_the_cloud_s_others(here, action):
     status, body = here.api.call(action, DBClusterId=CLUSTER, BackupId=here.first)

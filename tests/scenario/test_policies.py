@@ -22,7 +22,8 @@ pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="needs root to call as 
 # Each operation with what a request of it needs beside DBClusterId.
 NAMING = {
     "DescribeBackups": ("BackupId",), "DeleteBackup": ("BackupId",), "HoldBackup": ("BackupId",),
-    "ReleaseBackup": ("BackupId",), "VerifyBackup": ("BackupId",), "CloneBackup": ("BackupId", "NewName"),
+    "ReleaseBackup": ("BackupId",), "VerifyBackup": ("BackupId",), "RestoreBackup": ("BackupId",),
+    "CloneBackup": ("BackupId", "NewName"),
     "DescribeClones": ("CloneName",), "DeleteClone": ("CloneName",), "DescribeJobs": ("JobId",),
     "CancelJob": ("JobId",)}
 PLAIN = ["CreateBackup", "DescribeBackups", "DescribeBackupTasks", "DescribeBackupPolicy",
@@ -335,6 +336,7 @@ def test_whoever_may_everything_learns_what_is_not_there(policed):
             "DescribeBackups": (400, "InvalidBackupSetID.NotFound"),
             "DeleteBackup": (400, "InvalidBackupSetID.NotFound"),
             "HoldBackup": (400, "InvalidBackupSetID.NotFound"),
+            "RestoreBackup": (400, "InvalidBackupSetID.NotFound"),
             "CloneBackup": (400, "InvalidBackupSetID.NotFound"), "DescribeClones": 200,
             "DeleteClone": (404, "InvalidCloneName.NotFound"), "DescribeJobs": 200,
             "CancelJob": (404, "InvalidJobId.NotFound")}.items():

@@ -148,7 +148,8 @@ class World:
         for cluster in self.places:
             engine.send("CONFIG_CLUSTER", generation=number, cluster=cluster,
                         description=f"the cluster {cluster}", data_dir=f"/srv/{cluster}",
-                        database="auto", min_free_percent=5, verify_every_ms=self.places[cluster].verify_every_ms)
+                        database="auto", min_free_percent=5, verify_every_ms=self.places[cluster].verify_every_ms,
+                        restore_in_place=self.places[cluster].restore_in_place)
         for listener in self.listeners:
             engine.send("CONFIG_LISTENER", generation=number, **listener)
         for key in self.keys:

@@ -727,7 +727,7 @@ def test_a_users_own_socket_comes_first(root, fake, programs, folder):
 
 @pytest.mark.parametrize("argv", [
     (), ("backup",), ("backup", "hold"), ("backup", "unhold", "1", "2"), ("backup", "verify"),
-    ("restore", "1"), ("policy", "set"), ("quarantine", "adopt", "c"), ("quarantine", "list", "--wait"), ("nonsense",),
+    ("restore",), ("restore", "1", "2"), ("restore", "1", "--token", "x"), ("status", "--dry-run"), ("policy", "set"), ("quarantine", "adopt", "c"), ("quarantine", "list", "--wait"), ("nonsense",),
     ("backup", "create"), ("backup", "create", "a", "b"), ("clone", "create", "1"),
     ("status", "x"), ("status", "--wait"), ("status", "--token", "x"), ("backup", "list", "--yes"),
     ("cluster", "add", "--json"), ("--nonsense",), ("backup", "create", "c", "--token"),

@@ -211,11 +211,11 @@ static void test_every_error_of_every_file(void **state)
 	struct fixture *f = *state;
 
 	write_daemon(f, "jobs: {max_running: 0}\nbogus: 1\naccess_keys: /x/y\nmetrics: {textfile: \"\"}\n");
-	add_cluster(f, "a.yaml", "id: A\ndata_dir: srv\nprotect: {keep: 1}\nrestore: in-place\n");
+	add_cluster(f, "a.yaml", "id: A\ndata_dir: srv\nprotect: {keep: 1}\nrestore: on\n");
 	add_cluster(f, "b.yaml", "id: bb\ndata_dir: /b\nbackend: zfs\ndatabase: {type: mysql, bindir: x, max_freeze: 11min}\nverify: {every: -1d}\n");
 	write_file(path_of(f->policies, "p.yaml"), "{}");
 	REFUSED(f, "dbsnapd.yaml:", "bogus: unknown", "metrics: not built yet", "a.yaml:1: id: expected", "a.yaml:2: data_dir: expected", "a.yaml:3: protect: not built",
-		"a.yaml:4: restore: expected one of off (not built yet", "b.yaml:3: backend: expected one of auto, btrfs, reflink, copy, got \"zfs\"",
+		"a.yaml:4: restore: expected one of off, in-place, got \"on\"", "b.yaml:3: backend: expected one of auto, btrfs, reflink, copy, got \"zfs\"",
 		"b.yaml:4: database.type: expected", "b.yaml:4: database.bindir: expected", "b.yaml:4: database.max_freeze: expected",
 		"b.yaml:5: verify.every: expected",
 		"dbsnapd.yaml:6: access_keys: expected a file, there is no /x/y", "p.yaml:1: principals: missing", "p.yaml:1: policy: missing");

@@ -1,0 +1,523 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A restore in place. Nothing is ever written into the old data directory, or removed from it: a copy is made beside it
+ * and made whole, then the two names are exchanged in one call. Whoever finds the folders later knows by their names
+ * and the paper in them whether to undo or to finish; which directory is the copy its identity says.
+ */
+#include "daemon/engine/step.h"
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/scope.h"
+#include "daemon/engine/holder.h"
+#include "daemon/engine/restore.h"
+#include "daemon/engine/space.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { WORK_MODE = 0700 };
+
+struct work {
+	struct restore *r;
+	int fd; /* the folder, by whichever name; -1 */
+	struct intent intent;
+	bool has_paper, has_data;
+};
+
+static int rename_to(struct work *w, int from_fd, const char *from, int to_fd, const char *to, unsigned flags)
+{
+	if (syscall(SYS_renameat2, from_fd, from, to_fd, to, flags) == 0)
+		return 0;
+	return reason_set_errno(w->r->why, errno, "cannot rename %s to %s in %s", from, to, w->r->parent);
+}
+
+/* Whatever was done so far to names in both folders survives a power cut. */
+static int sync_names(struct work *w)
+{
+	int error = w->fd >= 0 ? place_sync(w->fd, w->r->why) : 0;
+
+	if (error == 0)
+		error = place_sync(w->r->parent_fd, w->r->why);
+	if (error == 0 && syncfs(w->r->parent_fd) < 0)
+		error = reason_set_errno(w->r->why, errno, "the file system of %s did not commit", w->r->parent);
+	return error;
+}
+
+static int refuse_work(struct work *w, const char *name)
+{
+	return reason_set(w->r->why, ERR_FOREIGN, "look at it, and move it away", "%s/%s is there and is not this job's",
+			  w->r->parent, name);
+}
+
+static int read_paper(struct work *w, const char *name)
+{
+	scope_free char *text = NULL;
+	const struct worker_job *job = w->r->job;
+	size_t size;
+	int error = place_read_file(w->fd, "intent", &text, &size);
+
+	if (error == 0)
+		error = intent_decode(text, size, &w->intent);
+	if (error == ERR_NOT_FOUND)
+		return 0;
+	if (error == ERR_IO || error == ERR_NOMEM)
+		return reason_set_retry(w->r->why, error, NULL, "cannot read %s/%s/intent: %s", w->r->parent, name, err_text(error));
+	if (error < 0 || !nonce_equal(&w->intent.nonce, &job->order.nonce) || !nonce_equal(&w->intent.install, &job->install))
+		return refuse_work(w, name);
+	w->has_paper = true;
+	return 0;
+}
+
+/* 1: it is there and ours; 0: there is none; or a code. */
+static int open_work(struct work *w, const char *name)
+{
+	struct restore *r = w->r;
+	struct stat st;
+	int error;
+
+	*w = (struct work){.r = r};
+	w->fd = openat(r->parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (w->fd < 0 && errno == ENOENT)
+		return 0;
+	if (w->fd < 0 || fstat(w->fd, &st) < 0)
+		return errno == ELOOP || errno == ENOTDIR ? refuse_work(w, name) :
+							     reason_set_errno(r->why, errno, "cannot open %s/%s", r->parent, name);
+	/* Nobody but who made it so could put anything in it. */
+	if (st.st_uid != geteuid() || (st.st_mode & 077))
+		return refuse_work(w, name);
+	error = read_paper(w, name);
+	w->has_data = error == 0 && fstatat(w->fd, "data", &st, AT_SYMLINK_NOFOLLOW) == 0;
+	if (error == 0 && w->has_data && !w->has_paper)
+		error = refuse_work(w, name);
+	return error < 0 ? error : 1;
+}
+
+static void close_work(struct work *w)
+{
+	if (w->fd >= 0)
+		close(w->fd);
+	w->fd = -1;
+}
+
+static int remove_folder(struct work *w, const char *name)
+{
+	static const char *const papers[] = {"intent.new", "intent"};
+
+	for (size_t i = 0; i < sizeof(papers) / sizeof(papers[0]); i++) {
+		if (unlinkat(w->fd, papers[i], 0) < 0 && errno != ENOENT)
+			return reason_set_errno(w->r->why, errno, "cannot remove %s/%s/%s", w->r->parent, name, papers[i]);
+	}
+	if (unlinkat(w->r->parent_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+		return reason_set_errno(w->r->why, errno, "cannot remove %s/%s", w->r->parent, name);
+	return sync_names(w);
+}
+
+/* A copy that was never exchanged, half or whole, under the name of one in the making. */
+static int remove_making(struct work *w)
+{
+	const struct snap_ops *snap = snap_find(w->intent.backend);
+	int error;
+
+	if (w->has_data && !snap)
+		return reason_set(w->r->why, ERR_UNSUPPORTED, "use the release that made it", "this release cannot remove a copy on %s",
+				  w->intent.backend);
+	error = w->has_data ? snap->destroy(w->r->job, w->fd, "data", w->r->why) : 0;
+	return error == 0 ? remove_folder(w, w->r->names.making) : error;
+}
+
+/* Is what name shows below dir_fd the copy? */
+static bool is_copy(const struct work *w, int dir_fd, const char *name)
+{
+	scope_close int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct snap_identity identity;
+	struct reason ignored = {0};
+	struct stat st, parent;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || fstat(w->r->parent_fd, &parent) < 0)
+		return false;
+	if (w->intent.subvolume_uuid[0])
+		return snap_btrfs_identify(fd, &identity, &ignored) == 0 && strcmp(identity.uuid, w->intent.subvolume_uuid) == 0;
+	return st.st_ino == w->intent.inode && st.st_dev == parent.st_dev;
+}
+
+/* ---- after the exchange ---- */
+
+/* Who works in the folder name below dir_fd, which lies at path? As holder_find(). */
+static int look_for(struct work *w, int dir_fd, const char *name, const char *path, char *who, size_t size)
+{
+	scope_close int fd = place_open_dir(dir_fd, name, w->r->why);
+
+	return fd < 0 ? fd : holder_find(w->r->job, fd, path, who, size, w->r->why);
+}
+
+/*
+ * Somebody may have begun to work in the old directory between the last proof and the exchange. As long as nobody
+ * works in the new one they are exchanged back. 0; ERR_BUSY: they were; or another code: it is not known.
+ */
+static int check_exchange(struct work *w)
+{
+	struct restore *r = w->r;
+	struct log_about about = job_about(r->job);
+	char who[MSG_TEXT_SIZE / 2], other[MSG_TEXT_SIZE / 2], path[MSG_PATH_SIZE + 8];
+	int found;
+
+	snprintf(path, sizeof(path), "%.700s/%s/data", r->parent, r->names.ready);
+	found = look_for(w, w->fd, "data", path, who, sizeof(who));
+	if (found <= 0)
+		return found;
+	found = look_for(w, r->parent_fd, r->base, r->job->cluster->data_dir, other, sizeof(other));
+	if (found > 0)
+		log_about(LOG_LEVEL_ERROR, &about, "the restore stays: %s; but the old data directory is still used: %s", other, who);
+	if (found != 0)
+		return found < 0 ? found : 0;
+	found = rename_to(w, w->fd, "data", r->parent_fd, r->base, RENAME_EXCHANGE);
+	if (found == 0)
+		found = sync_names(w);
+	if (found < 0)
+		return found;
+	return reason_set(r->why, ERR_BUSY, "stop the server, and keep it stopped until the restore is done",
+			  "exchanged back, as somebody had begun to work in the data directory: %s", who);
+}
+
+/* The old directory gets its name; with it gone from here the folder goes. */
+static int finish(struct work *w)
+{
+	struct restore *r = w->r;
+	int error = w->has_data ? check_exchange(w) : 0;
+
+	if (error == 0 && w->has_data)
+		error = rename_to(w, w->fd, "data", r->parent_fd, r->names.kept, RENAME_NOREPLACE);
+	if (error == 0)
+		error = sync_names(w);
+	return error == 0 ? remove_folder(w, r->names.ready) : error;
+}
+
+/* ---- what earlier attempts left ---- */
+
+static bool exists(struct restore *r, const char *name)
+{
+	struct stat st;
+
+	return fstatat(r->parent_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* Back to the name of one in the making, so that no folder without intent is ever taken for one that is done. */
+static int undo_ready(struct work *w)
+{
+	struct restore *r = w->r;
+	int error = rename_to(w, r->parent_fd, r->names.ready, r->parent_fd, r->names.making, RENAME_NOREPLACE);
+
+	if (error == 0)
+		error = place_sync(r->parent_fd, r->why);
+	return error == 0 ? remove_making(w) : error;
+}
+
+/* 1: done; 0: undone; or a code. */
+static int settle_ready(struct work *w)
+{
+	struct restore *r = w->r;
+	int error;
+
+	if (!w->has_paper) {
+		error = remove_folder(w, r->names.ready);
+		return error < 0 ? error : 1;
+	}
+	if (is_copy(w, r->parent_fd, r->base)) {
+		error = finish(w);
+		/* Exchanged back: undone, but for the copy. */
+		if (error == ERR_BUSY && is_copy(w, w->fd, "data") && undo_ready(w) == 0)
+			return error;
+		return error < 0 ? error : 1;
+	}
+	if (!w->has_data || !is_copy(w, w->fd, "data"))
+		return reason_set(r->why, ERR_MISMATCH, "look at both, and move the right one to data_dir",
+				  "neither %s nor %s/%s/data is the copy that was made", r->job->cluster->data_dir, r->parent,
+				  r->names.ready);
+	return undo_ready(w);
+}
+
+static int settle(struct work *w)
+{
+	struct restore *r = w->r;
+	int there = open_work(w, r->names.making);
+
+	if (there > 0)
+		there = remove_making(w);
+	close_work(w);
+	if (there < 0)
+		return there;
+	there = open_work(w, r->names.ready);
+	if (there > 0)
+		there = settle_ready(w);
+	else if (there == 0 && r->has_old && exists(r, r->names.kept))
+		there = 1; /* its end was not told */
+	close_work(w);
+	return there;
+}
+
+/* ---- an attempt ---- */
+
+static int write_paper(struct work *w)
+{
+	scope_free char *text = intent_encode(&w->intent);
+
+	if (!text)
+		return reason_set_retry(w->r->why, ERR_NOMEM, NULL, "out of memory");
+	return place_write_file(w->fd, "intent", text, w->r->why);
+}
+
+static void fill_intent(struct work *w)
+{
+	const struct msg_job *order = &w->r->job->order;
+
+	w->intent = (struct intent){
+		.install = w->r->job->install, .backup = order->backup, .nonce = order->nonce, .job = order->job,
+		.attempt = order->attempt, .source = order->source,
+	};
+	memcpy(w->intent.cluster, order->cluster, sizeof(w->intent.cluster));
+	snprintf(w->intent.backend, sizeof(w->intent.backend), "%s", w->r->snap->name);
+}
+
+/* From here on the disk says that this job has begun. */
+static int begin(struct work *w)
+{
+	struct restore *r = w->r;
+	int error;
+
+	*w = (struct work){.r = r, .fd = -1};
+	fill_intent(w);
+	if (mkdirat(r->parent_fd, r->names.making, WORK_MODE) < 0)
+		return reason_set_errno(r->why, errno, "cannot make %s/%s", r->parent, r->names.making);
+	w->fd = place_open_dir(r->parent_fd, r->names.making, r->why);
+	error = w->fd < 0 ? w->fd : write_paper(w);
+	return error == 0 ? place_sync(r->parent_fd, r->why) : error;
+}
+
+static int copy_backup(struct work *w)
+{
+	struct restore *r = w->r;
+	char name[PLACE_ID_SIZE];
+	scope_close int backup_fd = -1;
+	struct snap_identity identity;
+	int error;
+
+	place_name(PLACE_WHOLE, r->job->order.backup, name);
+	backup_fd = place_open_dir(r->place.fd, name, r->why);
+	if (backup_fd < 0)
+		return backup_fd;
+	gauge_begin(r->job, PHASE_CUTTING, 20, 80, r->needed ? r->needed : r->manifest.facts.size);
+	error = r->snap->clone(r->job, backup_fd, w->fd, "data", &identity, r->why);
+	gauge_end(r->job);
+	if (error == 0)
+		memcpy(w->intent.subvolume_uuid, identity.uuid, sizeof(w->intent.subvolume_uuid));
+	return error;
+}
+
+/* Belongings of the folder as the present one has them; one that is lost leaves the backup's. */
+static int give_belongings(struct work *w, int fd)
+{
+	const struct restore *r = w->r;
+	struct stat st;
+
+	if (r->has_old && r->job->as_root && fchown(fd, r->old.st_uid, r->old.st_gid) < 0)
+		return reason_set_errno(r->why, errno, "cannot give the copy its owner");
+	if (r->has_old && fchmod(fd, r->old.st_mode & 07777) < 0)
+		return reason_set_errno(r->why, errno, "cannot give the copy its mode");
+	if (fstat(fd, &st) < 0)
+		return reason_set_errno(r->why, errno, "cannot look at the copy");
+	w->intent.inode = st.st_ino;
+	return 0;
+}
+
+static int make_source(struct work *w)
+{
+	struct restore *r = w->r;
+	scope_close int fd = place_open_dir(w->fd, "data", r->why);
+	int error = fd < 0 ? fd : 0;
+
+	if (error == 0 && r->db->make_original)
+		error = r->db->make_original(r->job, &r->manifest, fd, r->why);
+	return error == 0 ? give_belongings(w, fd) : error;
+}
+
+/* Whole and on disk, under its name. */
+static int make_copy(struct work *w)
+{
+	struct restore *r = w->r;
+	int error = copy_backup(w);
+
+	job_progress(r->job, PHASE_CHECKING, 80);
+	if (error == 0)
+		error = make_source(w);
+	if (error == 0)
+		error = r->snap->sync(w->fd, r->why);
+	w->intent.made_ms = clock_wall_ms();
+	if (error == 0)
+		error = write_paper(w);
+	if (error == 0)
+		error = rename_to(w, r->parent_fd, r->names.making, r->parent_fd, r->names.ready, RENAME_NOREPLACE);
+	return error == 0 ? place_sync(r->parent_fd, r->why) : error;
+}
+
+static int check_same_old(struct work *w)
+{
+	struct restore *r = w->r;
+	struct stat st;
+	bool there = fstatat(r->parent_fd, r->base, &st, AT_SYMLINK_NOFOLLOW) == 0;
+
+	if (there == r->has_old && (!there || (st.st_dev == r->old.st_dev && st.st_ino == r->old.st_ino)))
+		return 0;
+	return reason_set(r->why, ERR_STATE, "try again", "data_dir was replaced while the copy was made");
+}
+
+static int exchange(struct work *w)
+{
+	struct restore *r = w->r;
+	int error = check_same_old(w);
+
+	if (error == 0)
+		error = rename_to(w, w->fd, "data", r->parent_fd, r->base, r->has_old ? RENAME_EXCHANGE : RENAME_NOREPLACE);
+	return error;
+}
+
+/* Before the exchange. */
+static int prepare(struct work *w)
+{
+	struct restore *r = w->r;
+	int error = restore_examine(r);
+
+	job_progress(r->job, PHASE_PREPARING, 10);
+	if (error == 0)
+		error = restore_prove_stopped(r);
+	if (error == 0)
+		error = begin(w);
+	if (error == 0)
+		error = make_copy(w);
+	if (error == ERR_FULL && w->fd >= 0)
+		space_explain(r->parent_fd, r->parent, r->needed, r->why);
+	job_progress(r->job, PHASE_CHECKING, 90);
+	if (error == 0)
+		error = job_check_cancelled(r->job, r->why);
+	if (error == 0)
+		error = restore_prove_stopped(r);
+	return error;
+}
+
+/* Nothing of an attempt that failed may stay; why stays what it failed for. */
+static enum msg_outcome undo(struct work *w)
+{
+	struct restore *r = w->r;
+	struct log_about about = job_about(r->job);
+	struct reason failed = *r->why;
+	int left;
+
+	close_work(w);
+	left = settle(w);
+	if (left < 0)
+		log_about(LOG_LEVEL_WARNING, &about, "what the failed attempt made is not removed yet: %s", r->why->cause);
+	*r->why = failed;
+	return left < 0 ? OUTCOME_UNKNOWN : left > 0 ? OUTCOME_DONE : step_outcome(&failed);
+}
+
+static enum msg_outcome attempt(struct work *w)
+{
+	int error = prepare(w);
+
+	if (error == 0)
+		error = exchange(w);
+	if (error < 0)
+		return undo(w);
+	w->has_data = w->r->has_old;
+	error = sync_names(w);
+	if (error == 0)
+		error = finish(w);
+	close_work(w);
+	if (error == ERR_BUSY)
+		return undo(w);
+	return error < 0 ? OUTCOME_UNKNOWN : OUTCOME_DONE;
+}
+
+/* After attempts that ended in the dark: there will be no other. */
+static enum msg_outcome give_up(struct work *w)
+{
+	reason_set(w->r->why, ERR_UNKNOWN, "look in the journal for what ended it, and restore again",
+		   "its attempts were cut off; the data directory is as it was before");
+	return OUTCOME_FAILED;
+}
+
+static enum msg_outcome run(struct work *w)
+{
+	struct restore *r = w->r;
+	int error = restore_open(r);
+
+	if (error < 0)
+		return step_place_outcome(&r->place);
+	job_progress(r->job, PHASE_PREPARING, 5);
+	error = settle(w);
+	if (error < 0)
+		return error == ERR_BUSY ? OUTCOME_FAILED : r->why->retry ? OUTCOME_UNKNOWN : OUTCOME_FAILED;
+	if (error > 0)
+		return OUTCOME_DONE;
+	return r->job->order.settle ? give_up(w) : attempt(w);
+}
+
+static void tell_done(struct restore *r, struct msg_result *result)
+{
+	struct log_about about = job_about(r->job);
+
+	if (exists(r, r->names.kept))
+		restore_path(r, r->names.kept, result->kept);
+	log_about(LOG_LEVEL_INFO, &about, "%s is backup %llu now%s%s", r->job->cluster->data_dir,
+		  (unsigned long long)r->job->order.backup, result->kept[0] ? "; what was there before is " : "", result->kept);
+}
+
+enum msg_outcome step_restore(struct worker_job *job, struct msg_result *result, struct reason *why)
+{
+	struct work w = {.r = restore_new(job, why), .fd = -1};
+	enum msg_outcome outcome = OUTCOME_FAILED;
+
+	if (!w.r)
+		return outcome;
+	outcome = run(&w);
+	if (outcome == OUTCOME_DONE)
+		tell_done(w.r, result);
+	close_work(&w);
+	step_report_space(&w.r->place, result);
+	restore_free(w.r);
+	return outcome;
+}
+
+void step_plan(struct worker_job *job)
+{
+	struct msg msg = {.type = MSG_CHECKED};
+	struct msg_checked *told = &msg.u.checked;
+	struct reason why = {0};
+	struct restore *r = restore_new(job, &why);
+	int error = r ? restore_open(r) : why.code;
+
+	memcpy(told->cluster, job->order.cluster, sizeof(told->cluster));
+	told->depth = DEPTH_RESTORE;
+	if (error == 0)
+		error = restore_examine(r);
+	if (r && r->snap) {
+		restore_describe(r, told->steps, sizeof(told->steps));
+		snprintf(told->backend, sizeof(told->backend), "%s", r->snap->name);
+	}
+	if (error == 0)
+		error = restore_prove_stopped(r);
+	told->place = (uint8_t)(r ? r->place.state : PLACE_OFFLINE);
+	told->ok = error == 0;
+	told->code = error;
+	told->retry = why.retry;
+	memcpy(told->refusal, why.cause, sizeof(told->refusal));
+	memcpy(told->remedy, why.remedy, sizeof(told->remedy));
+	step_send(job, &msg);
+	restore_free(r);
+}

@@ -1,0 +1,346 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A backup takes the place of its cluster's data directory: nothing is lost, whatever happens on the way."""
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from harness import invariants
+
+from harness.load import Acked
+from harness.postgres import USER
+from harness.process import eventually
+from harness.source import digest
+from harness.steps import Pause, Strike
+
+QUOTA = {"manual_per_day": 10**6, "manual_retained": 10**6, "creates_per_day": 10**6}
+OWNER = 1  # daemon, on every system
+CELLS = [("btrfs", "btrfs"), ("xfs", "reflink"), ("ext4", "copy")]
+
+
+class Restores:
+    """A daemon with the cluster `main`, which may be restored in place."""
+
+    def __init__(self, daemon, disk, data_dir):
+        self.daemon, self.api, self.disk, self.data_dir = daemon, daemon.api, disk, data_dir
+
+    def begin(self, backup):
+        return self.api.ok("RestoreBackup", BackupId=backup)["JobId"]
+
+    def job(self, number):
+        job, = self.api.ok("DescribeJobs", JobId=number)["Items"]["Job"]
+        return job
+
+    def end(self, number, timeout=60):
+        def ended():
+            job = self.job(number)
+            return job if job["State"] not in ("Pending", "Running") else None
+        return eventually(ended, timeout, f"restore {number} ends")
+
+    def restore(self, backup):
+        """The job that did it."""
+        job = self.end(self.begin(backup))
+        assert job["State"] == "Done", job
+        assert job["Kind"] == "RestoreBackup" and job["Attempts"] == "1" and job["BackupId"] == backup
+        return job
+
+    def refused(self, backup):
+        job = self.end(self.begin(backup))
+        assert job["State"] == "Failed", job
+        return job
+
+    def plan(self, backup):
+        return self.api.ok("RestoreBackup", BackupId=backup, DryRun="true")
+
+    def beside(self):
+        """Names in the folder of the data directory that a restore made."""
+        folder, name = os.path.split(self.data_dir)
+        return sorted(n for n in os.listdir(folder) if n.startswith((".dbsnap-restore", name + ".before-")))
+
+    def check(self):
+        invariants.check(self.daemon, self.disk)
+
+
+@pytest.fixture
+def make_restores(make_disk, make_server, make_daemon):
+    """make_restores(kind): (Restores, its running server) on a disk of that kind."""
+    def make(kind, size="2G", **settings):
+        disk = make_disk(kind, size)
+        server = make_server(disk.subvolume("pg", USER))
+        daemon = make_daemon(quota=QUOTA)
+        daemon.add_server("main", server, **{"snapshot_dir": disk.path(".dbsnap", "main"), "min_free": "0%",
+                                             "restore": "in-place", **settings})
+        daemon.start()
+        return Restores(daemon, disk, server.data_dir), server
+    return make
+
+
+@pytest.fixture
+def make_files(make_disk, make_daemon):
+    """make_files(kind): Restores of a folder of plain files."""
+    def make(kind="btrfs", size="600M", **settings):
+        disk = make_disk(kind, size)
+        data = disk.files("data", OWNER)
+        daemon = make_daemon(quota=QUOTA)
+        daemon.add_cluster("main", data, database={"type": "none"}, min_free="0%", restore="in-place",
+                           snapshot_dir=disk.path(".dbsnap", "main"), **settings)
+        daemon.start()
+        restores = Restores(daemon, disk, data)
+        write(restores, "one")
+        return restores
+    return make
+
+
+def write(restores, text):
+    path = os.path.join(restores.data_dir, "file")
+    with open(path, "w", encoding="ascii") as file:
+        file.write(text)
+    os.chown(path, OWNER, OWNER)
+
+
+def read(folder):
+    with open(os.path.join(folder, "file"), encoding="ascii") as file:
+        return file.read()
+
+
+def belongings(path):
+    entry = os.stat(path)
+    return entry.st_uid, entry.st_gid, entry.st_mode
+
+
+def is_subvolume(path):
+    return subprocess.run(["btrfs", "subvolume", "show", path], capture_output=True).returncode == 0
+
+
+@pytest.mark.parametrize("kind, backend", CELLS)
+def test_server(make_restores, make_server, kind, backend):
+    """The source is the backup's state again, by its own configuration; what was there is kept, and starts."""
+    restores, server = make_restores(kind)
+    server.sql("SELECT pg_create_physical_replication_slot('slot', true)")
+    with Acked(server) as ids:
+        ids.wait_more(200)
+        must = ids.acked()
+        backup = restores.api.create_and_wait("main")
+        at_end = ids.acked()
+        ids.wait_more(200)
+    every = ids.acked()
+    assert backup["Dbsnap"]["Backend"] == backend
+    with open(os.path.join(server.data_dir, "postgresql.conf"), encoding="utf-8") as file:
+        conf = file.read()
+    server.stop()
+    before = belongings(server.data_dir)
+    old = digest(server.data_dir)
+    job = restores.restore(backup["BackupId"])
+    kept = job["KeptPath"]
+    assert kept == f"{server.data_dir}.before-{job['JobId']}"
+    assert restores.beside() == [os.path.basename(kept)]
+    assert digest(kept) == old
+    assert belongings(server.data_dir) == belongings(kept) == before
+    assert is_subvolume(server.data_dir) == is_subvolume(kept) == (kind == "btrfs")
+    with open(os.path.join(server.data_dir, "postgresql.conf"), encoding="utf-8") as file:
+        assert file.read() == conf
+    server.start()
+    found = {row[0] for row in server.sql("SELECT id FROM acked")}
+    assert must <= found, "acknowledged before, and missing"
+    assert len(found - at_end) <= 3 and len(every - found) >= 150, "the state of another moment"
+    server.sql("INSERT INTO acked(id) VALUES (1)")
+    server.amcheck()
+    # What is kept starts as well, and has everything.
+    server.stop()
+    other = make_server_of(make_server, kept, restores.disk)
+    assert not ids.missing(other, every)
+    other.close()
+    # Backups go on, of what is there now.
+    server.start()
+    restores.api.create_and_wait("main")
+    restores.check()
+
+
+def make_server_of(make_server, path, disk):
+    """The server of a data directory that is there already, on a socket of its own."""
+    from harness.postgres import Server
+    folder = disk.path("kept-server")
+    os.mkdir(folder, 0o755)
+    server = Server(path, folder)
+    server.start("-o", f"-c unix_socket_directories={server.sockets}")
+    return server
+
+
+@pytest.mark.parametrize("kind, backend", CELLS)
+def test_files(make_files, kind, backend):
+    """Twice in a row, and back to the first."""
+    restores = make_files(kind)
+    first = restores.api.create_and_wait("main")["BackupId"]
+    write(restores, "two")
+    second = restores.api.create_and_wait("main")
+    assert second["Dbsnap"]["Backend"] == backend
+    write(restores, "three")
+    restores.restore(first)
+    assert read(restores.data_dir) == "one"
+    restores.restore(second["BackupId"])
+    assert read(restores.data_dir) == "two"
+    job = restores.restore(first)
+    assert read(restores.data_dir) == "one" and read(job["KeptPath"]) == "two"
+    folder = os.path.dirname(restores.data_dir)
+    assert [read(os.path.join(folder, n)) for n in restores.beside()] == ["three", "one", "two"]
+    restores.check()
+
+
+def test_running_server(make_restores):
+    """Refused, and who it is; the plan says the same; nothing has changed, a byte nor a name."""
+    restores, server = make_restores("btrfs")
+    backup = restores.api.create_and_wait("main")["BackupId"]
+    plan = restores.plan(backup)
+    assert plan["Ok"] == "false" and f"process {server.main.pid} (postgres)" in plan["Refusal"], plan
+    assert "stop the server" in plan["Remedy"]
+    job = restores.refused(backup)
+    assert f"process {server.main.pid} (postgres)" in job["Cause"] and job["Attempts"] == "1", job
+    done = restores.daemon.client("restore", backup, "--yes")
+    assert done.returncode == 1 and f"process {server.main.pid} (postgres)" in done.stderr
+    # Nobody answers, and it is there all the same.
+    server.hang()
+    os.rename(server.sockets, server.sockets + ".away")
+    job = restores.refused(backup)
+    assert f"process {server.main.pid} (postgres), which is stopped (SIGSTOP)" in job["Cause"], job
+    os.rename(server.sockets + ".away", server.sockets)
+    server.unhang()
+    assert restores.beside() == [] and server.value("SELECT 1") == 1
+    server.stop()
+    assert restores.plan(backup)["Ok"] == "true"
+    restores.check()
+
+
+class Holder:
+    """A process that does something in a folder and stays until it is told to end."""
+
+    def __init__(self, folder, code, path):
+        self.process = subprocess.Popen(
+            ["python3", "-c", f"import os, sys\n{code}\nprint(flush=True)\nsys.stdin.read()", path], cwd=folder,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, user=OWNER, group=OWNER, extra_groups=[])
+        self.process.stdout.readline()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        self.process.wait(30)
+        self.process.stdout.close()
+
+
+@pytest.mark.parametrize("kind", ["btrfs", "xfs"])
+@pytest.mark.parametrize("code, where, says", [
+    ("f = open(sys.argv[1] + '/file')", "/", "/file open"), ("f = open(sys.argv[1] + '/deep/one')", "/", "/deep/one open"),
+    ("", "deep", "works in"), ("f = os.open(sys.argv[1], os.O_RDONLY)", "/", "/data open")])
+def test_held(make_files, kind, code, where, says):
+    """Whoever has anything in the tree open, or works there, is in the way; on the same disk beside it, nobody is."""
+    restores = make_files(kind)
+    os.mkdir(os.path.join(restores.data_dir, "deep"), 0o755)
+    os.chown(os.path.join(restores.data_dir, "deep"), OWNER, OWNER)
+    with open(os.path.join(restores.data_dir, "deep", "one"), "w", encoding="ascii"):
+        pass
+    backup = restores.api.create_and_wait("main")["BackupId"]
+    os.chmod(restores.disk.mnt, 0o755)
+    with Holder(os.path.join(restores.data_dir, where), code, restores.data_dir) as holder:
+        plan = restores.plan(backup)
+        assert f"process {holder.process.pid} (python3), which runs, " in plan["Refusal"], plan
+        assert says in plan["Refusal"], plan
+        assert restores.refused(backup)["Cause"] == plan["Refusal"]
+    assert restores.beside() == []
+    with open(restores.disk.path("beside"), "w", encoding="ascii"):
+        restores.restore(backup)
+    restores.check()
+
+
+@pytest.mark.parametrize("kind", ["btrfs", "xfs"])
+def test_started_between_the_proofs(make_restores, kind):
+    """The worker is held before it writes out the copy; the server starts; it stays, with its data."""
+    restores, server = make_restores(kind)
+    backup = restores.api.create_and_wait("main")["BackupId"]
+    server.sql("CREATE TABLE later AS SELECT 1 AS n")
+    server.stop()
+    inode = os.stat(server.data_dir).st_ino
+    with Pause(restores.daemon, "syncfs", 1) as pause:
+        job = restores.begin(backup)
+        pause.wait()
+        server.start()
+    job = restores.end(job)
+    assert job["State"] == "Failed" and f"process {server.main.pid} (postgres)" in job["Cause"], job
+    assert "exchanged back" not in job["Cause"], "too late: the names were exchanged already"
+    assert restores.beside() == [] and os.stat(server.data_dir).st_ino == inode
+    assert server.value("SELECT n FROM later") == 1
+    restores.check()
+
+
+@pytest.mark.parametrize("kind", ["btrfs", "xfs"])
+def test_held_at_the_exchange(make_files, kind):
+    """Somebody comes between the last proof and the exchange: exchanged back."""
+    restores = make_files(kind)
+    backup = restores.api.create_and_wait("main")["BackupId"]
+    write(restores, "two")
+    os.chmod(restores.disk.mnt, 0o755)
+    # The paper twice, the backup's name, the exchange.
+    with Pause(restores.daemon, "renameat2", 2) as pause:
+        job = restores.begin(backup)
+        pause.wait()
+        with Holder("/", "f = open(sys.argv[1] + '/file')", restores.data_dir) as holder:
+            pause.release()
+            job = restores.end(job)
+    assert job["State"] == "Failed" and "exchanged back" in job["Cause"], job
+    assert f"process {holder.process.pid} (python3)" in job["Cause"]
+    assert read(restores.data_dir) == "two" and restores.beside() == []
+    restores.restore(backup)
+    restores.check()
+
+
+@pytest.mark.parametrize("kind", ["btrfs", "xfs", "ext4"])
+def test_lost_directory(make_files, kind):
+    """It is made again; what is on another disk than it was is not mounted."""
+    restores = make_files(kind)
+    backup = restores.api.create_and_wait("main")["BackupId"]
+    before = belongings(restores.data_dir)
+    os.rename(restores.data_dir, restores.disk.path("away"))
+    assert any("which is missing now" in step for step in restores.plan(backup)["Steps"])
+    assert "KeptPath" not in restores.restore(backup)
+    assert read(restores.data_dir) == "one" and belongings(restores.data_dir) == before
+    assert is_subvolume(restores.data_dir) == (kind == "btrfs")
+    assert restores.beside() == []
+    restores.check()
+
+
+def test_off(make_files):
+    """As the cluster's file says, and a reload changes it."""
+    restores = make_files()
+    backup = restores.api.create_and_wait("main")["BackupId"]
+    cluster = dict(restores.daemon.clusters["main"])
+    for word in ("off", None):
+        settings = {k: v for k, v in cluster.items() if k not in ("id", "data_dir", "restore")}
+        restores.daemon.add_cluster("main", restores.data_dir, **settings, **({"restore": word} if word else {}))
+        restores.daemon.reload()
+        status, answer = restores.api.call("RestoreBackup", BackupId=backup)
+        assert (status, answer["Code"]) == (403, "OperationDenied.Layout") and "is off" in answer["Message"], answer
+        plan = restores.plan(backup)
+        assert plan["Ok"] == "false" and "is off" in plan["Refusal"] and "README" in plan["Remedy"], plan
+    restores.daemon.add_cluster("main", restores.data_dir, **settings, restore="in-place")
+    restores.daemon.reload()
+    restores.restore(backup)
+
+
+def test_client(make_files):
+    """The plan first; then it asks, or wants --yes."""
+    restores = make_files()
+    backup = restores.api.create_and_wait("main")["BackupId"]
+    write(restores, "two")
+    done = restores.daemon.client("restore", backup, "--dry-run")
+    assert done.returncode == 0 and "exchange the two in one step" in done.stdout, done
+    assert restores.data_dir + ".before-JOB" in done.stdout
+    done = restores.daemon.client("restore", backup, "--wait")
+    assert done.returncode == 1 and "without --yes" in done.stderr and read(restores.data_dir) == "two"
+    done = restores.daemon.client("restore", backup, "--wait", "--yes")
+    assert done.returncode == 0 and "What was there before is " + restores.data_dir + ".before-" in done.stdout, done
+    assert read(restores.data_dir) == "one"
+    os.chmod(restores.disk.mnt, 0o755)
+    with Holder("/", "f = open(sys.argv[1] + '/file')", restores.data_dir) as holder:
+        done = restores.daemon.client("restore", backup, "--dry-run")
+        assert done.returncode == 1 and f"process {holder.process.pid} (python3)" in done.stderr, done
