@@ -159,6 +159,16 @@ static bool lies_inside(const char *path, const char *folder)
 	return strncmp(path, folder, length) == 0 && (path[length] == '/' || path[length] == '\0');
 }
 
+static bool has_folder(const struct restore *r, const char *folder)
+{
+	char path[PLACE_ID_SIZE + 16], name[PLACE_ID_SIZE];
+	struct stat st;
+
+	place_name(PLACE_WHOLE, r->job->order.backup, name);
+	snprintf(path, sizeof(path), "%s/%.8s", name, folder);
+	return fstatat(r->place.fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 /* The copy has everything in one folder; the source's configuration and links would look for it elsewhere. */
 static int refuse_parts(struct restore *r)
 {
@@ -174,6 +184,9 @@ static int refuse_parts(struct restore *r)
 					  "the backup's %s was at %.600s: only what lies in the data directory alone can be restored in place",
 					  part->role, part->path);
 	}
+	if (has_folder(r, "tblspc") || has_folder(r, "wal"))
+		return reason_set(r->why, ERR_LAYOUT, by_hand,
+				  "the backup is in several parts: only what lies in the data directory alone can be restored in place");
 	return 0;
 }
 

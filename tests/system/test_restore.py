@@ -7,12 +7,14 @@ import subprocess
 import pytest
 
 from harness import invariants
+from harness.clients import DIED
+from harness.disk import run
 
 from harness.load import Acked
 from harness.postgres import USER
 from harness.process import eventually
 from harness.source import digest
-from harness.steps import Pause, Strike
+from harness.steps import CHANGES, Pause, Strike
 
 QUOTA = {"manual_per_day": 10**6, "manual_retained": 10**6, "creates_per_day": 10**6}
 OWNER = 1  # daemon, on every system
@@ -83,8 +85,8 @@ def make_files(make_disk, make_daemon):
         disk = make_disk(kind, size)
         data = disk.files("data", OWNER)
         daemon = make_daemon(quota=QUOTA)
-        daemon.add_cluster("main", data, database={"type": "none"}, min_free="0%", restore="in-place",
-                           snapshot_dir=disk.path(".dbsnap", "main"), **settings)
+        daemon.add_cluster("main", data, **{"database": {"type": "none"}, "min_free": "0%", "restore": "in-place",
+                                            "snapshot_dir": disk.path(".dbsnap", "main"), **settings})
         daemon.start()
         restores = Restores(daemon, disk, data)
         write(restores, "one")
@@ -344,3 +346,182 @@ def test_client(make_files):
     with Holder("/", "f = open(sys.argv[1] + '/file')", restores.data_dir) as holder:
         done = restores.daemon.client("restore", backup, "--dry-run")
         assert done.returncode == 1 and f"process {holder.process.pid} (python3)" in done.stderr, done
+
+
+def test_what_cannot_be_put_back(make_restores):
+    """A tablespace elsewhere: refused beforehand, the way by hand is named."""
+    restores, server = make_restores("xfs")
+    space = restores.disk.path("space")
+    os.mkdir(space, 0o700)
+    shutil.chown(space, USER, USER)
+    server.sql(f"CREATE TABLESPACE far LOCATION '{space}'")
+    backup = restores.api.create_and_wait("main")["BackupId"]
+    server.stop()
+    plan = restores.plan(backup)
+    assert plan["Ok"] == "false" and f"was at {space}" in plan["Refusal"] and "README" in plan["Remedy"], plan
+    assert restores.refused(backup)["Cause"] == plan["Refusal"] and restores.beside() == []
+
+
+def test_top_of_a_mount(make_files, make_disk):
+    """Nothing can be exchanged for it."""
+    restores = make_files("xfs")
+    backup = restores.api.create_and_wait("main")["BackupId"]
+    run("mount", "--bind", restores.data_dir, restores.data_dir)
+    try:
+        plan = restores.plan(backup)
+        assert "is the top of a mount" in plan["Refusal"] and "README" in plan["Remedy"], plan
+        assert restores.refused(backup)["Cause"] == plan["Refusal"] and restores.beside() == []
+    finally:
+        run("umount", restores.data_dir)
+
+
+def test_another_disk(make_files, make_disk):
+    """A copy comes back from another disk; a directory that is missing there is not mounted."""
+    other = make_disk("ext4", "300M")
+    restores = make_files("xfs", backend="copy", snapshot_dir=other.path("backups"))
+    backup = restores.api.create_and_wait("main")["BackupId"]
+    write(restores, "two")
+    restores.restore(backup)
+    assert read(restores.data_dir) == "one"
+    mnt = restores.disk.mnt
+    restores.disk.umount()
+    plan = restores.plan(backup)
+    assert "not mounted?" in plan["Refusal"], plan
+    assert restores.refused(backup)["Cause"] == plan["Refusal"] and os.listdir(mnt) == []
+
+
+def test_full_disk(make_files):
+    """Told with its bytes before anything is made; and when it fills up on the way, nothing is left."""
+    restores = make_files("ext4", "200M", backend="copy")
+    with open(os.path.join(restores.data_dir, "large"), "wb") as file:
+        file.write(os.urandom(20 << 20))
+    os.chown(os.path.join(restores.data_dir, "large"), OWNER, OWNER)
+    backup = restores.api.create_and_wait("main")["BackupId"]
+    with Pause(restores.daemon, "mkdirat", 2) as pause:  # the folder is made, the copy is not
+        job = restores.begin(backup)
+        pause.wait()
+        ballast = restores.disk.fill(5 << 20)
+    job = restores.end(job, 120)
+    assert job["State"] == "Failed" and "are needed in all" in job["Cause"], job
+    assert restores.beside() == [] and read(restores.data_dir) == "one"
+    plan = restores.plan(backup)
+    assert "a copy needs 2" in plan["Refusal"] and "MiB free" in plan["Refusal"], plan
+    os.unlink(ballast)
+    restores.restore(backup)
+    restores.check()
+
+
+# ---- a crash before or after every call that changes something ----
+
+
+class Crashes:
+    """One restore after another of the same backup, each of a directory that says something else."""
+
+    def __init__(self, restores):
+        self.restores = restores
+        os.makedirs(os.path.join(restores.data_dir, "deep", "er"))
+        for name in ("a", "deep/b", "deep/er/c"):
+            with open(os.path.join(restores.data_dir, name), "wb") as file:
+                file.write(os.urandom(5000))
+        for path, _, names in os.walk(restores.data_dir):
+            for name in [".", *names]:
+                os.chown(os.path.join(path, name), OWNER, OWNER)
+        self.backup = restores.api.create_and_wait("main")["BackupId"]
+        self.new = digest(restores.data_dir)
+        self.count = 0
+
+    def begin(self):
+        for name in self.restores.beside():
+            shutil.rmtree(os.path.join(os.path.dirname(self.restores.data_dir), name))
+        self.count += 1
+        write(self.restores, f"old {self.count}")
+        self.old = digest(self.restores.data_dir)
+        self.job = None
+
+    def ask(self):
+        self.job = self.restores.begin(self.backup)
+
+    def ended(self):
+        try:
+            return self.restores.job(self.job)["State"] not in ("Pending", "Running")
+        except DIED:
+            return False
+
+    def check_whole(self):
+        """At any moment: the old one or the new one, whole."""
+        assert digest(self.restores.data_dir) in (self.old, self.new)
+
+    def check_end(self):
+        """The new one, and the old one is kept: a crash is no reason to give up."""
+        eventually(self.ended, 60, "the restore ends")
+        job = self.restores.job(self.job)
+        assert job["State"] == "Done", job
+        assert digest(self.restores.data_dir) == self.new
+        assert digest(job["KeptPath"]) == self.old
+        assert self.restores.beside() == [os.path.basename(job["KeptPath"])]
+
+    def strike_each(self, calls, what, after):
+        strikes = {}
+        for call in calls:
+            for n in range(1, 40):
+                self.begin()
+                with Strike(self.restores.daemon, call, n, what) as strike:
+                    self.ask()
+                    struck = strike.wait(self.ended)
+                    if struck:
+                        self.check_whole()
+                        after(strike)
+                self.check_end()
+                if not struck:
+                    break
+                strikes[call] = n
+            else:
+                raise AssertionError(f"no end of {call}")
+        print(what, strikes)
+        return strikes
+
+
+@pytest.mark.parametrize("kind", ["btrfs", "xfs"])
+def test_worker_killed_before_any_change(make_files, kind):
+    crashes = Crashes(make_files(kind))
+    strikes = crashes.strike_each([*CHANGES, "syncfs"], "KILL", Strike.detach)
+    assert strikes["renameat2"] == 3 and strikes["syncfs"] >= 3 and sum(strikes.values()) >= 15, strikes
+    crashes.restores.check()
+
+
+@pytest.mark.parametrize("kind", ["btrfs", "xfs"])
+def test_engine_killed_after_any_change(make_files, kind):
+    """The worker stands still right after the change, so the engine dies at that moment."""
+    crashes = Crashes(make_files(kind))
+
+    def kill(strike):
+        crashes.restores.daemon.kill()
+        strike.detach()
+        crashes.check_whole()
+        crashes.restores.daemon.start()
+    strikes = crashes.strike_each(["mkdirat", "fchmod", "fsync", "renameat", "renameat2", "ioctl", "unlinkat", "syncfs"],
+                                  "STOP", kill)
+    assert strikes["renameat2"] == 3 and sum(strikes.values()) >= 12, strikes
+    crashes.restores.check()
+    invariants.check_recovery(crashes.restores.daemon)
+
+
+@pytest.mark.parametrize("call, n, state, said", [("renameat2", 1, "Failed", "(postgres)"), ("renameat2", 2, "Done", None)])
+def test_server_started_after_a_crash(make_restores, call, n, state, said):
+    """As systemd does at boot: before the exchange it is in the way, the old data stays; after it nothing is."""
+    restores, server = make_restores("btrfs")
+    backup = restores.api.create_and_wait("main")["BackupId"]
+    server.sql("CREATE TABLE later AS SELECT 1 AS n")
+    server.stop()
+    with Strike(restores.daemon, call, n, "STOP") as strike:
+        job = restores.begin(backup)
+        assert strike.wait(lambda: False)
+        restores.daemon.kill()
+        strike.detach()
+    server.start()
+    restores.daemon.start()
+    job = restores.end(job)
+    assert job["State"] == state and (not said or said in job["Cause"]), job
+    assert bool(server.value("SELECT to_regclass('later')")) == (state == "Failed")
+    assert restores.beside() == ([] if state == "Failed" else [os.path.basename(job["KeptPath"])])
+    restores.check()
