@@ -40,12 +40,14 @@ struct search {
 	size_t count, room;
 };
 
-static bool is_ours(const struct search *search, int proc_fd)
+/* What has no executable any more is ending: it does nothing, though its files may be open for a moment yet. */
+static bool is_harmless(const struct search *search, int proc_fd)
 {
 	struct stat exe;
 
-	return fstatat(proc_fd, "exe", &exe, 0) == 0 && exe.st_dev == search->self.st_dev &&
-	       exe.st_ino == search->self.st_ino;
+	if (fstatat(proc_fd, "exe", &exe, 0) < 0)
+		return errno == ENOENT || errno == ESRCH;
+	return exe.st_dev == search->self.st_dev && exe.st_ino == search->self.st_ino;
 }
 
 /* As the process itself sees it. */
@@ -107,7 +109,7 @@ static int look_at_all(struct search *search, struct reason *why)
 		if (!isdigit((unsigned char)name[0]))
 			continue;
 		proc_fd = openat(dirfd(proc), name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (proc_fd >= 0 && !is_ours(search, proc_fd))
+		if (proc_fd >= 0 && !is_harmless(search, proc_fd))
 			error = look_at(search, proc_fd, (pid_t)atoi(name));
 	}
 	if (error < 0)
