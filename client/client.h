@@ -43,6 +43,8 @@ struct options {
 	bool on;
 	bool off;
 	bool dry_run;
+	bool start;
+	const char *ttl; /* seconds, as the API takes them; NULL: none */
 };
 
 struct client {

@@ -8,16 +8,55 @@
 #include "client/text.h"
 #include "client/token.h"
 #include "client/wait.h"
+#include "common/clock.h"
 #include "common/scope.h"
+
+#include <string.h>
+#include <time.h>
+
+enum { LOOK_PAUSE_MS = 20 };
 
 static void print_clone(const json_t *clone)
 {
 	const char *connect = field_str(clone, "Connect");
+	bool running = strcmp(field_str(clone, "Running"), "true") == 0;
 
 	text_say(stdout, "Clone %s of backup %s is ready: %s", field_str(clone, "CloneName"),
 		 field_str(clone, "BackupId"), field_str(clone, "ClonePath"));
 	if (connect[0])
-		text_say(stdout, "Once its server is started, connect by: %s", connect);
+		text_say(stdout, running ? "Connect by: %s" : "Once its server is started, connect by: %s", connect);
+	if (field_str(clone, "ExpireTime")[0])
+		text_say(stdout, "It is deleted at %s.", field_str(clone, "ExpireTime"));
+}
+
+/* Its server answers, or does not run: of the one or the other the clone tells. */
+static bool is_settled(const json_t *clone)
+{
+	return strcmp(field_str(clone, "Running"), "true") == 0 || field_str(clone, "Cause")[0] ||
+	       strcmp(field_str(clone, "State"), "Available") != 0;
+}
+
+/* *ret_answer also when it does not run. */
+static int wait_clone(struct client *client, const char *name, json_t **ret_answer)
+{
+	int64_t until_ms = client->options.timeout_ms < 0 ? INT64_MAX : clock_running_ms() + client->options.timeout_ms;
+	int r;
+
+	while ((r = call_item(client, "DescribeClones", "Clone", RPC_PARAMS({"CloneName", name}), ret_answer)) == 0 &&
+	       !is_settled(field_item(*ret_answer, "Clone"))) {
+		if (clock_running_ms() >= until_ms) {
+			text_complain("clone %s is made, and its server does not answer yet", name);
+			text_advise("'dbsnap clone list' shows when it does");
+			return STATUS_GAVE_UP;
+		}
+		json_decref(*ret_answer);
+		*ret_answer = NULL;
+		nanosleep(&(struct timespec){.tv_nsec = LOOK_PAUSE_MS * 1000000L}, NULL);
+	}
+	if (r != 0 || strcmp(field_str(field_item(*ret_answer, "Clone"), "Running"), "true") == 0)
+		return r;
+	text_complain("clone %s is made, and its server does not run: %s", name, field_str(field_item(*ret_answer, "Clone"), "Cause"));
+	return STATUS_REFUSED;
 }
 
 static int finish_create(struct client *client, const char *job_id, const char *name)
@@ -31,14 +70,15 @@ static int finish_create(struct client *client, const char *job_id, const char *
 			field_print_json(job);
 		return r != 0 ? r : wait_explain_failure(job, what);
 	}
-	r = call_item(client, "DescribeClones", "Clone", RPC_PARAMS({"CloneName", name}), &answer);
-	if (r != 0)
-		return r;
-	if (client->options.json)
-		field_print_json(field_item(answer, "Clone"));
+	if (client->options.start)
+		r = wait_clone(client, name, &answer);
 	else
+		r = call_item(client, "DescribeClones", "Clone", RPC_PARAMS({"CloneName", name}), &answer);
+	if (answer && client->options.json)
+		field_print_json(field_item(answer, "Clone"));
+	if (r == 0 && !client->options.json)
 		print_clone(field_item(answer, "Clone"));
-	return STATUS_DONE;
+	return r;
 }
 
 int cmd_clone_create(struct client *client, char **args, size_t count)
@@ -47,7 +87,8 @@ int cmd_clone_create(struct client *client, char **args, size_t count)
 	char made[TOKEN_MADE_SIZE];
 	const char *token = token_choose(client->options.token, made);
 	int r = call_api(client, "CloneBackup",
-			 RPC_PARAMS({"BackupId", args[0]}, {"CloneName", args[1]}, {"ClientToken", token}),
+			 RPC_PARAMS({"BackupId", args[0]}, {"CloneName", args[1]}, {"ClientToken", token},
+				    {"Start", client->options.start ? "true" : NULL}, {"TTL", client->options.ttl}),
 			 RPC_REPEATABLE, &answer);
 
 	(void)count;
@@ -69,8 +110,10 @@ static void add_row(struct table *table, const json_t *clone)
 	table_add(table, field_str(clone, "DBClusterId"));
 	table_add(table, field_str(clone, "BackupId"));
 	table_add(table, field_str(clone, "State"));
+	table_add(table, strcmp(field_str(clone, "Running"), "true") == 0 ? "yes" : "");
 	table_add(table, field_str(clone, "CreateTime"));
 	table_take(table, text_age(field_str(clone, "CreateTime")));
+	table_add(table, field_str(clone, "ExpireTime"));
 	table_add(table, field_str(clone, "ClonePath"));
 	table_add(table, field_str(clone, "Connect"));
 	table_add(table, field_str(clone, "Cause"));
@@ -82,8 +125,10 @@ int cmd_clone_list(struct client *client, char **args, size_t count)
 						{"CLUSTER"},
 						{"BACKUP", true},
 						{"STATE"},
+						{"RUNS", .optional = true},
 						{"CREATED (UTC)"},
 						{"AGE", true},
+						{"DELETED AT (UTC)", .optional = true},
 						{"PATH"},
 						{"CONNECT", .optional = true},
 						{"CAUSE", .optional = true}};

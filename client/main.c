@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <locale.h>
 #include <stdlib.h>
@@ -30,7 +31,8 @@ enum {
 	TAKES_TEST = 1 << 5,   /* those of policy test alone */
 	TAKES_YES = 1 << 6,    /* --yes */
 	TAKES_SET = 1 << 7,    /* those of policy set alone */
-	TAKES_DRY_RUN = 1 << 8 /* --dry-run */
+	TAKES_DRY_RUN = 1 << 8, /* --dry-run */
+	TAKES_START = 1 << 9   /* those of clone create alone */
 };
 
 struct command {
@@ -55,10 +57,10 @@ static const struct command commands[] = {
 	 cmd_backup_verify},
 	{"backup hold", "ID", "Keep a backup from being deleted by anybody", TAKES_JSON, 1, 1, cmd_backup_hold},
 	{"backup unhold", "ID", "Let a held backup be deleted again", TAKES_JSON, 1, 1, cmd_backup_unhold},
-	{"clone create", "ID NAME", "Make a writable copy of a backup", TAKES_JSON | TAKES_TOKEN | TAKES_WAIT,
-	 2, 2, cmd_clone_create},
+	{"clone create", "ID NAME", "Make a writable copy of a backup",
+	 TAKES_JSON | TAKES_START | TAKES_TOKEN | TAKES_WAIT, 2, 2, cmd_clone_create},
 	{"clone list", "[CLUSTER]", "List clones", TAKES_JSON, 0, 1, cmd_clone_list},
-	{"clone delete", "NAME", "Delete a clone", TAKES_JSON | TAKES_WAIT, 1, 1, cmd_clone_delete},
+	{"clone delete", "NAME", "End a clone's server, and delete the clone", TAKES_JSON | TAKES_WAIT, 1, 1, cmd_clone_delete},
 	{"restore", "ID", "Put a backup in the place of its cluster's data directory, which is kept",
 	 TAKES_JSON | TAKES_WAIT | TAKES_DRY_RUN | TAKES_YES, 1, 1, cmd_restore},
 	{"cluster list", "", "List the registered clusters", TAKES_JSON, 0, 0, cmd_cluster_list},
@@ -108,6 +110,8 @@ enum {
 	OPT_ON,
 	OPT_OFF,
 	OPT_DRY_RUN,
+	OPT_START,
+	OPT_TTL,
 	OPT_VERSION
 };
 
@@ -133,6 +137,8 @@ static const struct option longs[] = {
 	{"on", no_argument, NULL, OPT_ON},
 	{"off", no_argument, NULL, OPT_OFF},
 	{"dry-run", no_argument, NULL, OPT_DRY_RUN},
+	{"start", no_argument, NULL, OPT_START},
+	{"ttl", required_argument, NULL, OPT_TTL},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, OPT_VERSION},
 	{NULL, 0, NULL, 0},
@@ -155,6 +161,21 @@ static int take_timeout(struct line *line)
 		return 0;
 	text_complain("--timeout '%s' is no duration: 500ms, 30s, 5m, 1h", optarg);
 	return STATUS_USAGE;
+}
+
+static int take_ttl(struct line *line)
+{
+	static char seconds[24];
+	int64_t ms;
+
+	line->used |= TAKES_START;
+	if (text_parse_span(optarg, &ms) < 0 || ms < 1000) {
+		text_complain("--ttl '%s' is no duration of a second or more: 90s, 30m, 2h, 7d", optarg);
+		return STATUS_USAGE;
+	}
+	snprintf(seconds, sizeof(seconds), "%" PRId64, ms / 1000);
+	line->options.ttl = seconds;
+	return 0;
 }
 
 static int take_token(struct line *line)
@@ -214,6 +235,12 @@ static int take_option(struct line *line, int option)
 		return 0;
 	case OPT_TIMEOUT:
 		return take_timeout(line);
+	case OPT_START:
+		line->used |= TAKES_START;
+		line->options.start = true;
+		return 0;
+	case OPT_TTL:
+		return take_ttl(line);
 	case OPT_CONFIG:
 	case 'c':
 		line->used |= TAKES_CONFIG;
@@ -260,8 +287,9 @@ static int read_line(int argc, char **argv, struct line *line)
 
 static void print_synopsis(FILE *file, const struct command *command, const char *indent)
 {
-	fprintf(file, "%sdbsnap %s%s%s%s%s%s\n", indent, command->words, command->args[0] ? " " : "",
-		command->args, command->takes & TAKES_TOKEN ? " [--token TOKEN]" : "",
+	fprintf(file, "%sdbsnap %s%s%s%s%s%s%s\n", indent, command->words, command->args[0] ? " " : "",
+		command->args, command->takes & TAKES_START ? " [--start] [--ttl DURATION]" : "",
+		command->takes & TAKES_TOKEN ? " [--token TOKEN]" : "",
 		command->takes & TAKES_WAIT ? " [--wait [--timeout DURATION]]" : "",
 		command->takes & TAKES_ADD
 			? " [--data-dir DIR] [--id ID] [--clusters-dir DIR] [--config FILE] [--yes]"
@@ -278,6 +306,11 @@ static void print_options(FILE *file, unsigned takes)
 	fputs("\nOptions:\n  --socket PATH        the daemon's socket (or $DBSNAP_SOCKET)\n", file);
 	if (takes & TAKES_JSON)
 		fputs("  --json               print the API's answer; with --wait the finished item\n", file);
+	if (takes & TAKES_START)
+		fputs("  --start              run its server, as the database's user, on a socket of its own;\n"
+		      "                       with --wait until it answers\n"
+		      "  --ttl DURATION       delete the clone after that time: 90s, 30m, 2h, 7d\n",
+		      file);
 	if (takes & TAKES_TOKEN)
 		fputs("  --token TOKEN        the same token again gives the same job, never a second one\n",
 		      file);

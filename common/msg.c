@@ -312,6 +312,32 @@ static const struct field release_fields[] = {
 	{END},
 };
 
+static const struct field serve_fields[] = {
+	F(CLUSTER, msg_serve, cluster, 0),
+	F(CLONE, msg_serve, clone, 0),
+	F(U64, msg_serve, backup, 0),
+	F(NONCE, msg_serve, nonce, 0),
+	F(I64, msg_serve, ttl_ms, 0),
+	{END},
+};
+
+static const struct field serving_fields[] = {
+	F(CLUSTER, msg_serving, cluster, 0),
+	F(CLONE, msg_serving, clone, 0),
+	F(NONCE, msg_serving, nonce, 0),
+	{END},
+};
+
+static const struct field served_fields[] = {
+	F(CLUSTER, msg_served, cluster, 0),
+	F(CLONE, msg_served, clone, 0),
+	F(NONCE, msg_served, nonce, 0),
+	F(I64, msg_served, code, 0),
+	F(STR, msg_served, cause, 0),
+	F(STR, msg_served, remedy, 0),
+	{END},
+};
+
 static const struct field ping_fields[] = {
 	F(U64, msg_ping, number, 0),
 	{END},
@@ -359,6 +385,10 @@ static const struct type {
 	[MSG_MEASURED] = {"MEASURED", measured_fields},
 	[MSG_HOLD] = {"HOLD", hold_fields},
 	[MSG_RELEASE] = {"RELEASE", release_fields},
+	[MSG_SERVE] = {"SERVE", serve_fields},
+	[MSG_SERVING] = {"SERVING", serving_fields},
+	[MSG_SERVED] = {"SERVED", served_fields},
+	[MSG_UNSERVE] = {"UNSERVE", serving_fields},
 	[MSG_PING] = {"PING", ping_fields},
 	[MSG_PONG] = {"PONG", ping_fields},
 	[MSG_STOP] = {"STOP", no_fields},

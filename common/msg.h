@@ -36,7 +36,8 @@ enum {
 	MSG_SOCKET_SIZE = 108, /* sun_path */
 	MSG_KEY_ID_SIZE = 65,
 	MSG_SECRET_SIZE = 129,
-	MSG_BLOB_SIZE = 16384
+	MSG_BLOB_SIZE = 16384,
+	MSG_SERVERS_MAX = 8 /* clones that run at once */
 };
 
 enum msg_type {
@@ -71,6 +72,14 @@ enum msg_type {
 	/* A hold of the database that the engine keeps for a worker: asked for, granted or refused, given up. */
 	MSG_HOLD = 40,    /* W>E: asked for; E>W: granted, the server stands still */
 	MSG_RELEASE = 41, /* W>E: given up; E>W, once a HOLD: refused, or it has ended, and the server goes on */
+	/*
+	 * The server of a clone, run by a worker for as long as the clone is to run. SERVE may be said again of one
+	 * that runs, by a new front: it is answered as if it had just begun. Answers: SERVING when it answers, SERVED when it is over.
+	 */
+	MSG_SERVE = 45,   /* F>E */
+	MSG_SERVING = 46, /* W>E, E>F */
+	MSG_SERVED = 47,  /* W>E, E>F */
+	MSG_UNSERVE = 48, /* F>E: end it; the worker gets a CANCEL of job 0 */
 	/* Life. */
 	MSG_PING = 50, /* E>F */
 	MSG_PONG = 51, /* F>E */
@@ -411,6 +420,29 @@ struct msg_release {
 	uint64_t held_us; /* E>W: how long it was held. W>E: 0 */
 };
 
+struct msg_serve {
+	char cluster[IDENT_CLUSTER_SIZE];
+	char clone[IDENT_CLONE_SIZE];
+	uint64_t backup;
+	struct nonce nonce; /* the clone's */
+	int64_t ttl_ms;     /* running time that is left to it; 0: no end */
+};
+
+struct msg_serving {
+	char cluster[IDENT_CLUSTER_SIZE];
+	char clone[IDENT_CLONE_SIZE];
+	struct nonce nonce;
+};
+
+struct msg_served {
+	char cluster[IDENT_CLUSTER_SIZE];
+	char clone[IDENT_CLONE_SIZE];
+	struct nonce nonce;
+	int64_t code; /* enum err; 0: ended as it was told. BUSY: not begun, to be asked for again */
+	char cause[MSG_TEXT_SIZE];
+	char remedy[MSG_TEXT_SIZE];
+};
+
 struct msg_ping {
 	uint64_t number;
 };
@@ -425,7 +457,7 @@ struct msg_log {
 	char text[LOG_LINE_SIZE];
 };
 
-/* A decoded message. READY, STOP and CLOCK have no fields; PONG has PING's. */
+/* A decoded message. READY, STOP and CLOCK have no fields; PONG has PING's, UNSERVE has SERVING's. */
 struct msg {
 	enum msg_type type;
 	uint32_t tag;
@@ -454,6 +486,9 @@ struct msg {
 		struct msg_measured measured;
 		struct msg_hold hold;
 		struct msg_release release;
+		struct msg_serve serve;
+		struct msg_serving serving;
+		struct msg_served served;
 		struct msg_ping ping;
 		struct msg_log log;
 	} u;

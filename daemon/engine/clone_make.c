@@ -69,6 +69,8 @@ static void fill_intent(struct clone *c)
 	memcpy(c->intent.cluster, order->cluster, sizeof(c->intent.cluster));
 	memcpy(c->intent.clone, order->clone, sizeof(c->intent.clone));
 	snprintf(c->intent.backend, sizeof(c->intent.backend), "%s", c->snap->name);
+	memcpy(c->intent.database, c->manifest.database, sizeof(c->intent.database));
+	memcpy(c->intent.bindir, c->manifest.bindir, sizeof(c->intent.bindir));
 }
 
 static int copy_image(struct clone *c)

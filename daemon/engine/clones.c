@@ -10,8 +10,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+
+enum { LOCK_WAIT_MS = 5000, LOCK_PAUSE_MS = 20 };
 
 void clones_name(const char *clone, struct clone_names *ret_names)
 {
@@ -92,4 +96,26 @@ int clones_look(const struct worker_job *job, int clones_fd, const char *clone, 
 		look.paper = PAPER_OTHER;
 	*ret_look = look;
 	return 0;
+}
+
+int clones_lock(int clones_fd, const char *clone, struct reason *why)
+{
+	scope_close int fd = -1;
+	struct clone_names names;
+	int failed;
+
+	clones_name(clone, &names);
+	fd = openat(clones_fd, names.paper, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0)
+		return reason_set_errno(why, errno, "cannot open the paper of clone %s", clone);
+	/* The server of an engine that was killed is being killed too. */
+	failed = flock(fd, LOCK_EX | LOCK_NB);
+	for (int waited = 0; failed && errno == EWOULDBLOCK && waited < LOCK_WAIT_MS; waited += LOCK_PAUSE_MS) {
+		nanosleep(&(struct timespec){.tv_nsec = LOCK_PAUSE_MS * 1000000L}, NULL);
+		failed = flock(fd, LOCK_EX | LOCK_NB);
+	}
+	if (failed && errno == EWOULDBLOCK)
+		return reason_set_retry(why, ERR_BUSY, "see which process has its files open (fuser), and end it",
+					"a server still runs on clone %s", clone);
+	return failed ? reason_set_errno(why, errno, "cannot lock clone %s", clone) : scope_take_fd(fd);
 }

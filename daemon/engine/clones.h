@@ -33,4 +33,10 @@ struct clone_look {
 int clones_look(const struct worker_job *job, int clones_fd, const char *clone, const struct nonce *nonce,
 		struct clone_look *ret_look, struct reason *why);
 
+/*
+ * A clone's lock, by its paper: held by the worker that runs its server and by all of that server's processes, and by its
+ * removal. The descriptor; or a code with why: ERR_BUSY when it is not to be had within some seconds.
+ */
+int clones_lock(int clones_fd, const char *clone, struct reason *why);
+
 #endif

@@ -3,6 +3,8 @@
 #include "daemon/engine/db.h"
 
 #include <stddef.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 const struct db_ops *db_find(const char *name)
@@ -14,4 +16,15 @@ const struct db_ops *db_find(const char *name)
 			return all[i];
 	}
 	return NULL;
+}
+
+void db_server_add(struct db_server *server, const char *format, ...)
+{
+	va_list args;
+
+	if (server->arg_count == DB_SERVER_ARGS)
+		return;
+	va_start(args, format);
+	vsnprintf(server->args[server->arg_count++], DB_SERVER_ARG_SIZE, format, args);
+	va_end(args);
 }

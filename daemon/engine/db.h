@@ -35,6 +35,24 @@ struct db_clone {
 	uint32_t port;                  /* of PostgreSQL, whose socket's name has it; 0 for none */
 };
 
+/* Where a clone lies. */
+struct db_place {
+	int fd;
+	const char *path;   /* as it is known; borrowed */
+	const char *bindir; /* where its source's programs lay; "" not known. Borrowed */
+};
+
+enum { DB_SERVER_ARGS = 20, DB_SERVER_ARG_SIZE = MSG_PATH_SIZE + 64 };
+
+/* How a clone's server is run: in the foreground, what it says on standard error. */
+struct db_server {
+	char program[DB_SERVER_ARG_SIZE]; /* one that root alone could have put there */
+	char args[DB_SERVER_ARGS][DB_SERVER_ARG_SIZE];
+	size_t arg_count;
+	int end_signal;  /* ends it in order, whoever is connected */
+	int hard_signal; /* ends it when that took too long */
+};
+
 /* What the cut has to respect; plan is a walk's, and plan.way the backend's. */
 struct db_walk {
 	struct tree_plan plan;
@@ -104,6 +122,14 @@ struct db_ops {
 	 */
 	int (*make_clone)(struct worker_job *job, const struct manifest *manifest, int clone_fd,
 			  const char *path, struct db_clone *ret_clone, struct reason *why);
+	/*
+	 * How the server of a clone is run. Looks at its programs. NULL: there is
+	 * none to run, and no answers().
+	 */
+	int (*server)(struct worker_job *job, const struct db_place *place, const struct db_clone *clone,
+		      struct db_server *ret_server, struct reason *why);
+	/* Does the clone's server answer? For the database's user, with the clone as its working directory. May block for seconds. */
+	bool (*answers)(const struct db_clone *clone);
 
 	/*
 	 * Where make_clone() has to be told that a clone lies which is verified: the server is started where its folder has
@@ -132,5 +158,8 @@ extern const struct db_ops db_postgresql;
 
 /* By a manifest's name; NULL if this release has none such. */
 const struct db_ops *db_find(const char *name);
+
+/* Appends to a server's arguments; of more than fit the rest is left out. */
+void db_server_add(struct db_server *server, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -200,4 +200,6 @@ const struct db_ops db_mariadb = {
 	.save_config = save_config,
 	.close = close_mariadb,
 	.make_clone = my_make_clone,
+	.server = my_server,
+	.answers = my_answers,
 };

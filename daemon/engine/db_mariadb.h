@@ -9,6 +9,10 @@
 #include "daemon/engine/session.h"
 #include "daemon/engine/volume.h"
 
+/* In a clone. */
+#define MY_CLONE_CONFIG "my.cnf"
+#define MY_CLONE_SOCKET "mariadb.sock"
+
 enum my_mode {
 	MY_MODE_RUNNING, /* a session with the server */
 	MY_MODE_STOPPED, /* proved that none runs */
@@ -85,5 +89,10 @@ int my_save_config(struct db_mariadb *my, int config_fd, struct reason *why);
 /* See db_ops.make_clone. */
 int my_make_clone(struct worker_job *job, const struct manifest *manifest, int clone_fd, const char *path,
 		  struct db_clone *ret_clone, struct reason *why);
+
+/* See db_ops.server and db_ops.answers. */
+int my_server(struct worker_job *job, const struct db_place *place, const struct db_clone *clone, struct db_server *ret_server,
+	      struct reason *why);
+bool my_answers(const struct db_clone *clone);
 
 #endif

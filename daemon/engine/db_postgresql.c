@@ -296,4 +296,6 @@ const struct db_ops db_postgresql = {
 	.verify = pg_verify,
 	.prove_stopped = pg_prove_stopped,
 	.make_original = pg_make_original,
+	.server = pg_server,
+	.answers = pg_answers,
 };

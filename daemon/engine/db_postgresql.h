@@ -121,4 +121,18 @@ int pg_make_clone(struct worker_job *job, const struct manifest *manifest, int c
 int pg_verify(struct worker_job *job, const struct manifest *manifest, int clone_fd, struct db_verified *ret_verified,
 	      struct reason *why);
 
+/*
+ * The folder of the programs, which nobody but root can have had a hand in: database.bindir, else recorded ("": not known), else
+ * where Debian has those of that release. 0 or a code with why.
+ */
+int pg_find_programs(const struct worker_job *job, const char *recorded, uint32_t major, const char *const programs[],
+		     char ret_path[static MSG_PATH_SIZE], struct reason *why);
+/* The release of the tree by its own file, for want of a better witness: only digits of it are used. 0: none there. */
+int pg_read_major(struct worker_job *job, int root_fd, uint32_t *ret_major, struct reason *why);
+
+/* See db_ops.server and db_ops.answers. */
+int pg_server(struct worker_job *job, const struct db_place *place, const struct db_clone *clone, struct db_server *ret_server,
+	      struct reason *why);
+bool pg_answers(const struct db_clone *clone);
+
 #endif

@@ -143,6 +143,9 @@ static bool refuse_for_now(struct engine *engine, const struct msg *msg)
 	} else if (worker_find_job(engine, job->job)) {
 		refuse_job(engine, msg, OUTCOME_BUSY, ERR_BUSY, "", "job %" PRIu64 " is running already",
 			   job->job);
+	} else if (job->kind == JOB_DELETE_CLONE && worker_find_server(engine, job->cluster, job->clone)) {
+		worker_end_server(worker_find_server(engine, job->cluster, job->clone));
+		refuse_job(engine, msg, OUTCOME_BUSY, ERR_BUSY, "", "the clone's server is being ended first");
 	} else if (worker_count_jobs(engine) >= (unsigned)engine->conf->jobs_max_running) {
 		refuse_job(engine, msg, OUTCOME_BUSY, ERR_BUSY, "",
 			   "jobs.max_running jobs are running already");
@@ -296,6 +299,66 @@ static int on_measure(struct engine *engine, const struct msg *msg)
 	return 0;
 }
 
+static void refuse_serve(struct engine *engine, const struct msg *msg, int code, const char *cause)
+{
+	struct msg answer = {.type = MSG_SERVED, .tag = msg->tag};
+	struct msg_served *served = &answer.u.served;
+
+	memcpy(served->cluster, msg->u.serve.cluster, sizeof(served->cluster));
+	memcpy(served->clone, msg->u.serve.clone, sizeof(served->clone));
+	served->nonce = msg->u.serve.nonce;
+	served->code = code;
+	snprintf(served->cause, sizeof(served->cause), "%s", cause);
+	keeper_send(engine, &answer);
+}
+
+/* A new front asks for what runs already: from now on it gets the answers. */
+static void hand_over(struct engine *engine, const struct msg *msg, struct worker *w)
+{
+	struct msg answer = {.type = MSG_SERVING, .tag = msg->tag};
+	struct msg_serving *serving = &answer.u.serving;
+
+	w->tag = msg->tag;
+	w->front = engine->keeper.life;
+	if (!w->serving)
+		return;
+	memcpy(serving->cluster, w->cluster, sizeof(serving->cluster));
+	memcpy(serving->clone, w->clone, sizeof(serving->clone));
+	serving->nonce = w->nonce;
+	keeper_send(engine, &answer);
+}
+
+static int on_serve(struct engine *engine, const struct msg *msg)
+{
+	const struct msg_serve *serve = &msg->u.serve;
+	const struct conf_cluster *cluster = engine_find_cluster(engine, serve->cluster);
+	struct worker *w = worker_find_server(engine, serve->cluster, serve->clone);
+
+	if (!serve->cluster[0] || !serve->clone[0] || nonce_is_zero(&serve->nonce) || serve->ttl_ms < 0)
+		return ERR_INVALID;
+	if (w && !w->answer && !w->told && nonce_equal(&w->nonce, &serve->nonce))
+		hand_over(engine, msg, w);
+	else if (w || engine->stopping)
+		refuse_serve(engine, msg, ERR_BUSY, w ? "its last server is still ending" : "dbsnapd is stopping");
+	else if (!cluster)
+		refuse_serve(engine, msg, ERR_NOT_FOUND, "the cluster is not in the configuration");
+	else if (cluster->refusal[0])
+		refuse_serve(engine, msg, ERR_STATE, cluster->refusal);
+	else if (worker_count_servers(engine) >= MSG_SERVERS_MAX || worker_start(engine, msg) < 0)
+		refuse_serve(engine, msg, ERR_BUSY, "no more clones can be run now");
+	return 0;
+}
+
+static int on_unserve(struct engine *engine, const struct msg *msg)
+{
+	struct worker *w = worker_find_server(engine, msg->u.serving.cluster, msg->u.serving.clone);
+
+	/* None: its SERVED is on the way, or has been read. */
+	if (w && nonce_equal(&w->nonce, &msg->u.serving.nonce))
+		worker_end_server(w);
+	return 0;
+}
+
 static int on_pong(struct engine *engine, const struct msg *msg)
 {
 	struct keeper *keeper = &engine->keeper;
@@ -331,6 +394,8 @@ static const struct {
 	[MSG_PROBE] = {on_probe, false},
 	[MSG_CHECK] = {on_check, false},
 	[MSG_MEASURE] = {on_measure, false},
+	[MSG_SERVE] = {on_serve, false},
+	[MSG_UNSERVE] = {on_unserve, false},
 	[MSG_PONG] = {on_pong, true},
 	[MSG_LOG] = {on_log, true},
 };

@@ -101,6 +101,7 @@ static void begin_stop(struct engine *engine)
 	engine->stopping = true;
 	notify_stopping();
 	log_notice("stopping; %u workers are running", worker_count_living(engine));
+	worker_end_servers(engine);
 	keeper_send(engine, &stop);
 }
 

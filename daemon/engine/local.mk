@@ -33,6 +33,7 @@ libengine_a_SOURCES = \
 	daemon/engine/my_freeze.c \
 	daemon/engine/my_inspect.c daemon/engine/my_inspect.h \
 	daemon/engine/my_parts.c \
+	daemon/engine/my_serve.c \
 	daemon/engine/names.c daemon/engine/names.h \
 	daemon/engine/note.c daemon/engine/note.h \
 	daemon/engine/notes.c daemon/engine/notes.h \
@@ -49,8 +50,10 @@ libengine_a_SOURCES = \
 	daemon/engine/pg_inspect.c daemon/engine/pg_inspect.h \
 	daemon/engine/pg_label.c daemon/engine/pg_label.h \
 	daemon/engine/pg_original.c \
+	daemon/engine/pg_programs.c \
 	daemon/engine/pg_records.c daemon/engine/pg_records.h \
 	daemon/engine/pg_replay.c daemon/engine/pg_replay.h \
+	daemon/engine/pg_serve.c \
 	daemon/engine/pg_spaces.c \
 	daemon/engine/pg_verify.c daemon/engine/pg_verify_files.c daemon/engine/pg_verify_run.c daemon/engine/pg_verify.h \
 	daemon/engine/pg_wal.c daemon/engine/pg_wal.h \
@@ -63,6 +66,7 @@ libengine_a_SOURCES = \
 	daemon/engine/remnant.c daemon/engine/remnant.h \
 	daemon/engine/restore.c daemon/engine/restore.h \
 	daemon/engine/sandbox.c daemon/engine/sandbox.h \
+	daemon/engine/serve.c daemon/engine/serve.h \
 	daemon/engine/server.c daemon/engine/server.h \
 	daemon/engine/session.c daemon/engine/session.h \
 	daemon/engine/snap.c daemon/engine/snap.h \
@@ -80,6 +84,7 @@ libengine_a_SOURCES = \
 	daemon/engine/step_delete.c \
 	daemon/engine/step_probe.c \
 	daemon/engine/step_restore.c \
+	daemon/engine/step_serve.c \
 	daemon/engine/step_verify.c \
 	daemon/engine/tree.c daemon/engine/tree.h \
 	daemon/engine/tree_clear.c \

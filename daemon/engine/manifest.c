@@ -31,6 +31,8 @@ static const struct json_field intent_fields[] = {
 	F(JSON_NONCE, "source", intent, source),
 	F(JSON_TEXT, "subvolume_uuid", intent, subvolume_uuid),
 	F(JSON_TEXT, "backend", intent, backend),
+	F(JSON_TEXT, "database", intent, database),
+	F(JSON_TEXT, "bindir", intent, bindir),
 	F(JSON_TEXT, "socket_dir", intent, socket_dir),
 	F(JSON_U32, "port", intent, port),
 	F(JSON_I64, "made_ms", intent, made_ms),

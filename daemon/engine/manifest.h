@@ -62,6 +62,8 @@ struct intent {
 	struct nonce source;                  /* a clone's, a restore's: the backup's nonce */
 	char subvolume_uuid[IDENT_UUID_SIZE]; /* a clone's, a restore's, once made */
 	char backend[16];                     /* that makes it */
+	char database[16];                    /* a clone's: db_ops's name */
+	char bindir[MSG_PATH_SIZE];           /* a clone's: as in its backup's manifest */
 	char socket_dir[MSG_PATH_SIZE];       /* a clone's, once made */
 	uint32_t port;
 	int64_t made_ms; /* a clone's, a restore's: wall time when it was whole; 0 before */

@@ -25,7 +25,7 @@
 
 enum { INDEX_MAX = 1 << 20, CONFIG_MAX = 16384 };
 
-static const char config_name[] = "my.cnf", temporary[] = ".dbsnap-tmp", again[] = "delete the backup, and make a new one";
+static const char config_name[] = MY_CLONE_CONFIG, temporary[] = ".dbsnap-tmp", again[] = "delete the backup, and make a new one";
 
 struct my_clone {
 	const char *path;     /* as the clone will be known */
@@ -167,7 +167,7 @@ static void put_config(FILE *out, const struct my_clone *clone, uint32_t server_
 	put_path(out, "datadir", clone->path, "");
 	put_path(out, "tmpdir", clone->path, "/.dbsnap-tmp");
 	fprintf(out, "ignore-db-dir = %s\n"
-		     "socket = mariadb.sock\n"
+		     "socket = " MY_CLONE_SOCKET "\n"
 		     "pid-file = mariadb.pid\n"
 		     "log-error = mariadb.err\n"
 		     "skip-networking\n"

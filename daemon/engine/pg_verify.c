@@ -6,7 +6,6 @@
 #include "daemon/engine/pg_verify.h"
 
 #include "common/err.h"
-#include "daemon/engine/bindir.h"
 #include "daemon/engine/cell.h"
 #include "daemon/engine/db_postgresql.h"
 #include "daemon/engine/manifest.h"
@@ -19,47 +18,6 @@
 #include <string.h>
 
 static const char *const programs[] = {"postgres", "psql", "pg_amcheck", "pg_checksums", NULL};
-
-/* What Debian has of that release, where nothing else is known. */
-static void find_by_release(const struct manifest *manifest, char path[static MSG_PATH_SIZE])
-{
-	unsigned major = 0;
-
-	/* "PostgreSQL 15.18"; "" of a server that did not run: its programs have to be named. */
-	if (sscanf(manifest->facts.server, "PostgreSQL %u", &major) == 1)
-		snprintf(path, MSG_PATH_SIZE, "/usr/lib/postgresql/%u/bin", major);
-}
-
-static int find_programs(const struct worker_job *job, const struct manifest *manifest, uint32_t major, struct pg_verify *question,
-			 struct reason *why)
-{
-	char path[MSG_PATH_SIZE] = "";
-	int error;
-
-	if (job->cluster->database.bindir[0])
-		return bindir_check(job, job->cluster->database.bindir, programs, question->bindir, why);
-	error = manifest->bindir[0] ? bindir_check(job, manifest->bindir, programs, question->bindir, why) : ERR_NOT_FOUND;
-	if (error != ERR_NOT_FOUND)
-		return error;
-	find_by_release(manifest, path);
-	if (!path[0])
-		snprintf(path, sizeof(path), "/usr/lib/postgresql/%" PRIu32 "/bin", major);
-	return bindir_check(job, path, programs, question->bindir, why);
-}
-
-/* The release of the clone by its own file, for want of a better witness: only digits of it are used. */
-static int read_major(const void *arg, const int *fds, void *answer, struct reason *why)
-{
-	uint32_t *major = answer;
-	char text[32];
-	unsigned number = 0;
-
-	(void)arg;
-	(void)why;
-	if (tree_read(fds[0], "PG_VERSION", text, sizeof(text)) > 0 && sscanf(text, "%u", &number) == 1)
-		*major = number;
-	return 0;
-}
 
 /* "0/3000148"; 0: none. */
 static uint64_t parse_lsn(const char *text)
@@ -120,10 +78,12 @@ int pg_verify(struct worker_job *job, const struct manifest *manifest, int clone
 {
 	struct pg_verify question = {.floor = parse_lsn(manifest->floor)};
 	uint32_t major = 0;
-	int error = walker_run(job, read_major, NULL, &clone_fd, 1, &major, sizeof(major), why);
+	int error = pg_read_major(job, clone_fd, &major, why);
 
+	/* "PostgreSQL 15.18" is the better witness; "" of a server that did not run. */
+	sscanf(manifest->facts.server, "PostgreSQL %" SCNu32, &major);
 	if (error == 0)
-		error = find_programs(job, manifest, major, &question, why);
+		error = pg_find_programs(job, manifest->bindir, major, programs, question.bindir, why);
 	if (error < 0)
 		return error;
 	question.total = manifest->facts.size ? manifest->facts.size : 100;

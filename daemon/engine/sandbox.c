@@ -24,7 +24,7 @@
 #define SNAPSHOT BIT(CAP_FOWNER)
 /* The folder of an image is the database user's. */
 #define GIVE BIT(CAP_CHOWN)
-/* The removal of one; the namespaces that a backup is verified in. */
+/* The removal of one; the namespaces that a backup is verified in, and that a clone's server runs in. */
 #define DESTROY BIT(CAP_SYS_ADMIN)
 
 static uint64_t mask_of(enum msg_type type, enum msg_job_kind kind)
@@ -35,6 +35,8 @@ static uint64_t mask_of(enum msg_type type, enum msg_job_kind kind)
 		return LOOK | FORK | SERVER;
 	if (type == MSG_MEASURE)
 		return LOOK | FORK;
+	if (type == MSG_SERVE)
+		return LOOK | FORK | DESTROY;
 	switch (kind) {
 	case JOB_CREATE:
 	case JOB_RESTORE:

@@ -31,6 +31,8 @@ void step_check(struct worker_job *job, enum msg_depth depth);
 void step_measure(struct worker_job *job);
 /* How a restore of the order's backup would go now. */
 void step_plan(struct worker_job *job);
+/* Runs a clone's server, for ttl_ms of running time (0: no end) at most. */
+void step_serve(struct worker_job *job, int64_t ttl_ms);
 
 /* The outcome of a job whose place could not be opened. */
 enum msg_outcome step_place_outcome(const struct place *place);

@@ -132,6 +132,7 @@ enum msg_outcome step_clone(struct worker_job *job, struct msg_result *result, s
 static int remove_clone(struct clone *c)
 {
 	struct clone_look look;
+	scope_close int lock = -1;
 	int error;
 
 	c->fd = clones_open(&c->place, false, c->why);
@@ -149,6 +150,9 @@ static int remove_clone(struct clone *c)
 	if (!c->snap)
 		return reason_set(c->why, ERR_UNSUPPORTED, "use the release that made it",
 				  "this release cannot delete a clone on %s", look.intent.backend);
+	lock = clones_lock(c->fd, c->job->order.clone, c->why);
+	if (lock < 0)
+		return lock;
 	if (look.has_making)
 		error = c->snap->destroy(c->job, c->fd, c->names.making, c->why);
 	if (error == 0 && look.has_whole)

@@ -31,7 +31,8 @@ static bool is_job(const struct worker *w)
 
 static struct log_about about_of(const struct worker *w)
 {
-	return (struct log_about){.cluster = w->cluster, .backup = w->backup, .job = w->job};
+	return (struct log_about){.cluster = w->cluster, .backup = w->backup, .job = w->job,
+				  .clone = w->clone[0] ? w->clone : NULL};
 }
 
 /* Which cluster, and what of it. */
@@ -44,6 +45,12 @@ static void fill(struct worker *w, const struct msg *question)
 		w->job = question->u.job.job;
 		w->backup = question->u.job.backup;
 		w->attempt = question->u.job.attempt;
+		break;
+	case MSG_SERVE:
+		memcpy(w->cluster, question->u.serve.cluster, sizeof(w->cluster));
+		memcpy(w->clone, question->u.serve.clone, sizeof(w->clone));
+		w->backup = question->u.serve.backup;
+		w->nonce = question->u.serve.nonce;
 		break;
 	case MSG_PROBE:
 		memcpy(w->cluster, question->u.probe.cluster, sizeof(w->cluster));
@@ -72,7 +79,8 @@ static struct worker *new_worker(struct engine *engine, const struct msg *questi
 	fill(w, question);
 	if (question->type == MSG_PROBE || question->type == MSG_CHECK)
 		time = time < QUESTION_TIMEOUT_MS ? time : QUESTION_TIMEOUT_MS;
-	w->deadline_ms = clock_running_ms() + time;
+	/* How long a server runs is its worker's business. */
+	w->deadline_ms = question->type == MSG_SERVE ? INT64_MAX : clock_running_ms() + time;
 	return w;
 }
 
@@ -158,6 +166,14 @@ static void make_up_answer(const struct worker *w, int code, const char *cause, 
 	case MSG_JOB:
 		make_up_result(w, code, cause, msg);
 		break;
+	case MSG_SERVE:
+		msg->type = MSG_SERVED;
+		memcpy(msg->u.served.cluster, w->cluster, sizeof(w->cluster));
+		memcpy(msg->u.served.clone, w->clone, sizeof(w->clone));
+		msg->u.served.nonce = w->nonce;
+		msg->u.served.code = code;
+		snprintf(msg->u.served.cause, sizeof(msg->u.served.cause), "%s", cause);
+		break;
 	case MSG_PROBE:
 		msg->type = MSG_PROBED;
 		memcpy(msg->u.probed.cluster, w->cluster, sizeof(w->cluster));
@@ -216,6 +232,11 @@ static bool is_cluster(const struct worker *w, const char *cluster)
 	return strcmp(w->cluster, cluster) == 0;
 }
 
+static bool is_clone(const struct worker *w, const char *cluster, const char *clone)
+{
+	return is_cluster(w, cluster) && strcmp(w->clone, clone) == 0;
+}
+
 /* Is this message one that the worker may send, about what it was asked? */
 static bool is_expected(const struct worker *w, const struct msg *msg)
 {
@@ -241,6 +262,10 @@ static bool is_expected(const struct worker *w, const struct msg *msg)
 		return w->type == MSG_CHECK && is_cluster(w, msg->u.checked_part.cluster);
 	case MSG_CHECKED:
 		return w->type == MSG_CHECK && is_cluster(w, msg->u.checked.cluster);
+	case MSG_SERVING:
+		return w->type == MSG_SERVE && is_clone(w, msg->u.serving.cluster, msg->u.serving.clone);
+	case MSG_SERVED:
+		return w->type == MSG_SERVE && is_clone(w, msg->u.served.cluster, msg->u.served.clone);
 	case MSG_MEASURED:
 		return w->type == MSG_MEASURE && is_cluster(w, msg->u.measured.cluster) &&
 		       msg->u.measured.backup == w->backup;
@@ -251,7 +276,8 @@ static bool is_expected(const struct worker *w, const struct msg *msg)
 
 static bool is_last(enum msg_type type)
 {
-	return type == MSG_RESULT || type == MSG_PROBED || type == MSG_CHECKED || type == MSG_MEASURED;
+	return type == MSG_RESULT || type == MSG_PROBED || type == MSG_CHECKED || type == MSG_MEASURED ||
+	       type == MSG_SERVED;
 }
 
 static void write_log(const struct worker *w, const struct msg_log *log)
@@ -288,6 +314,7 @@ static void take(struct engine *engine, struct worker *w, struct msg *msg)
 			w->phase = msg->u.progress.phase;
 			w->percent = msg->u.progress.percent;
 		}
+		w->serving |= msg->type == MSG_SERVING;
 		if (!w->told)
 			pass_on(engine, w, msg);
 	}
@@ -415,6 +442,40 @@ struct worker *worker_find_job(struct engine *engine, uint64_t job)
 			return w;
 	}
 	return NULL;
+}
+
+struct worker *worker_find_server(struct engine *engine, const char *cluster, const char *clone)
+{
+	for (struct worker *w = engine->workers; w; w = w->next) {
+		if (w->type == MSG_SERVE && is_clone(w, cluster, clone))
+			return w;
+	}
+	return NULL;
+}
+
+unsigned worker_count_servers(const struct engine *engine)
+{
+	unsigned count = 0;
+
+	for (const struct worker *w = engine->workers; w; w = w->next)
+		count += w->type == MSG_SERVE;
+	return count;
+}
+
+void worker_end_server(struct worker *w)
+{
+	struct msg msg = {.type = MSG_CANCEL};
+
+	if (w->link >= 0)
+		msg_send(w->link, &msg);
+}
+
+void worker_end_servers(struct engine *engine)
+{
+	for (struct worker *w = engine->workers; w; w = w->next) {
+		if (w->type == MSG_SERVE)
+			worker_end_server(w);
+	}
 }
 
 unsigned worker_count_living(const struct engine *engine)

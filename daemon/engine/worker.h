@@ -20,7 +20,7 @@ struct worker {
 	struct worker *next;
 	pid_t pid;
 	int link;           /* -1 after its end of file */
-	enum msg_type type; /* JOB, PROBE, CHECK, MEASURE */
+	enum msg_type type; /* JOB, PROBE, CHECK, MEASURE, SERVE */
 	uint32_t tag;       /* of the question */
 	uint32_t front;     /* the life of the front that asked: nobody else gets the answers to a question */
 	char cluster[IDENT_CLUSTER_SIZE];
@@ -30,7 +30,10 @@ struct worker {
 	uint32_t attempt;
 	uint8_t phase, percent;
 	uint8_t depth;       /* CHECK */
-	int64_t deadline_ms; /* running time */
+	char clone[IDENT_CLONE_SIZE]; /* SERVE */
+	struct nonce nonce;  /* SERVE: the clone's */
+	bool serving;        /* SERVE: its server has answered */
+	int64_t deadline_ms; /* running time; INT64_MAX: none */
 	bool killed;
 	bool told;          /* its last answer is passed on, or was made up for it */
 	bool asked;         /* for a hold, some time */
@@ -64,6 +67,13 @@ void worker_kill_all(struct engine *engine);
 
 /* A job that the front may still ask for or cancel; NULL if there is none. */
 struct worker *worker_find_job(struct engine *engine, uint64_t job);
+/* One that runs the clone's server; NULL if there is none. */
+struct worker *worker_find_server(struct engine *engine, const char *cluster, const char *clone);
+/* Those of them that have not ended. */
+unsigned worker_count_servers(const struct engine *engine);
+/* Tells it to end its server, in order; the first word is enough. */
+void worker_end_server(struct worker *w);
+void worker_end_servers(struct engine *engine);
 /* Of workers that a stop waits for: all but those that cannot be reaped. */
 unsigned worker_count_living(const struct engine *engine);
 /* Jobs that count against max_running. */

@@ -44,6 +44,12 @@ static void fill_order(struct msg_job *order, const struct msg *question)
 		order->backup = question->u.check.backup;
 		order->source = question->u.check.nonce;
 		break;
+	case MSG_SERVE:
+		memcpy(order->cluster, question->u.serve.cluster, sizeof(order->cluster));
+		memcpy(order->clone, question->u.serve.clone, sizeof(order->clone));
+		order->backup = question->u.serve.backup;
+		order->nonce = question->u.serve.nonce;
+		break;
 	default:
 		memcpy(order->cluster, question->u.measure.cluster, sizeof(order->cluster));
 		order->backup = question->u.measure.backup;
@@ -93,6 +99,9 @@ static void run(struct worker_job *job, const struct msg *question)
 		else
 			step_check(job, (enum msg_depth)question->u.check.depth);
 		break;
+	case MSG_SERVE:
+		step_serve(job, question->u.serve.ttl_ms);
+		break;
 	default:
 		step_measure(job);
 	}
@@ -126,7 +135,7 @@ _Noreturn void worker_child_run(const struct engine *engine, const struct msg *q
 	job->install = engine->install;
 	job->records = records_of(engine, job->order.cluster);
 	job->as_root = engine->as_root;
-	job->deadline_ms = deadline_ms;
+	job->deadline_ms = deadline_ms == INT64_MAX ? 0 : deadline_ms;
 	run(job, question);
 	_exit(0);
 }

@@ -69,7 +69,8 @@ dbsnapd_front_SOURCES = \
 	daemon/front/sched_auto.c daemon/front/sched_auto.h daemon/front/sched_auto_expire.c \
 	daemon/front/sched_adopt.c daemon/front/sched_end.c daemon/front/sched_facts.c \
 	daemon/front/sched_job.c daemon/front/sched_measure.c \
-	daemon/front/sched_place.c daemon/front/sched_question.c daemon/front/sched_verify.c \
+	daemon/front/sched_place.c daemon/front/sched_question.c daemon/front/sched_serve.c \
+	daemon/front/sched_verify.c \
 	daemon/front/timer.c daemon/front/timer.h \
 	$(SANITIZER_SOURCES)
 dbsnapd_front_CPPFLAGS = $(AM_CPPFLAGS) $(EVENT_CFLAGS) $(SECCOMP_CFLAGS)

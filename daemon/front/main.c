@@ -217,6 +217,7 @@ static void on_clock_set(void *arg)
 
 	timers_run(front->timers); /* the machine may have slept */
 	sched_auto_clock_set(front->sched);
+	sched_serve_changed(front->sched);
 }
 
 static void follow_script(struct process *process)

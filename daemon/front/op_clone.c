@@ -16,25 +16,16 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { TTL_S_MAX = 400 * 24 * 3600 };
+
 struct clone_request {
 	uint64_t backup;
 	const char *name;
+	uint8_t start;
+	int64_t ttl_ms; /* 0: none */
 	bool has_token;
 	struct store_token token;
 };
-
-static bool check_unsupported(struct call *call)
-{
-	static const char *const names[] = {"Start", "TTL"};
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (request_get(&call->request, names[i])) {
-			reply_error(call, REPLY_UNSUPPORTED_PARAMETER, "The parameter %s is not supported.", names[i]);
-			return false;
-		}
-	}
-	return true;
-}
 
 /* The fingerprint holds the cluster of the backup, named or not: the same clone is the same request. */
 static int read_token(const struct call *call, const char *cluster, struct clone_request *clone)
@@ -42,7 +33,8 @@ static int read_token(const struct call *call, const char *cluster, struct clone
 	const char *token = request_get(&call->request, "ClientToken");
 	struct token_owner owner = caller_token_owner(call);
 	const struct token_param params[] = {
-		{"DBClusterId", cluster}, {"BackupId", request_get(&call->request, "BackupId")}, {"CloneName", clone->name}};
+		{"DBClusterId", cluster}, {"BackupId", request_get(&call->request, "BackupId")}, {"CloneName", clone->name},
+		{"Start", clone->start ? "true" : "false"}, {"TTL", request_get(&call->request, "TTL")}};
 	int r;
 
 	clone->token.now = (struct store_now){clock_wall_ms(), clock_running_ms()};
@@ -51,7 +43,7 @@ static int read_token(const struct call *call, const char *cluster, struct clone
 		return 0;
 	clone->has_token = true;
 	r = token_key_make(&owner, TOKEN_CLONE_BACKUP, token, &clone->token.key);
-	return r == 0 ? token_fingerprint_make(params, 3, &clone->token.fingerprint) : r;
+	return r == 0 ? token_fingerprint_make(params, sizeof(params) / sizeof(params[0]), &clone->token.fingerprint) : r;
 }
 
 /* Where a clone of this cluster lies, or will lie: its record knows, if it was accepted. */
@@ -123,6 +115,36 @@ static void reply_refusal(struct call *call, const struct clone_request *clone, 
 		reply_store_error(call, error);
 }
 
+static int count_started(void *arg, const struct record_clone *clone)
+{
+	*(unsigned *)arg += clone->start && (clone->state == CLONE_CREATING || clone->state == CLONE_AVAILABLE);
+	return 0;
+}
+
+/* False: answered. Of a backup that is not there the answer is the store's. */
+static bool check_start(struct call *call, struct store_txn *txn, const struct clone_request *request)
+{
+	static const struct store_page everything = {.count = UINT32_MAX};
+	struct record_backup backup;
+	unsigned started = 0;
+	int r;
+
+	if (!request->start)
+		return true;
+	if (store_backup_get(txn, call->cluster, request->backup, &backup) == 0 && strcmp(backup.procedure, "none") == 0) {
+		reply_error(call, REPLY_UNSUPPORTED_PARAMETER,
+			    "Start is not possible: the cluster's database.type is none, so there is no server to run on the clone.");
+		return false;
+	}
+	r = store_clone_list(txn, NULL, 0, &everything, count_started, &started, NULL);
+	if (r < 0)
+		reply_store_error(call, r);
+	else if (started >= MSG_SERVERS_MAX)
+		reply_error(call, REPLY_BACKUP_STATUS, "%u clones run, or are to run: no more can. Delete one, or make this one without Start.",
+			    started);
+	return r == 0 && started < MSG_SERVERS_MAX;
+}
+
 static int put(struct call *call, struct store_txn *txn, const struct clone_request *request, struct record_clone *clone,
 	       bool *ret_name_taken)
 {
@@ -136,6 +158,8 @@ static int put(struct call *call, struct store_txn *txn, const struct clone_requ
 	memcpy(clone->cluster, call->cluster, sizeof(clone->cluster));
 	clone->backup = request->backup;
 	clone->created_ms = request->token.now.wall_ms;
+	clone->expires_ms = request->ttl_ms ? clone->created_ms + request->ttl_ms : 0;
+	clone->start = request->start;
 	nonce_make(&clone->nonce);
 	memcpy(clone->origin.principal, call->principal, sizeof(clone->origin.principal));
 	memcpy(clone->origin.request_id, call->request_id, sizeof(clone->origin.request_id));
@@ -160,7 +184,8 @@ static void accept_clone(struct call *call, struct clone_request *request)
 	if (r == 0)
 		r = read_token(call, call->cluster, request);
 	if (r == 0) {
-		if (!check_token(call, txn, request) || !check_place(call, cluster_find(call->front->clusters, call->cluster)))
+		if (!check_token(call, txn, request) || !check_place(call, cluster_find(call->front->clusters, call->cluster)) ||
+		    !check_start(call, txn, request))
 			return;
 		r = put(call, txn, request, &clone, &name_taken);
 	}
@@ -171,14 +196,16 @@ static void accept_clone(struct call *call, struct clone_request *request)
 		return;
 	}
 	reply_clone(call, clone.job, clone.path);
-	sched_kick(sched);
+	sched_serve_changed(sched);
 }
 
 void op_clone_backup(struct call *call)
 {
+	static const struct param_word yes_no[] = {{"false", false}, {"true", true}, {NULL, 0}};
 	struct clone_request request = {0};
 
-	if (!check_unsupported(call) || !param_id(call, "BackupId", &request.backup) || !param_clone(call, &request.name))
+	if (!param_id(call, "BackupId", &request.backup) || !param_clone(call, &request.name) ||
+	    !param_word(call, "Start", yes_no, &request.start) || !param_seconds(call, "TTL", TTL_S_MAX, &request.ttl_ms))
 		return;
 	call->about_backup = request.backup;
 	/* A verification's throw-away clone goes by it, and recovery removes what does. */
@@ -190,6 +217,7 @@ void op_clone_backup(struct call *call)
 }
 
 struct collector {
+	const struct sched *sched;
 	const struct view *view;
 	const struct store_page *page;
 	uint64_t seen; /* so far, on whichever page */
@@ -205,16 +233,16 @@ static int collect(void *arg, const struct record_clone *clone)
 	collector->seen++;
 	if (collector->seen <= collector->page->skip || collector->seen - collector->page->skip > collector->page->count)
 		return 0;
-	return json_array_append_new(collector->items, present_clone(clone)) < 0 ? ERR_NOMEM : 0;
+	return json_array_append_new(collector->items, present_clone(clone, sched_serve_answers(collector->sched, clone->name))) < 0 ? ERR_NOMEM : 0;
 }
 
-static int list_one(struct store_txn *txn, const char *name, json_t *items, uint64_t *ret_total)
+static int list_one(const struct call *call, struct store_txn *txn, const char *name, json_t *items, uint64_t *ret_total)
 {
 	struct record_clone clone;
 	int r = store_clone_get(txn, name, &clone);
 
 	if (r == 0)
-		r = json_array_append_new(items, present_clone(&clone)) < 0 ? ERR_NOMEM : 0;
+		r = json_array_append_new(items, present_clone(&clone, sched_serve_answers(call->front->sched, name))) < 0 ? ERR_NOMEM : 0;
 	if (r == 0)
 		*ret_total = 1;
 	return r;
@@ -226,7 +254,7 @@ static int list_all(const struct call *call, struct store_txn *txn, const struct
 {
 	static const struct store_page everything = {.count = UINT32_MAX};
 	scope_view struct view view = {0};
-	struct collector collector = {.view = &view, .page = page, .items = items};
+	struct collector collector = {.sched = call->front->sched, .view = &view, .page = page, .items = items};
 	int r;
 
 	view_make(call, &view);
@@ -242,7 +270,7 @@ static int list(struct call *call, const char *name, const struct store_page *pa
 
 	if (r < 0 || call->hidden)
 		return r;
-	return name ? list_one(txn, name, items, ret_total) : list_all(call, txn, page, items, ret_total);
+	return name ? list_one(call, txn, name, items, ret_total) : list_all(call, txn, page, items, ret_total);
 }
 
 void op_describe_clones(struct call *call)
@@ -309,6 +337,6 @@ void op_delete_clone(struct call *call)
 		reply_store_error(call, r);
 	} else {
 		reply_done(call);
-		sched_kick(sched);
+		sched_serve_changed(sched);
 	}
 }

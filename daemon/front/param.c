@@ -27,6 +27,23 @@ bool param_word(struct call *call, const char *name, const struct param_word *wo
 	return false;
 }
 
+bool param_seconds(struct call *call, const char *name, int64_t most, int64_t *ret_ms)
+{
+	const char *value = request_get(&call->request, name);
+	uint64_t number = 0;
+
+	*ret_ms = 0;
+	if (!value)
+		return true;
+	/* An id is a number without a sign, without zeros before it, and not 0. */
+	if (ident_parse_id(value, &number) < 0 || number > (uint64_t)most) {
+		reply_malformed(call, name);
+		return false;
+	}
+	*ret_ms = (int64_t)number * 1000;
+	return true;
+}
+
 bool param_minute(struct call *call, const char *name, int64_t *ret_ms)
 {
 	const char *value = request_get(&call->request, name);

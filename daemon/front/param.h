@@ -19,6 +19,8 @@ struct param_word {
 
 /* One of a list of words (ended by NULL); absent: *ret_value stays. */
 bool param_word(struct call *call, const char *name, const struct param_word *words, uint8_t *ret_value);
+/* A whole number of seconds from 1 to most, in milliseconds; absent: 0. */
+bool param_seconds(struct call *call, const char *name, int64_t most, int64_t *ret_ms);
 /* "yyyy-MM-ddTHH:mmZ" in wall milliseconds; absent: *ret_ms stays. */
 bool param_minute(struct call *call, const char *name, int64_t *ret_ms);
 /* An id; absent: 0. Malformed: BackupId as one that does not exist, others as malformed. */

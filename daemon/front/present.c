@@ -300,7 +300,7 @@ static void put_connect(json_t *object, const struct record_clone *clone)
 	reply_put(object, "Connect", text);
 }
 
-json_t *present_clone(const struct record_clone *clone)
+json_t *present_clone(const struct record_clone *clone, bool running)
 {
 	json_t *object = json_object();
 
@@ -312,7 +312,9 @@ json_t *present_clone(const struct record_clone *clone)
 	reply_put(object, "ClonePath", clone->path);
 	reply_put(object, "SocketDir", clone->socket_dir);
 	put_connect(object, clone);
+	reply_put_bool(object, "Running", running);
 	reply_put_time(object, "CreateTime", clone->created_ms);
+	reply_put_time(object, "ExpireTime", clone->expires_ms);
 	put_failure(object, &clone->failure, clone->last_error);
 	return object;
 }

@@ -16,7 +16,8 @@ json_t *present_backup(const struct front *front, const struct record_backup *ba
 json_t *present_task(const struct front *front, const struct record_job *job);
 /* An item of DescribeJobs. */
 json_t *present_job(const struct front *front, const struct record_job *job);
-json_t *present_clone(const struct record_clone *clone);
+/* running: its server answers. */
+json_t *present_clone(const struct record_clone *clone, bool running);
 
 /* Puts the three counts (as strings) and Items.<kind>; takes items. */
 void present_page(json_t *object, const struct param_page *page, uint64_t total, const char *kind, json_t *items);

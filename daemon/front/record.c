@@ -16,7 +16,7 @@
  *          of kind 7 also item u8, nonce (16); of kind 6 nonce (16), str kept
  * clone    0 version, 1 state, 2 str cluster, u64 backup, job, nonce (16), created,
  *          ended, expires, port u16, str path, socket_dir, principal, request_id,
- *          failure, str last_error
+ *          failure, str last_error, u8 start
  * tomb     0 version, 1 end_state, 2 mode, 3 flags (2 refunded, 4 adopted), 4 accepted,
  *          12 deleted, 20 nonce (16)
  * token    0 version, 1 fingerprint (32), 33 job u64, 41 created
@@ -440,6 +440,7 @@ int record_clone_encode(const struct record_clone *clone, void *bytes, size_t si
 	put_origin(&w, &clone->origin);
 	put_failure(&w, &clone->failure);
 	PUT_TEXT(&w, clone->last_error);
+	put_u8(&w, clone->start);
 	return writer_end(&w);
 }
 
@@ -465,6 +466,7 @@ int record_clone_decode(const void *bytes, size_t size, struct record_clone *ret
 	get_origin(&r, &clone.origin);
 	get_failure(&r, &clone.failure);
 	GET_TEXT(&r, clone.last_error);
+	clone.start = get_bool(&r);
 	if (reader_end(&r) < 0 || !clone_is_valid(&clone))
 		return ERR_CORRUPT;
 	*ret_clone = clone;

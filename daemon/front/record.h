@@ -153,7 +153,8 @@ struct record_clone {
 	struct nonce nonce;
 	int64_t created_ms; /* accepted */
 	int64_t ended_ms;   /* AVAILABLE or FAILED reached */
-	int64_t expires_ms;
+	int64_t expires_ms; /* wall time at which it is removed; 0: never by itself */
+	bool start;         /* its server is to run while it is AVAILABLE */
 	uint16_t port;
 	char path[RECORD_PATH_SIZE];       /* the clone's data directory */
 	char socket_dir[RECORD_PATH_SIZE];

@@ -38,6 +38,7 @@ static void on_kick(evutil_socket_t fd, short what, void *arg)
 	if (!sched->started)
 		return;
 	sched_auto_run(sched);
+	sched_serve_run(sched);
 	sched_store_result("reading the new jobs", sched_job_load(sched));
 	sched_verify_run(sched);
 	sched_job_run(sched);
@@ -104,6 +105,7 @@ struct sched *sched_new(struct front *front, sched_ready_fn *ready, void *arg)
 	timer_init(&sched->ready_timer, front->timers, on_ready_late, sched);
 	timer_init(&sched->question_timer, front->timers, sched_question_expire, sched);
 	timer_init(&sched->auto_timer, front->timers, sched_auto_timer, sched);
+	timer_init(&sched->serve_timer, front->timers, sched_serve_timer, sched);
 	timer_init(&sched->adopt_timer, front->timers, sched_adopt_expire, sched);
 	timer_init(&sched->verify_timer, front->timers, sched_verify_timer, sched);
 	sched->kick = event_new(front->base, -1, 0, on_kick, sched);
@@ -122,6 +124,7 @@ struct sched *sched_free(struct sched *sched)
 	timer_disarm(&sched->ready_timer);
 	timer_disarm(&sched->question_timer);
 	timer_disarm(&sched->auto_timer);
+	timer_disarm(&sched->serve_timer);
 	timer_disarm(&sched->adopt_timer);
 	timer_disarm(&sched->verify_timer);
 	if (sched->kick)
@@ -131,6 +134,7 @@ struct sched *sched_free(struct sched *sched)
 	free(sched->jobs);
 	free(sched->sizes);
 	sched_auto_free_all(sched);
+	sched_serve_free_all(sched);
 	sched_place_free_all(sched);
 	free(sched);
 	return NULL;
@@ -170,6 +174,7 @@ static int take_running_end(struct sched *sched, const struct msg_running_end *e
 		return ERR_INVALID;
 	sched->started = true;
 	sched_measure_load(sched);
+	sched_serve_changed(sched);
 	timer_arm(&sched->ready_timer, clock_running_ms() + READY_WAIT_MS);
 	sched_place_begin(sched);
 	return 0;
@@ -204,6 +209,12 @@ static int take(struct sched *sched, const struct msg *msg)
 		return sched_question_part(sched, msg);
 	case MSG_CHECKED:
 		return sched_question_checked(sched, msg);
+	case MSG_SERVING:
+		sched_serve_serving(sched, msg);
+		return 0;
+	case MSG_SERVED:
+		sched_serve_served(sched, msg);
+		return 0;
 	case MSG_MEASURED:
 		sched_measure_take(sched, msg);
 		return 0;

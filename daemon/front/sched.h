@@ -85,6 +85,11 @@ struct sched_adopt {
 };
 void sched_adopt(struct sched *sched, const struct sched_adopt *what);
 
+/* A clone's record or its cluster's disk has changed, or the clock was set: looks before the loop sleeps which servers are to run. */
+void sched_serve_changed(struct sched *sched);
+/* Whether the server of this clone runs and has answered. */
+bool sched_serve_answers(const struct sched *sched, const char *clone);
+
 /* No new work is taken: the engine is stopping. Operations that start work answer 503. */
 bool sched_stopping(const struct sched *sched);
 

@@ -333,6 +333,8 @@ static void remember(struct sched *sched, struct sched_job *job, const struct en
 	}
 	sched_auto_changed(sched);
 	sched_verify_changed(sched);
+	if (job->kind == JOB_KIND_CLONE)
+		sched_serve_changed(sched);
 	if (needs_cleaning(sched, job, &nonce))
 		clean_after(sched, job, &nonce);
 	else

@@ -11,6 +11,7 @@
  * sched_measure.c  sizes, when nothing else is to be done
  * sched_auto.c     policies: when they are looked at, automated creates
  * sched_auto_expire.c  removal by age, and what is planned
+ * sched_serve.c    clones that run, and those whose time is over
  * sched_adopt.c    backups from the quarantine into the catalogue
  * sched_verify.c   verifications without a request
  */
@@ -157,6 +158,10 @@ struct sched {
 	struct sched_adoption *adoptions;
 	struct timer adopt_timer;
 
+	struct sched_server *servers; /* owned */
+	struct timer serve_timer;
+	bool serve_due; /* look at the clones before the loop sleeps */
+
 	struct sched_size_due *sizes;
 	size_t size_count, size_size;
 	struct sched_size_due measuring;
@@ -270,6 +275,15 @@ void sched_verify_timer(void *arg);
 /* sched_auto_expire.c */
 /* Accepts removals that are due; the running time of the next look, INT64_MAX: an event will be a reason for it. */
 int64_t sched_auto_expire(struct sched_auto *a, const struct store_now *now);
+/* sched_serve.c */
+void sched_serve_run(struct sched *sched);
+void sched_serve_timer(void *arg);
+void sched_serve_serving(struct sched *sched, const struct msg *msg);
+void sched_serve_served(struct sched *sched, const struct msg *msg);
+/* The engine runs its server, or is ending it: its removal waits. */
+bool sched_serve_has(const struct sched *sched, const char *clone);
+void sched_serve_free_all(struct sched *sched);
+
 /* sched_adopt.c */
 /* A probe of the place begins: it is what those who wait for one are answered by. */
 void sched_adopt_asked(struct sched_place *place);

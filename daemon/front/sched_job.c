@@ -341,6 +341,9 @@ static struct sched_job *next_ending(const struct sched *sched, int64_t now)
 
 static bool may_start(const struct sched_job *job, const struct sched_job *flying, int64_t now)
 {
+	/* What a server runs on is not removed. */
+	if (job->kind == JOB_KIND_DELETE_CLONE && sched_serve_has(job->place->sched, job->clone))
+		return false;
 	return job->state == SCHED_WAITING && job->due_ms <= now && sched_place_usable(job->place) &&
 	       !is_blocked(flying, job);
 }

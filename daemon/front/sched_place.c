@@ -388,6 +388,7 @@ static void open_place(struct sched_place *place, const struct msg_probed *probe
 	sched_verify_changed(place->sched);
 	if (place->exclusive)
 		settle(place);
+	sched_serve_changed(place->sched);
 }
 
 static void take_probed(struct sched_place *place, const struct msg_probed *probed)

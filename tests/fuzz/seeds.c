@@ -5,6 +5,7 @@
  *   seeds FOLDER    FOLDER/ask, json, msg, record
  */
 #include "common/ask.h"
+#include "common/err.h"
 #include "common/msg.h"
 #include "daemon/engine/manifest.h"
 #include "daemon/engine/note.h"
@@ -86,6 +87,11 @@ static void save_msgs(void)
 	SET(msg.u.probed_item.name, "clones/try");
 	fill_facts(&msg.u.probed_item.facts);
 	save_msg("probed-item", &msg);
+	msg = (struct msg){.type = MSG_SERVED, .tag = 3, .u.served = {.code = ERR_DATABASE}};
+	SET(msg.u.served.cluster, "pc-orders");
+	SET(msg.u.served.clone, "try");
+	SET(msg.u.served.cause, "its server ended by itself (signal 9)");
+	save_msg("served", &msg);
 	msg = (struct msg){.type = MSG_JOB, .u.job = {.job = 7, .kind = JOB_CLONE, .backup = 6, .attempt = 2}};
 	SET(msg.u.job.cluster, "pc-orders");
 	SET(msg.u.job.clone, "try");

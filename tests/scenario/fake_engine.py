@@ -180,6 +180,19 @@ class FakeEngine:
         self.send("MEASURED", msg.tag, cluster=msg.cluster, backup=msg.backup,
                   size=self.world.place_of(msg.cluster).size, measured_ms=self.world.wall_ms)
 
+    def on_serve(self, msg):
+        self.serving(msg)
+
+    def on_unserve(self, msg):
+        self.served(next(m for m in reversed(self.seen) if m.name == "SERVE" and m.clone == msg.clone))
+
+    def serving(self, msg):
+        self.send("SERVING", msg.tag, cluster=msg.cluster, clone=msg.clone, nonce=msg.nonce)
+
+    def served(self, msg, code=0, cause=""):
+        self.send("SERVED", msg.tag, cluster=msg.cluster, clone=msg.clone, nonce=msg.nonce, code=code,
+                  cause=cause)
+
     def on_job(self, msg):
         self.running(msg)
         self.done(msg)

@@ -52,6 +52,10 @@ TYPES = {
         refusal:str remedy:str free_bytes:u64 total_bytes:u64 space_low:bool space:str steps:str"""),
     "MEASURE": (36, "cluster:str backup:u64 nonce:nonce"),
     "MEASURED": (37, "cluster:str backup:u64 code:i64 size:u64 measured_ms:i64"),
+    "SERVE": (45, "cluster:str clone:str backup:u64 nonce:nonce ttl_ms:i64"),
+    "SERVING": (46, "cluster:str clone:str nonce:nonce"),
+    "SERVED": (47, "cluster:str clone:str nonce:nonce code:i64 cause:str remedy:str"),
+    "UNSERVE": (48, "cluster:str clone:str nonce:nonce"),
     "PING": (50, "number:u64"),
     "PONG": (51, "number:u64"),
     "STOP": (52, ""),
@@ -69,7 +73,7 @@ BACKUP, PARTIAL, PARTIAL_DONE, DELETING, CLONE_ITEM, CLONE_PARTIAL, STRANGER = r
 OWNER_NONE, OWNER_OURS, OWNER_INSTALL, OWNER_CLUSTER = range(4)
 SPACE, LAYOUT, PLAN = 0, 1, 2
 ERR_TIMEOUT, ERR_UNKNOWN, ERR_LAYOUT, ERR_DATABASE = -13, -20, -21, -22
-ERR_NOT_FOUND, ERR_OFFLINE = -5, -17
+ERR_NOT_FOUND, ERR_BUSY, ERR_OFFLINE = -5, -8, -17
 
 NUMBERS = {"u8": ">B", "u16": ">H", "u32": ">I", "u64": ">Q", "i64": ">q"}
 

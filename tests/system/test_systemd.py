@@ -124,6 +124,31 @@ def test_verify_inside_the_sandbox(guest):
     guest.api.delete_and_wait("main", item["BackupId"])
 
 
+def test_a_clone_runs_inside_the_sandbox(guest):
+    """Reached from outside of it; ended by a stop of the service, and run again after it."""
+    guest.system.systemctl("start", SERVICE)
+    backup = guest.api.create_and_wait("main")
+    guest.api.ok("CloneBackup", BackupId=backup["BackupId"], CloneName="c1", Start="true")
+
+    def runs():
+        clone = guest.api.clone("main", "c1")
+        assert "Cause" not in clone, clone
+        return clone["Running"] == "true" and clone
+
+    def ask(sql):
+        return guest.system.run("runuser", "-u", USER, "--", "psql", "-h", clone["SocketDir"], "-qAtX", "-c", sql,
+                                "postgres").stdout.strip()
+    clone = eventually(runs, 60, "c1 runs")
+    # Code made at run time would be refused by MemoryDenyWriteExecute=.
+    ask("CREATE TABLE kept AS SELECT i FROM generate_series(1, 1000) i")
+    assert ask("SET jit_above_cost = 0; SELECT sum(i) FROM kept") == "500500"
+    guest.system.systemctl("restart", SERVICE)
+    clone = eventually(runs, 60, "c1 runs again")
+    assert ask("SELECT count(*) FROM kept") == "1000"
+    guest.api.ok("DeleteClone", CloneName="c1")
+    eventually(lambda: guest.api.clone("main", "c1") is None, 30, "deleted")
+
+
 def test_the_roles_have_only_what_they_need(guest):
     guest.system.systemctl("start", SERVICE)
     with open(f"/proc/{guest.front()}/status", encoding="utf-8") as file:

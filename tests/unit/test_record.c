@@ -131,6 +131,7 @@ static const struct record_clone clone = {
 	.created_ms = 0x0103,
 	.ended_ms = 0x0104,
 	.expires_ms = 0x0105,
+	.start = true,
 	.port = 5432,
 	.path = "/c",
 	.socket_dir = "/s",
@@ -141,7 +142,7 @@ static const struct record_clone clone = {
 static const char clone_bytes[] =
 	"\x01\x03" "\x00\x02" "pc" T("\x01\x01") T("\x01\x02") NONCE T("\x01\x03") T("\x01\x04") T("\x01\x05")
 	"\x15\x38" "\x00\x02" "/c" "\x00\x02" "/s" "\x00\x05" "uid:0" "\x00\x01" "R"
-	"\xff\xff\xff\xff" "\x00\x01" "c" "\x00\x01" "r" "\x00\x01" "e";
+	"\xff\xff\xff\xff" "\x00\x01" "c" "\x00\x01" "r" "\x00\x01" "e" "\x01";
 
 static const struct record_tomb tomb = {
 	.end_state = BACKUP_AVAILABLE,

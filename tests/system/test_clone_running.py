@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Clones with a server: beside the busy source on every backend, for a time, and ended with whatever runs them."""
+import os
+import subprocess
+import time
+
+import pytest
+
+from harness import invariants
+from harness.load import Acked, Pgbench, check_sums
+from harness.postgres import USER
+from harness.process import Pid, eventually
+
+CELLS = [("btrfs", "btrfs", "A"), ("xfs", "reflink", "B"), ("ext4", "copy", "B")]
+QUOTA = {"manual_per_day": 10**6, "manual_retained": 10**6, "creates_per_day": 10**6}
+
+
+@pytest.fixture
+def cell(make_disk, make_server, make_daemon, request):
+    """(daemon, server, disk) of a cell of CELLS; on btrfs without a parameter."""
+    kind = getattr(request, "param", CELLS[0])[0]
+    disk = make_disk(kind)
+    server = make_server(disk.subvolume("pg", USER) if kind == "btrfs" else disk.path("pg"))
+    daemon = make_daemon(quota=QUOTA)
+    daemon.add_server("main", server, snapshot_dir=disk.path(".dbsnap", "main"), min_free="0%")
+    return daemon.start(), server, disk
+
+
+def servers():
+    """{data directory: pid} of every postmaster that runs on a clone."""
+    found = {}
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{name}/cmdline", "rb") as file:
+                words = file.read().split(b"\0")
+        except OSError:
+            continue
+        if words[0].endswith(b"/postgres") and len(words) > 2 and b"/clones/" in words[2]:
+            found[os.fsdecode(words[2])] = int(name)
+    return found
+
+
+def inside(path):
+    """How many processes have their working directory in path."""
+    count = 0
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            count += os.readlink(f"/proc/{name}/cwd").startswith(path)
+        except OSError:
+            continue
+    return count
+
+
+def start(daemon, backup, name="c1", **more):
+    daemon.api.ok("CloneBackup", BackupId=backup["BackupId"], CloneName=name, Start="true", **more)
+    return running(daemon, name)
+
+
+def running(daemon, name="c1"):
+    def settled():
+        clone = daemon.api.clone("main", name)
+        return clone if clone and (clone["Running"] == "true" or clone.get("Cause")) else None
+    clone = eventually(settled, 60, f"{name} runs")
+    assert clone["Running"] == "true", clone
+    return clone
+
+
+def gone(daemon, clone):
+    path = clone["ClonePath"]
+    folder, name = os.path.split(path)
+    eventually(lambda: daemon.api.clone("main", clone["CloneName"]) is None, 60, f"{path} deleted")
+    assert not [n for n in os.listdir(folder) if name in n]
+    assert inside(path) == 0
+
+
+def ask(clone, sql):
+    """What the printed command says."""
+    command = clone["Connect"] + " -XAt -v ON_ERROR_STOP=1 -f -"
+    done = subprocess.run(["runuser", "-u", USER, "--", "sh", "-c", command], input=sql, text=True,
+                          capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("cell", CELLS, indirect=True, ids=[c[0] for c in CELLS])
+def test_beside_its_busy_source(cell):
+    """Written to and crashed; the source has every value that it had, and every one that it acknowledged since."""
+    daemon, server, disk = cell
+    server.sql("CREATE TABLE still AS SELECT i, md5(i::text) AS v FROM generate_series(1, 20000) i")
+    with Pgbench(server), Acked(server) as ids:
+        ids.wait_more(100)
+        must = ids.acked()
+        before = server.sql("SELECT * FROM still ORDER BY i")
+        backup = daemon.api.create_and_wait("main", timeout=120)
+        clone = start(daemon, backup)
+        assert ask(clone, "SELECT 1") == "1"
+        assert clone["SocketDir"] == clone["ClonePath"] and "Cause" not in clone
+        ask(clone, "UPDATE still SET v = 'clone'; DELETE FROM still WHERE i % 2 = 0; CHECKPOINT;"
+                   "UPDATE pgbench_accounts SET abalance = 0; CREATE TABLE own AS SELECT 1")
+        assert ask(clone, "SELECT count(*) FROM still WHERE v = 'clone'") == "10000"
+        ids.wait_more(100)
+        Pid(servers()[clone["ClonePath"]]).kill()
+        ended = eventually(lambda: (c := daemon.api.clone("main", "c1"))["Running"] == "false" and c, 30, "its end seen")
+        assert "signal 9" in ended["Cause"] and ended["State"] == "Available"
+        assert inside(clone["ClonePath"]) == 0
+        ids.wait_more(100)
+        assert server.sql("SELECT * FROM still ORDER BY i") == before
+        acked = ids.acked()
+    assert not ids.missing(server, acked) and set(must) <= set(acked)
+    check_sums(server)
+    assert server.value("SELECT count(*) FROM pg_class WHERE relname = 'own'") == 0
+    server.amcheck()
+    # It is not started again by itself, and goes like any other.
+    daemon.api.ok("DeleteClone", CloneName="c1")
+    gone(daemon, clone)
+    invariants.check(daemon, disk)
+
+
+def test_its_time_ends(cell):
+    daemon, _, _ = cell
+    backup = daemon.api.create_and_wait("main")
+    clone = start(daemon, backup, TTL="3")
+    assert clone["ExpireTime"] and inside(clone["ClonePath"]) > 0
+    gone(daemon, clone)
+    # One without a server goes at its time as well.
+    daemon.api.ok("CloneBackup", BackupId=backup["BackupId"], CloneName="quiet", TTL="1")
+    eventually(lambda: daemon.api.clone("main", "quiet") is None, 30, "quiet deleted")
+    assert not os.listdir(os.path.dirname(clone["ClonePath"]))
+
+
+def test_delete_ends_its_server(cell):
+    daemon, _, _ = cell
+    clone = start(daemon, daemon.api.create_and_wait("main"))
+    held = Pid(servers()[clone["ClonePath"]])
+    daemon.api.ok("DeleteClone", CloneName="c1")
+    held.wait_end()
+    gone(daemon, clone)
+
+
+@pytest.mark.parametrize("end", ["kill", "stop"])
+def test_of_a_daemon_that_ends_no_server_is_left(cell, end):
+    """Killed or stopped; the next one runs the clone again, with what was written into it."""
+    daemon, _, _ = cell
+    clone = start(daemon, daemon.api.create_and_wait("main"))
+    ask(clone, "CREATE TABLE kept AS SELECT 1 AS one")
+    busy = subprocess.Popen(["runuser", "-u", USER, "--", "sh", "-c", clone["Connect"] + " -c 'SELECT sum(a * 1.0 / b) "
+                            "FROM generate_series(1, 1000000) a, generate_series(1, 1000) b'"],
+                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    eventually(lambda: ask(clone, "SELECT count(*) FROM pg_stat_activity WHERE state = 'active'") == "2", 30, "a query")
+    getattr(daemon, end)()
+    eventually(lambda: inside(clone["ClonePath"]) == 0, 20, "no process on the clone")
+    busy.wait(30)
+    daemon.start()
+    assert ask(running(daemon), "SELECT one FROM kept") == "1"
+
+
+def test_front_that_dies_changes_nothing(cell):
+    daemon, _, _ = cell
+    clone = start(daemon, daemon.api.create_and_wait("main"))
+    before = servers()
+    daemon.kill_front()
+    assert ask(running(daemon), "SELECT 1") == "1" and servers() == before
+    daemon.api.ok("DeleteClone", CloneName="c1")
+    gone(daemon, clone)
+
+
+def test_its_worker_is_killed(cell):
+    """No server without whoever watches it; the clone stays and says why it does not run."""
+    daemon, _, _ = cell
+    clone = start(daemon, daemon.api.create_and_wait("main"))
+    held = Pid(servers()[clone["ClonePath"]])
+    daemon.kill_one("workers")
+    held.wait_end()
+    ended = eventually(lambda: (c := daemon.api.clone("main", "c1"))["Running"] == "false" and c, 30, "its end seen")
+    assert ended["State"] == "Available" and "signal 9" in ended["Cause"]
+    eventually(lambda: inside(clone["ClonePath"]) == 0, 20, "no process on the clone")
+
+
+def test_a_server_that_does_not_start_tells_why(cell):
+    daemon, server, _ = cell
+    with open(server.data_dir + "/postgresql.conf", "a", encoding="ascii") as file:
+        file.write("no_such_setting_at_all = 1\n")
+    backup = daemon.api.create_and_wait("main")
+    done = daemon.client("clone", "create", backup["BackupId"], "c1", "--start", "--wait")
+    assert done.returncode == 1 and "no_such_setting_at_all" in done.stderr, done
+    assert "no_such_setting_at_all" in daemon.api.clone("main", "c1")["Cause"]
+
+
+def test_by_the_client(cell):
+    daemon, _, _ = cell
+    backup = daemon.api.create_and_wait("main")
+    done = daemon.client("clone", "create", backup["BackupId"], "c1", "--start", "--ttl", "2h", "--wait")
+    assert done.returncode == 0, done.stderr
+    connect = next(line for line in done.stdout.splitlines() if line.startswith("Connect by: "))
+    assert ask({"Connect": connect.removeprefix("Connect by: ")}, "SELECT 1") == "1"
+    assert "It is deleted at " in done.stdout
+    listed = daemon.client("clone", "list").stdout
+    assert "RUNS" in listed and "yes" in listed and "DELETED AT" in listed
+    for wrong in (["--ttl", "0"], ["--ttl", "soon"]):
+        assert daemon.client("clone", "create", backup["BackupId"], "c2", *wrong).returncode == 2
+    done = daemon.client("clone", "delete", "c1", "--wait")
+    assert done.returncode == 0, done.stderr
+    assert not servers()
+
+
+def test_five_at_once_and_not_more_than_eight(cell):
+    daemon, server, _ = cell
+    backup = daemon.api.create_and_wait("main")
+    for number in range(8):
+        daemon.api.ok("CloneBackup", BackupId=backup["BackupId"], CloneName=f"c{number}", Start="true")
+    status, answer = daemon.api.call("CloneBackup", BackupId=backup["BackupId"], CloneName="c9", Start="true")
+    assert (status, answer["Code"]) == (403, "OperationDenied.BackupStatus"), answer
+    clones = [running(daemon, f"c{number}") for number in range(8)]
+    for number, clone in enumerate(clones):
+        ask(clone, f"CREATE TABLE own AS SELECT {number} AS n")
+    assert [ask(c, "SELECT n FROM own") for c in clones] == [str(n) for n in range(8)]
+    assert server.value("SELECT 1") == 1
+    for clone in clones:
+        daemon.api.ok("DeleteClone", CloneName=clone["CloneName"])
+    for clone in clones:
+        gone(daemon, clone)
+
+
+def test_plain_files_have_no_server(make_disk, make_daemon):
+    disk = make_disk("ext4", "300M")
+    daemon = make_daemon()
+    daemon.add_cluster("main", disk.files("data", 1), database={"type": "none"}, min_free="0%",
+                       snapshot_dir=disk.path(".dbsnap", "main"))
+    daemon.start()
+    backup = daemon.api.create_and_wait("main")
+    status, answer = daemon.api.call("CloneBackup", BackupId=backup["BackupId"], CloneName="c1", Start="true")
+    assert status == 400 and "database.type is none" in answer["Message"], answer
+    assert daemon.api.clone("main", "c1") is None
+
+
+def test_mariadb(make_mariadb, make_disk, make_daemon):
+    disk = make_disk("btrfs")
+    server = make_mariadb(disk.subvolume("my", "mysql"))
+    server.sql("CREATE DATABASE shop")
+    server.sql("CREATE TABLE shop.still AS SELECT seq, md5(seq) AS v FROM shop.seq_1_to_1000")
+    before = server.sql("SELECT * FROM shop.still ORDER BY seq")
+    daemon = make_daemon(quota=QUOTA)
+    daemon.add_mariadb("main", server, snapshot_dir=disk.path(".dbsnap", "main"), min_free="0%")
+    daemon.start()
+    clone = start(daemon, daemon.api.create_and_wait("main"))
+    done = subprocess.run(["runuser", "-u", "mysql", "--", "sh", "-c", clone["Connect"] + " -N -e \"UPDATE shop.still SET v = 'x';"
+                          "SELECT count(*) FROM shop.still WHERE v = 'x'\""], text=True, capture_output=True, timeout=60)
+    assert (done.returncode, done.stdout.strip()) == (0, "1000"), done
+    assert server.sql("SELECT * FROM shop.still ORDER BY seq") == before
+    daemon.api.ok("DeleteClone", CloneName="c1")
+    gone(daemon, clone)
+
+
+def test_it_does_not_outlive_its_time_by_its_worker_alone(cell):
+    """A front that is stopped removes nothing; the server ends all the same."""
+    daemon, _, _ = cell
+    clone = start(daemon, daemon.api.create_and_wait("main"), TTL="2")
+    front = Pid(daemon.front())
+    front.signal(19)
+    try:
+        begun = time.monotonic()
+        Pid(servers()[clone["ClonePath"]]).wait_end(30)
+        assert time.monotonic() - begun > 2
+    finally:
+        front.signal(18)
+    gone(daemon, clone)
