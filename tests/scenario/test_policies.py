@@ -585,9 +585,10 @@ def test_status_counts_jobs_of_what_the_caller_sees(policed):
 
 # ---- invariant 10, as an attacker would look for it ----
 
+OTHER_OPERATION = "RestoreBackup"
 REFUSED = {
     "no policy at all": [], "no statement for him": [allow(uids=[OTHER])],
-    "another operation": [allow(["RestoreBackup"])], "another cluster": [allow("*", ["pc-z"])],
+    "another operation": [allow([OTHER_OPERATION])], "another cluster": [allow("*", ["pc-z"])],
     "denied here": [allow(), deny("*", ["pc-?", "pc-none"])], "denied everywhere": [allow(), deny()],
     "the wrong group": [allow(gids=[GROUP])], "unsigned": [allow(keys=["testid"])],
     "signed": [allow(uids=[0, WHO])], "signed for another cluster": [allow("*", ["pc-z"], keys=["testid"])],
@@ -635,6 +636,8 @@ def test_refused_alike_whatever_exists(policed, why):
     first = caller.look("CheckCluster", DBClusterId="pc-none")
     assert first[0] == 403 and b"Forbidden.RAM" in first[2]
     for action, params in attempts(policed):
+        if why == "another operation" and action == OTHER_OPERATION:
+            continue
         if why == "another mode" and action in MODE_LISTS and "BackupId" not in params:
             continue  # he may see automated ones
         assert caller.look(action, **params) == first, (action, params)
