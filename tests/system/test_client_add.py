@@ -346,7 +346,7 @@ def complete(programs, folder):
 
 
 @pytest.mark.parametrize("line, offered", [
-    ("dbsnap ''", ["backup", "clone", "cluster", "job", "policy", "quarantine", "status"]),
+    ("dbsnap ''", ["backup", "clone", "cluster", "job", "policy", "quarantine", "restore", "status"]),
     ("dbsnap cl", ["clone", "cluster"]),
     ("dbsnap backup ''", ["create", "list", "show", "delete", "verify", "hold", "unhold"]),
     ("dbsnap --json backup s", ["show"]),
