@@ -383,13 +383,23 @@ def test_a_replay_is_authorized_anew(policed):
     assert caller.call("CloneBackup", **clone)[1]["JobId"] == copy[1]["JobId"]
 
 
+def allow_and_hold(policed, *statements):
+    """The reload looks at the layout first; while that waits nothing else is asked of the cluster."""
+    engine = policed.world.engine
+    looks = engine.count("CHECK", cluster="pc-a", depth=msgs.LAYOUT)
+    policed.allow(*statements)
+    engine.wait_for(lambda: engine.count("CHECK", cluster="pc-a", depth=msgs.LAYOUT) > looks, what="looked at")
+    engine.hold("CHECK")
+
+
 @pytest.mark.parametrize("default", [False, True])
 def test_a_create_that_waited_is_authorized_anew(policed, default):
     """By its uid and groups as they were, its connection being there or not."""
     world, engine = policed.world, policed.world.engine
-    if not default:
-        policed.allow(allow(gids=[GROUP]))
-    engine.hold("CHECK")
+    if default:
+        engine.hold("CHECK")
+    else:
+        allow_and_hold(policed, allow(gids=[GROUP]))
     world.advance(5_000)
     callers = [policed.caller(WHO, WHO, [7, GROUP]) for _ in range(2)]
     for caller in callers:
@@ -414,8 +424,7 @@ def test_a_create_that_waited_is_authorized_anew(policed, default):
 
 def test_a_create_that_waited_needs_its_key_still(policed):
     world, engine, caller = policed.world, policed.world.engine, policed.signing()
-    policed.allow(allow(keys=["testid"]))
-    engine.hold("CHECK")
+    allow_and_hold(policed, allow(keys=["testid"]))
     world.advance(5_000)
     caller.ask("CreateBackup", DBClusterId="pc-a")
     check = engine.wait("CHECK", depth=msgs.SPACE)
