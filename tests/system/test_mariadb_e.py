@@ -185,6 +185,7 @@ class Holds:
 
     def server(self, _):
         self.cell.server.main.kill()
+        self.cell.server.main.wait_end(30)
 
 
 EVENTS = ["worker", "walker", "helper", "front", "engine", "engine_and_thaw", "stray", "cancel", "server"]
