@@ -3,6 +3,8 @@
  * The order matters: the folder's mount is copied before everything becomes read-only, and put
  * in its place after that. Sockets that have a path are no network: the usual places of them are covered.
  */
+#include "config.h"
+
 #include "daemon/engine/cell.h"
 
 #include "common/err.h"
@@ -139,6 +141,9 @@ static int limit(struct reason *why)
 {
 	struct rlimit none = {0, 0}, space = {SPACE_MAX, SPACE_MAX};
 
+#ifdef WITH_SANITIZER
+	space.rlim_cur = space.rlim_max = RLIM_INFINITY; /* its shadow takes terabytes of addresses */
+#endif
 	if (setrlimit(RLIMIT_CORE, &none) < 0 || setrlimit(RLIMIT_AS, &space) < 0)
 		return reason_set_errno(why, errno, "cannot set limits");
 	/* A courtesy, not a safeguard: the service's own filter forbids it. */
