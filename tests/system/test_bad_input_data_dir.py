@@ -9,7 +9,7 @@ import shutil
 
 import pytest
 
-from harness.disk import run
+from harness.disk import run, unmount
 from harness.postgres import USER
 from harness.unchanged import says, unchanged
 
@@ -119,7 +119,7 @@ def test_mount_inside(daemon, btrfs, pg):
     os.mkdir(inside)
     run("mount", "-t", "tmpfs", "none", inside)
     refused(daemon, btrfs, f"{inside} is mounted inside", "move what is mounted there")
-    run("umount", inside)
+    unmount(inside)
     accepted(daemon)
 
 

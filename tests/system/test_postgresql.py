@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from harness import postgres
-from harness.disk import run
+from harness.disk import run, unmount
 from harness.driver import Driver, Refused
 from harness.load import Acked, check_sums
 from harness.postgres import USER, Server, tool
@@ -594,7 +594,7 @@ def test_refuses_nested_subvolume_and_mount(btrfs, pg, driver):
     os.mkdir(inside)
     run("mount", "-t", "tmpfs", "none", inside)
     refused = refusal(driver, pg.data_dir, pg.conninfo)
-    run("umount", inside)
+    unmount(inside)
     assert f"{inside} is mounted inside" in refused.cause
     assert driver.check(pg.data_dir, pg.conninfo)["procedure"] == "A"
 

@@ -8,7 +8,7 @@ import pytest
 
 from harness import invariants
 from harness.clients import DIED
-from harness.disk import run
+from harness.disk import run, unmount
 
 from harness.load import Acked
 from harness.postgres import USER
@@ -372,7 +372,7 @@ def test_top_of_a_mount(make_files, make_disk):
         assert "is the top of a mount" in plan["Refusal"] and "README" in plan["Remedy"], plan
         assert restores.refused(backup)["Cause"] == plan["Refusal"] and restores.beside() == []
     finally:
-        run("umount", restores.data_dir)
+        unmount(restores.data_dir)
 
 
 def test_another_disk(make_files, make_disk):
