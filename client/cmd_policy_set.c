@@ -74,11 +74,11 @@ static int read_days(const char *text, char **ret_days)
 static int read_hour(const char *text, char **ret_hour)
 {
 	size_t length = strlen(text);
-	int hour = atoi(text);
+	long hour = strtol(text, NULL, 10);
 
 	if (length < 1 || length > 2 || strspn(text, "0123456789") != length || hour > 23)
 		return complain("hour", text, "an hour of the day in UTC: 0 to 23");
-	*ret_hour = text_format("%02d:00Z-%02d:00Z", hour, hour + 1);
+	*ret_hour = text_format("%02ld:00Z-%02ld:00Z", hour, hour + 1);
 	return 0;
 }
 

@@ -110,7 +110,7 @@ static int look_at_all(struct search *search, struct reason *why)
 			continue;
 		proc_fd = openat(dirfd(proc), name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (proc_fd >= 0 && !is_harmless(search, proc_fd))
-			error = look_at(search, proc_fd, (pid_t)atoi(name));
+			error = look_at(search, proc_fd, (pid_t)strtol(name, NULL, 10));
 	}
 	if (error < 0)
 		return reason_set_retry(why, error, NULL, "out of memory");

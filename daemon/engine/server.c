@@ -236,13 +236,13 @@ static pid_t find_holder(const struct worker_job *job, const struct stamp *file)
 	pid_t found = 0;
 
 	while (proc && names_next(proc, &name) > 0) {
-		scope_close int proc_fd = isdigit((unsigned char)name[0]) ? open_process((pid_t)atoi(name)) : -1;
+		scope_close int proc_fd = isdigit((unsigned char)name[0]) ? open_process((pid_t)strtol(name, NULL, 10)) : -1;
 
 		if (proc_fd < 0 || !has_uid(proc_fd, job->identity.uid) || !holds_file(proc_fd, file))
 			continue;
 		if (found)
 			return 0;
-		found = (pid_t)atoi(name);
+		found = (pid_t)strtol(name, NULL, 10);
 	}
 	return found;
 }
@@ -395,7 +395,7 @@ static bool judge(const struct search *search, const char *pid, char *text, size
 
 	snprintf(path, sizeof(path), "/proc/%.20s", pid);
 	proc_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (proc_fd < 0 || is_ours(search, proc_fd) || (pid_t)atoi(pid) == search->except)
+	if (proc_fd < 0 || is_ours(search, proc_fd) || (pid_t)strtol(pid, NULL, 10) == search->except)
 		return false;
 	if ((!search->program || !works_there(search, proc_fd)) && !writes_there(search, proc_fd))
 		return false;

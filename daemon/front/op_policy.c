@@ -35,13 +35,11 @@ static const char *word_of(const struct param_word *words, unsigned value)
 static void put_days(json_t *answer, const char *name, uint8_t days)
 {
 	char text[80] = "";
+	size_t used = 0;
 
 	for (int i = 0; i < 7; i++) {
-		if (!(days >> i & 1))
-			continue;
-		if (text[0])
-			strcat(text, ",");
-		strcat(text, op_policy_days[i]);
+		if (days >> i & 1)
+			used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s", used ? "," : "", op_policy_days[i]);
 	}
 	reply_put(answer, name, text);
 }

@@ -72,8 +72,8 @@ static void make_answer(struct server *server, size_t body)
 	server->answer = malloc(body + 256);
 	if (!server->answer)
 		die("start");
-	head = sprintf(server->answer,
-		       "HTTP/1.1 200 OK\r\nContent-Type: application/json;charset=utf-8\r\nContent-Length: %zu\r\n\r\n", body);
+	head = snprintf(server->answer, 256,
+			"HTTP/1.1 200 OK\r\nContent-Type: application/json;charset=utf-8\r\nContent-Length: %zu\r\n\r\n", body);
 	memset(server->answer + head, 'x', body);
 	server->size = (size_t)head + body;
 }
