@@ -48,6 +48,18 @@ int store_backup_peek(struct store_txn *txn, const char *cluster, uint64_t id, s
 	return rc < 0 ? db_die(txn, rc) : 0;
 }
 
+int backup_check_readable(struct store_txn *txn, const char *cluster, uint64_t id)
+{
+	struct record_backup backup;
+	int rc = store_backup_get(txn, cluster, id, &backup);
+
+	if (rc < 0)
+		return rc;
+	if (backup.state == BACKUP_DELETING)
+		return ERR_NOT_FOUND;
+	return backup.state == BACKUP_AVAILABLE ? 0 : ERR_STATE;
+}
+
 static int encode(const struct record_backup *backup, struct store_blob *ret_blob)
 {
 	ret_blob->size = record_backup_encode(backup, ret_blob->bytes, sizeof(ret_blob->bytes));

@@ -47,18 +47,6 @@ static int put(struct store_txn *txn, const struct record_clone *clone, const st
 
 /* ---- create ---- */
 
-static int check_source(struct store_txn *txn, const struct record_clone *clone)
-{
-	struct record_backup backup;
-	int rc = store_backup_get(txn, clone->cluster, clone->backup, &backup);
-
-	if (rc < 0)
-		return rc;
-	if (backup.state == BACKUP_DELETING)
-		return ERR_NOT_FOUND;
-	return backup.state == BACKUP_AVAILABLE ? 0 : ERR_STATE;
-}
-
 static int check_accept(struct store_txn *txn, const struct record_clone *clone, const struct store_token *token,
 			bool *name_taken)
 {
@@ -71,7 +59,7 @@ static int check_accept(struct store_txn *txn, const struct record_clone *clone,
 	rc = token ? token_lives(txn, token) : 0;
 	if (rc != 0)
 		return rc > 0 ? ERR_EXISTS : rc;
-	rc = check_source(txn, clone);
+	rc = backup_check_readable(txn, clone->cluster, clone->backup);
 	if (rc < 0)
 		return rc;
 	rc = store_clone_get(txn, clone->name, &other);

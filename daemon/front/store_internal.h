@@ -145,10 +145,18 @@ int job_prepare(struct record_job *job, uint64_t id, struct store_blob *ret_blob
 int job_insert(struct store_txn *txn, const struct record_job *job, const struct store_blob *blob,
 	       const struct store_token *token);
 
+/*
+ * A new job beside which no other record changes: id, which the caller took by next_id_get(), kind and names are the caller's;
+ * OPEN, without a token; counted.
+ */
+int job_insert_alone(struct store_txn *txn, struct record_job *job);
+
 /* 1 if an unfinished job reads the backup, 0, or an error. */
 int job_pinning(struct store_txn *txn, uint64_t backup);
 
-/* store_backup.c: decodes and fills in what the key says; an error kills the transaction. */
+/* store_backup.c: may a new job read it? ERR_NOT_FOUND (a delete was accepted, too), ERR_STATE: not AVAILABLE. */
+int backup_check_readable(struct store_txn *txn, const char *cluster, uint64_t id);
+/* Decodes and fills in what the key says; an error kills the transaction. */
 int backup_load(struct store_txn *txn, const MDB_val *key, const MDB_val *value, struct record_backup *ret_backup);
 /* store_job.c, likewise. */
 int job_load(struct store_txn *txn, const MDB_val *key, const MDB_val *value, struct record_job *ret_job);

@@ -173,6 +173,24 @@ int job_insert(struct store_txn *txn, const struct record_job *job, const struct
 	return rc == 0 && token ? token_insert(txn, token, job->id, job->accepted_ms) : rc;
 }
 
+int job_insert_alone(struct store_txn *txn, struct record_job *job)
+{
+	struct record_counts counts;
+	struct store_blob blob;
+	int rc = store_counts_get(txn, job->cluster, &counts);
+
+	if (rc < 0)
+		return rc;
+	job->mode = 0;
+	job->token = (struct token_key){0};
+	rc = job_prepare(job, job->id, &blob);
+	if (rc < 0)
+		return rc;
+	count_move(NULL, &counts.jobs[job->kind][JOB_OPEN]);
+	rc = job_insert(txn, job, &blob, NULL);
+	return rc == 0 ? counts_put(txn, job->cluster, &counts) : rc;
+}
+
 /* What replaces the stored job must be of the same work. */
 static int check_same(const struct record_job *old, const struct record_job *job)
 {

@@ -65,8 +65,6 @@ static int check_unrecorded(struct store_txn *txn, const struct record_job *job)
 int store_quarantine_accept_delete(struct store_txn *txn, struct record_job *job)
 {
 	struct record_job new = *job;
-	struct store_blob blob;
-	struct record_counts counts;
 	uint64_t id;
 	int rc = check_unrecorded(txn, job);
 
@@ -76,21 +74,10 @@ int store_quarantine_accept_delete(struct store_txn *txn, struct record_job *job
 		return rc == 0 ? ERR_EXISTS : rc;
 	if (!db_may_accept(txn, STORE_ROOM_REMOVE))
 		return ERR_FULL;
-	rc = next_id_get(txn, &id);
-	if (rc == 0)
-		rc = store_counts_get(txn, job->cluster, &counts);
-	if (rc < 0)
-		return rc;
 	new.kind = JOB_KIND_DELETE_QUARANTINED;
-	new.mode = 0;
-	new.token = (struct token_key){0};
-	rc = job_prepare(&new, id, &blob);
-	if (rc < 0)
-		return rc;
-	count_move(NULL, &counts.jobs[new.kind][JOB_OPEN]);
-	rc = job_insert(txn, &new, &blob, NULL);
+	rc = next_id_get(txn, &new.id);
 	if (rc == 0)
-		rc = counts_put(txn, new.cluster, &counts);
+		rc = job_insert_alone(txn, &new);
 	if (rc == 0)
 		*job = new;
 	return rc;
