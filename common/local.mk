@@ -33,7 +33,8 @@ libcommon_a_SOURCES = \
 	common/schema_mdoc.c \
 	common/schema_value.c \
 	common/scope.h \
-	common/xdg.c common/xdg.h
+	common/xdg.c common/xdg.h \
+	common/yaml_event.c common/yaml_event.h
 libcommon_a_CPPFLAGS = $(AM_CPPFLAGS) $(SYSTEMD_CFLAGS) $(YAML_CFLAGS)
 
 # For our programs, which are not looked into from outside; tests keep what the sanitizers do by themselves.

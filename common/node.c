@@ -3,10 +3,10 @@
 #include "common/node.h"
 
 #include "common/err.h"
+#include "common/yaml_event.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <yaml.h>
 
 enum { DEPTH_MAX = 16 };
 
@@ -67,45 +67,12 @@ const char *node_what(const struct node *node)
 	       "a single value";
 }
 
-static bool is_null(const yaml_event_t *event)
-{
-	static const char *const words[] = {"", "~", "null", "Null", "NULL"};
-
-	if (event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE)
-		return false;
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		if (strcmp((const char *)event->data.scalar.value, words[i]) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* What stands before a value and is refused; NULL: nothing. */
-static const char *decoration(const yaml_event_t *event)
-{
-	const void *anchor = NULL, *tag = NULL;
-
-	if (event->type == YAML_ALIAS_EVENT)
-		return "an alias (what begins with * is written in quotes)";
-	if (event->type == YAML_SCALAR_EVENT) {
-		anchor = event->data.scalar.anchor;
-		tag = event->data.scalar.tag;
-	} else if (event->type == YAML_MAPPING_START_EVENT) {
-		anchor = event->data.mapping_start.anchor;
-		tag = event->data.mapping_start.tag;
-	} else if (event->type == YAML_SEQUENCE_START_EVENT) {
-		anchor = event->data.sequence_start.anchor;
-		tag = event->data.sequence_start.tag;
-	}
-	return anchor ? "an anchor" : tag ? "an explicit tag" : NULL;
-}
-
 static void fill_scalar(struct build *b, struct node *node)
 {
 	const yaml_event_t *event = &b->event;
 
 	node->kind = NODE_SCALAR;
-	node->null = is_null(event);
+	node->null = yamlev_is_null(event);
 	if (strlen((const char *)event->data.scalar.value) != event->data.scalar.length) {
 		add_error(b, node->line, "text without NUL characters", "");
 		node->kind = NODE_BROKEN;
@@ -143,7 +110,7 @@ static bool build_children(struct build *b, unsigned depth, struct node *node)
 /* At a node's first event; leaves at its last. False: the stream cannot be read on. */
 static bool build_node(struct build *b, unsigned depth, struct node **ret_node)
 {
-	const char *decorated = decoration(&b->event);
+	const char *decorated = yamlev_decoration(&b->event);
 	struct node *node = calloc(1, sizeof(*node));
 	bool good = true;
 
@@ -158,7 +125,8 @@ static bool build_node(struct build *b, unsigned depth, struct node **ret_node)
 		return false;
 	}
 	if (decorated)
-		add_error(b, node->line, "a value without anchors, aliases and tags, got one with ", decorated);
+		add_error(b, node->line, "a value without anchors, aliases and tags, got one with an ",
+			  b->event.type == YAML_ALIAS_EVENT ? "alias (what begins with * is written in quotes)" : decorated);
 	if (b->event.type == YAML_SCALAR_EVENT)
 		fill_scalar(b, node);
 	else if (b->event.type != YAML_ALIAS_EVENT)

@@ -7,9 +7,9 @@
 #include "common/schema.h"
 
 #include "common/err.h"
+#include "common/yaml_event.h"
 
 #include <string.h>
-#include <yaml.h>
 
 struct parse {
 	const struct schema_row *table;
@@ -62,26 +62,6 @@ static bool skip_node(struct parse *p)
 	}
 }
 
-/* An alias, an anchor or a tag: its name for the error, else NULL. */
-static const char *decoration(const yaml_event_t *event)
-{
-	bool anchor = false, tag = false;
-
-	if (event->type == YAML_ALIAS_EVENT)
-		return "alias";
-	if (event->type == YAML_SCALAR_EVENT) {
-		anchor = event->data.scalar.anchor;
-		tag = event->data.scalar.tag;
-	} else if (event->type == YAML_MAPPING_START_EVENT) {
-		anchor = event->data.mapping_start.anchor;
-		tag = event->data.mapping_start.tag;
-	} else if (event->type == YAML_SEQUENCE_START_EVENT) {
-		anchor = event->data.sequence_start.anchor;
-		tag = event->data.sequence_start.tag;
-	}
-	return anchor ? "anchor" : tag ? "tag" : NULL;
-}
-
 static const char *node_name(const yaml_event_t *event)
 {
 	return event->type == YAML_MAPPING_START_EVENT ? "a map" :
@@ -121,32 +101,19 @@ static void add_unknown(struct parse *p, const char *prefix, const char *key)
 	add_error(p, event_line(p), key, "unknown key; expected one of %s", known);
 }
 
-static bool is_null(const yaml_event_t *event)
-{
-	static const char *const words[] = {"", "~", "null", "Null", "NULL"};
-
-	if (event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE)
-		return false;
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		if (strcmp((const char *)event->data.scalar.value, words[i]) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* A quoted number or truth value is text; a NUL inside would hide the rest. */
 static bool has_right_form(const struct schema_row *row, const yaml_event_t *event)
 {
 	bool plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
 
-	if (strlen((const char *)event->data.scalar.value) != event->data.scalar.length || is_null(event))
+	if (strlen((const char *)event->data.scalar.value) != event->data.scalar.length || yamlev_is_null(event))
 		return false;
 	return plain || (row->kind != SCHEMA_NUMBER && row->kind != SCHEMA_BOOL);
 }
 
 static const char *form_hint(const struct schema_row *row, const yaml_event_t *event)
 {
-	if (is_null(event))
+	if (yamlev_is_null(event))
 		return " (nothing was given)";
 	if (event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE &&
 	    (row->kind == SCHEMA_NUMBER || row->kind == SCHEMA_BOOL))
@@ -166,7 +133,7 @@ static void read_scalar(struct parse *p, const struct schema_row *row)
 		return;
 	if (!good_form)
 		schema_describe(row, expected, sizeof(expected));
-	if (row->kind == SCHEMA_TEXT || is_null(&p->event))
+	if (row->kind == SCHEMA_TEXT || yamlev_is_null(&p->event))
 		add_error(p, line, row->key, "expected %s%s", expected, form_hint(row, &p->event));
 	else
 		add_error(p, line, row->key, "expected %s%s, got \"%.*s\"%s", expected,
@@ -291,23 +258,23 @@ static const struct schema_row *accept_key(struct parse *p, const char *prefix)
 /* True: the value has one, which has been added to the errors. */
 static bool refuse_decoration(struct parse *p, const struct schema_row *row)
 {
-	const char *decorated = decoration(&p->event);
+	const char *decorated = yamlev_decoration(&p->event);
 
 	if (!decorated)
 		return false;
-	add_error(p, event_line(p), row->key, "expected a value without anchors, aliases and tags, got one with an %s%s",
-		  strcmp(decorated, "tag") == 0 ? "explicit " : "", decorated);
+	add_error(p, event_line(p), row->key, "expected a value without anchors, aliases and tags, got one with an %s",
+		  decorated);
 	return true;
 }
 
 static bool read_pair(struct parse *p, const char *prefix)
 {
 	const struct schema_row *row = NULL;
-	const char *decorated = decoration(&p->event);
+	const char *decorated = yamlev_decoration(&p->event);
 
 	if (p->event.type != YAML_SCALAR_EVENT || decorated)
 		add_error(p, event_line(p), NULL, "expected a plain key, got %s%s", decorated ? "an " : "",
-			  !decorated ? node_name(&p->event) : strcmp(decorated, "tag") == 0 ? "explicit tag" : decorated);
+			  decorated ? decorated : node_name(&p->event));
 	else
 		row = accept_key(p, prefix);
 	if (!skip_node(p) || !next_event(p))
@@ -337,7 +304,7 @@ static bool read_stream(struct parse *p)
 		return true;
 	if (!next_event(p))
 		return false;
-	if (p->event.type != YAML_MAPPING_START_EVENT || decoration(&p->event)) {
+	if (p->event.type != YAML_MAPPING_START_EVENT || yamlev_decoration(&p->event)) {
 		add_error(p, event_line(p), NULL, "expected a map of keys without anchors, aliases and tags");
 		return false;
 	}

@@ -62,6 +62,7 @@ libengine_a_SOURCES = \
 	daemon/engine/place_files.c \
 	daemon/engine/place_look.c \
 	daemon/engine/program.c daemon/engine/program.h \
+	daemon/engine/reach.c daemon/engine/reach.h \
 	daemon/engine/records.c \
 	daemon/engine/remnant.c daemon/engine/remnant.h \
 	daemon/engine/restore.c daemon/engine/restore.h \

@@ -1,21 +1,16 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/*
- * From conninfo to a session with the right MariaDB, and the lock in it. Each way in which that
- * fails has its own sentence and its remedy: this is what an administrator reads first.
- */
+/* From conninfo to a session with the right MariaDB, and the lock in it. */
 #include "daemon/engine/db_mariadb.h"
 
 #include "common/clock.h"
 #include "common/err.h"
+#include "daemon/engine/reach.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 enum {
-	CONNECT_MS = 10000, /* a healthy server takes a few milliseconds */
-	MARGIN_MS = 2000,   /* the helper's own deadline comes first: its word is better */
-	FACTS_MS = 30000,
 	LEAST_MS = 100,
 	STATEMENTS_LIMITED = 3 /* of a lock: START, FLUSH, and the two that block */
 };
@@ -46,61 +41,16 @@ int my_refuse_served(const struct db_mariadb *my, struct reason *why)
 			  job->cluster->data_dir);
 }
 
+static struct reach reach_of(const struct db_mariadb *my)
+{
+	return (struct reach){"MariaDB", my->conninfo, account_remedy, grant_remedy};
+}
+
 static int refuse_answer(const struct db_mariadb *my, const struct ask_answer *answer, struct reason *why)
 {
-	switch (answer->outcome) {
-	case ASK_REJECTED:
-		return reason_set(why, ERR_DATABASE, account_remedy, "the server does not let us in: %s", answer->text);
-	case ASK_FORBIDDEN:
-		return reason_set(why, ERR_DATABASE, grant_remedy, "the server forbids it: %s", answer->text);
-	case ASK_NOT_READY:
-		return reason_set_retry(why, ERR_DATABASE, "wait until the server has started",
-					"the server does not take sessions now: %s", answer->text);
-	case ASK_CROWDED:
-		return reason_set_retry(why, ERR_DATABASE, "raise max_connections, or end some sessions",
-					"the server has no connection left: %s", answer->text);
-	case ASK_NO_SERVER:
-		return reason_set_retry(why, ERR_DATABASE, "start the server, or correct database.conninfo",
-					"nothing answers at conninfo \"%.200s\"", my->conninfo);
-	case ASK_LOST:
-		return reason_set_retry(why, ERR_DATABASE, NULL, "the connection to the server was lost: %s",
-					answer->text);
-	case ASK_NONSENSE:
-		return reason_set(why, ERR_DATABASE, "is a MariaDB behind database.conninfo?",
-				  "the server answers what no MariaDB does: %s", answer->text);
-	default:
-		return reason_set(why, ERR_DATABASE, NULL, "the server refuses: %s", answer->text);
-	}
-}
+	struct reach reach = reach_of(my);
 
-/* A server that takes the connection and says nothing: who is it, and what does it do? */
-static int refuse_silent(const struct db_mariadb *my, struct reason *why)
-{
-	char who[128];
-
-	server_describe(session_socket(my->session), who, sizeof(who));
-	return reason_set_retry(why, ERR_TIMEOUT, "see why it hangs; kill -CONT continues a stopped process",
-				"the server did not answer within %d s: %s", CONNECT_MS / 1000, who);
-}
-
-/* 1: in; 0: nothing listens; or a code. */
-static int reach(struct db_mariadb *my, struct reason *why)
-{
-	struct ask_question question = {.type = ASK_CONNECT, .timeout_ms = CONNECT_MS};
-	struct ask_answer answer;
-	int error;
-
-	snprintf(question.conninfo, sizeof(question.conninfo), "%s", my->conninfo);
-	error = session_ask(my->session, &question, CONNECT_MS + MARGIN_MS, &answer, why);
-	if (error == ERR_TIMEOUT)
-		return refuse_silent(my, why);
-	if (error < 0)
-		return error;
-	if (answer.outcome == ASK_LOST && !answer.sqlstate[0] && session_socket(my->session) >= 0)
-		return refuse_silent(my, why);
-	if (answer.outcome == ASK_NO_SERVER)
-		return 0;
-	return answer.outcome == ASK_DONE ? 1 : refuse_answer(my, &answer, why);
+	return reach_refuse(&reach, answer, why);
 }
 
 static int refuse_kind(const struct db_mariadb *my, struct reason *why)
@@ -155,7 +105,7 @@ static int learn(struct db_mariadb *my, struct layout *layout, struct reason *wh
 
 	session_let_socket_go(my->session);
 	if (error == 0)
-		error = session_ask(my->session, &question, FACTS_MS, &answer, why);
+		error = session_ask(my->session, &question, REACH_FACTS_MS, &answer, why);
 	if (error == 0 && answer.outcome != ASK_DONE)
 		error = refuse_answer(my, &answer, why);
 	if (error < 0)
@@ -168,11 +118,13 @@ static int learn(struct db_mariadb *my, struct layout *layout, struct reason *wh
 
 int my_connect(struct db_mariadb *my, struct layout *layout, struct reason *why)
 {
+	struct reach reach = reach_of(my);
+	struct ask_answer answer;
 	int reached, error = session_start(my->job, program, &my->session, why);
 
 	if (error < 0)
 		return error;
-	reached = reach(my, why);
+	reached = reach_server(&reach, my->session, &answer, why);
 	if (reached < 0)
 		return reached;
 	if (reached == 0) {
@@ -214,7 +166,7 @@ static int lock(struct db_mariadb *my, struct db_position *position, struct reas
 	struct ask_answer answer;
 	int error;
 
-	error = session_ask(my->session, &question, STATEMENTS_LIMITED * limit_ms(my) + MARGIN_MS, &answer, why);
+	error = session_ask(my->session, &question, STATEMENTS_LIMITED * limit_ms(my) + REACH_MARGIN_MS, &answer, why);
 	if (error == 0 && answer.outcome != ASK_DONE)
 		error = refuse_lock(my, &answer, why);
 	if (error < 0)

@@ -1,22 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/*
- * From conninfo to a session with the right server. Each way in which that fails
- * has its own sentence and its remedy: this is what an administrator reads first.
- */
+/* From conninfo to a session with the right PostgreSQL. */
 #include "daemon/engine/db_postgresql.h"
 
 #include "common/err.h"
+#include "daemon/engine/reach.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum {
-	CONNECT_MS = 10000, /* a healthy server takes a few milliseconds */
-	MARGIN_MS = 2000,   /* the helper's own deadline comes first: its word is better */
-	FACTS_MS = 30000,
-	FLUSH_MS = 60000
-};
+enum { FLUSH_MS = 60000 };
 
 static const char program[] = "dbsnapd-helper-postgresql";
 
@@ -54,87 +47,40 @@ int pg_refuse_served(const struct worker_job *job, struct reason *why)
 			  job->cluster->data_dir);
 }
 
-static int refuse_answer(const struct db_postgresql *pg, const struct ask_answer *answer, struct reason *why)
+static struct reach reach_of(const struct worker_job *job)
 {
-	const char *conninfo = conninfo_of(pg->job);
-
-	switch (answer->outcome) {
-	case ASK_REJECTED:
-		return reason_set(why, ERR_DATABASE, role_remedy, "the server does not let us in: %s", answer->text);
-	case ASK_FORBIDDEN:
-		return reason_set(why, ERR_DATABASE, grant_remedy, "the server forbids it: %s", answer->text);
-	case ASK_NOT_READY:
-		return reason_set_retry(why, ERR_DATABASE, "wait until the server has started",
-					"the server does not take sessions now: %s", answer->text);
-	case ASK_CROWDED:
-		return reason_set_retry(why, ERR_DATABASE, "raise max_connections, or end some sessions",
-					"the server has no connection left: %s", answer->text);
-	case ASK_NO_SERVER:
-		return reason_set_retry(why, ERR_DATABASE, "start the server, or correct database.conninfo",
-					"nothing answers at conninfo \"%.200s\"", conninfo);
-	case ASK_LOST:
-		return reason_set_retry(why, ERR_DATABASE, NULL, "the connection to the server was lost: %s",
-					answer->text);
-	case ASK_NONSENSE:
-		return reason_set(why, ERR_DATABASE, "is a PostgreSQL behind database.conninfo?",
-				  "the server answers what no PostgreSQL does: %s", answer->text);
-	default:
-		return reason_set(why, ERR_DATABASE, NULL, "the server refuses: %s", answer->text);
-	}
-}
-
-/* A server that takes the connection and says nothing: who is it, and what does it do? */
-static int refuse_silent(const struct db_postgresql *pg, struct reason *why)
-{
-	char who[128];
-
-	server_describe(session_socket(pg->session), who, sizeof(who));
-	return reason_set_retry(why, ERR_TIMEOUT, "see why it hangs; kill -CONT continues a stopped process",
-				"the server did not answer within %d s: %s", CONNECT_MS / 1000, who);
+	return (struct reach){"PostgreSQL", conninfo_of(job), role_remedy, grant_remedy};
 }
 
 int pg_ask(struct db_postgresql *pg, const struct ask_question *question, int timeout_ms,
 	   struct ask_answer *ret_answer, struct reason *why)
 {
+	struct reach reach = reach_of(pg->job);
 	int error = session_ask(pg->session, question, timeout_ms, ret_answer, why);
 
 	if (error == 0 && ret_answer->outcome == ASK_FORBIDDEN && question->type >= ASK_START)
 		return reason_set(why, ERR_DATABASE, backup_remedy, "the server forbids it: %s", ret_answer->text);
 	if (error == 0 && ret_answer->outcome != ASK_DONE)
-		return refuse_answer(pg, ret_answer, why);
+		return reach_refuse(&reach, ret_answer, why);
 	return error;
 }
 
-/* libpq has refused, or the server: if that is because it is another user's, we say it better. */
-static int refuse_failed(const struct db_postgresql *pg, const struct ask_answer *answer, struct reason *why)
-{
-	struct server server = SERVER_NONE;
-	int error = 0;
-
-	if (answer->outcome == ASK_FAILED && session_socket(pg->session) >= 0)
-		error = server_hold(pg->job, session_socket(pg->session), NULL, &server, why);
-	server_let_go(&server);
-	return error == ERR_MISMATCH ? error : refuse_answer(pg, answer, why);
-}
-
-/* 1: in; 0: nothing listens; or a code. */
+/* As reach_server(). Where libpq has refused, or the server, because it is another user's, we say it better. */
 static int reach(struct db_postgresql *pg, struct reason *why)
 {
-	struct ask_question question = {.type = ASK_CONNECT, .timeout_ms = CONNECT_MS};
+	struct reach reach = reach_of(pg->job);
+	struct server server = SERVER_NONE;
+	struct reason other = {0};
 	struct ask_answer answer;
-	int error;
+	int reached = reach_server(&reach, pg->session, &answer, why);
 
-	snprintf(question.conninfo, sizeof(question.conninfo), "%s", conninfo_of(pg->job));
-	error = session_ask(pg->session, &question, CONNECT_MS + MARGIN_MS, &answer, why);
-	if (error == ERR_TIMEOUT)
-		return refuse_silent(pg, why);
-	if (error < 0)
-		return error;
-	if (answer.outcome == ASK_LOST && !answer.sqlstate[0] && session_socket(pg->session) >= 0)
-		return refuse_silent(pg, why);
-	if (answer.outcome == ASK_NO_SERVER)
-		return 0;
-	return answer.outcome == ASK_DONE ? 1 : refuse_failed(pg, &answer, why);
+	if (reached < 0 && answer.outcome == ASK_FAILED && session_socket(pg->session) >= 0 &&
+	    server_hold(pg->job, session_socket(pg->session), NULL, &server, &other) == ERR_MISMATCH) {
+		*why = other;
+		reached = ERR_MISMATCH;
+	}
+	server_let_go(&server);
+	return reached;
 }
 
 static int refuse_facts(const struct db_postgresql *pg, struct reason *why)
@@ -176,7 +122,7 @@ static int learn(struct db_postgresql *pg, struct layout *layout, struct reason 
 	if (error == 0)
 		server_bindir(&pg->server, layout->bindir, sizeof(layout->bindir));
 	if (error == 0)
-		error = pg_ask(pg, &question, FACTS_MS, &answer, why);
+		error = pg_ask(pg, &question, REACH_FACTS_MS, &answer, why);
 	if (error < 0)
 		return error;
 	pg->facts = answer.facts;
