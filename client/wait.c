@@ -21,8 +21,10 @@
 #include <time.h>
 
 enum {
-	PAUSE_FIRST_MS = 20,
-	PAUSE_LAST_MS = 500,
+	/* Grown by an eighth each time, a pause is about an eighth of the time waited so far: what the answer is late by. */
+	PAUSE_FIRST_US = 1000,
+	PAUSE_LAST_US = 500 * 1000,
+	PAUSE_GROWTH = 8,
 	CALL_TIMEOUT_MS = 10000,
 	PAGE_SIZE = 100,
 	AWAY_MS = 30000 /* a new front alone may wait 10 s for the lock of its store */
@@ -35,7 +37,7 @@ struct watch {
 	sigset_t signals, signals_before;
 	int64_t until_ms;    /* negative: no end */
 	int64_t answered_ms; /* the last time that somebody answered */
-	int64_t pause_ms;
+	int64_t pause_us;
 	json_t *job; /* as last seen */
 	char *told;  /* the last error that was told, or NULL */
 };
@@ -138,21 +140,21 @@ static void end_by_signal(struct watch *watch, int number)
 static bool pause_between(struct watch *watch, int64_t at_least_ms)
 {
 	int64_t now = clock_running_ms();
-	int64_t pause = watch->pause_ms > at_least_ms ? watch->pause_ms : at_least_ms;
+	int64_t pause = watch->pause_us > at_least_ms * 1000 ? watch->pause_us : at_least_ms * 1000;
 	struct timespec time;
 	int number;
 
 	if (watch->until_ms >= 0 && now >= watch->until_ms)
 		return false;
-	if (watch->until_ms >= 0 && now + pause > watch->until_ms)
-		pause = watch->until_ms - now;
-	time = (struct timespec){pause / 1000, pause % 1000 * 1000000};
+	if (watch->until_ms >= 0 && now * 1000 + pause > watch->until_ms * 1000)
+		pause = (watch->until_ms - now) * 1000;
+	time = (struct timespec){pause / 1000000, pause % 1000000 * 1000};
 	number = sigtimedwait(&watch->signals, NULL, &time);
 	if (number > 0)
 		end_by_signal(watch, number);
-	watch->pause_ms += watch->pause_ms / 2;
-	if (watch->pause_ms > PAUSE_LAST_MS)
-		watch->pause_ms = PAUSE_LAST_MS;
+	watch->pause_us += watch->pause_us / PAUSE_GROWTH;
+	if (watch->pause_us > PAUSE_LAST_US)
+		watch->pause_us = PAUSE_LAST_US;
 	return true;
 }
 
@@ -249,7 +251,7 @@ int wait_job(struct client *client, const struct wait_target *target, json_t **r
 {
 	int64_t now = clock_running_ms();
 	struct watch watch = {
-		.client = client, .target = target, .answered_ms = now, .pause_ms = PAUSE_FIRST_MS};
+		.client = client, .target = target, .answered_ms = now, .pause_us = PAUSE_FIRST_US};
 	int r;
 
 	watch.until_ms = client->options.timeout_ms < 0 ? -1 : now + client->options.timeout_ms;

@@ -15,7 +15,7 @@ import time
 
 import pytest
 
-from harness.fake import Drop, Fake, Raw, Refuse
+from harness.fake import Drop, Fake, Raw, Refuse, Wire
 
 DONE, REFUSED, USAGE, UNREACHABLE, GAVE_UP = range(5)
 
@@ -412,6 +412,14 @@ def test_wait_ends_with_one_line(fake, dbsnap):
     assert fake.connections == 1, "the connection is kept"
 
 
+def test_wait_asks_often_at_first(fake, dbsnap):
+    """Most jobs end within milliseconds."""
+    fake.on("DescribeJobs", states(*[job()] * 12, job(State="Done")))
+    began = time.monotonic()
+    lines(dbsnap("backup", "create", "pc-orders", "--wait"))
+    assert time.monotonic() - began < 2
+
+
 def test_wait_json_is_the_finished_item(fake, dbsnap):
     fake.on("DescribeJobs", states(job(State="Done")))
     done = dbsnap("backup", "create", "pc-orders", "--wait", "--json")
@@ -666,6 +674,60 @@ def test_answers_that_are_none(fake, dbsnap, body):
     fake.on("CreateBackup", raw)
     done = dbsnap("backup", "create", "pc-orders")
     assert done.returncode == UNREACHABLE and "not dbsnapd" in done.stderr
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: "
+FOUND = b'{"RequestId": "R", "BackupJobId": "12"}'
+
+
+def sends(*pieces):
+    def handle(_params):
+        raise Wire(*pieces)
+    return handle
+
+
+NO_ANSWERS = {
+    "nothing": b"\r\n\r\n",
+    "another version": b"HTTP/2 200 OK\r\n\r\n" + FOUND,
+    "short status": b"HTTP/1.1 20 OK\r\n\r\n" + FOUND,
+    "answer before the answer": b"HTTP/1.1 100 Continue\r\n\r\n",
+    "NUL": b"HTTP/1.1 200 OK\r\nX: \0\r\n\r\n" + FOUND,
+    "negative length": HEAD + b"-1\r\n\r\n" + FOUND,
+    "wrong length": HEAD + b"9\r\n\r\n" + FOUND,
+    "no length": HEAD + b"x\r\n\r\n" + FOUND,
+    "length beyond numbers": HEAD + b"99999999999999999999\r\n\r\n" + FOUND,
+    "length beyond memory": HEAD + b"99999999999\r\n\r\n" + FOUND,
+    "chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n27\r\n" + FOUND + b"\r\n0\r\n\r\n",
+    "head without end": b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100000,
+}
+ANSWERS = {
+    "in pieces": (HEAD[:3], HEAD[3:], b"39\r\n\r", b"\n" + FOUND[:1], FOUND[1:]),
+    "version 1.0": (b"HTTP/1.0 200 OK\r\n\r\n" + FOUND,),
+    "closed": (b"HTTP/1.1 200 OK\r\nconnection: CLOSE\r\ncontent-length:39\r\n\r\n" + FOUND,),
+    "long": (HEAD + b"%d\r\n\r\n" % (len(FOUND) + 200000), b" " * 200000, FOUND),
+}
+
+
+@pytest.mark.parametrize("answer", NO_ANSWERS)
+def test_bytes_that_are_no_answer(fake, dbsnap, answer):
+    fake.on("CreateBackup", sends(NO_ANSWERS[answer]))
+    done = dbsnap("backup", "create", "pc-orders")
+    assert done.returncode == UNREACHABLE and "not dbsnapd" in done.stderr
+    assert len(fake.asked("CreateBackup")) == 1
+
+
+@pytest.mark.parametrize("form", ANSWERS)
+def test_answers_in_other_forms(fake, dbsnap, form):
+    fake.on("CreateBackup", sends(*ANSWERS[form]))
+    assert "Backup 12 of pc-orders is accepted" in lines(dbsnap("backup", "create", "pc-orders"))[0]
+
+
+def test_answer_that_breaks_off(fake, dbsnap):
+    """Not asked again behind the back of a command that must not be doubled."""
+    fake.on("CancelJob", sends(HEAD + b"39\r\n\r\n" + FOUND[:-1]))
+    done = dbsnap("job", "cancel", "12")
+    assert done.returncode == UNREACHABLE and "broke before the answer came" in done.stderr
+    assert len(fake.asked("CancelJob")) == 1
 
 
 def test_answers_without_fields_do_no_harm(fake, dbsnap):

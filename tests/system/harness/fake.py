@@ -35,6 +35,14 @@ class Raw(Exception):
         self.body = body
 
 
+class Wire(Exception):
+    """Raised by a handler: these pieces, and nothing else, are what is sent; then the connection is closed."""
+
+    def __init__(self, *pieces):
+        super().__init__("wire")
+        self.pieces = pieces
+
+
 class Server(socketserver.ThreadingUnixStreamServer):
     daemon_threads = True
     block_on_close = False
@@ -131,6 +139,11 @@ class Fake:
                     self.send(refuse.status, json.dumps(refuse.body).encode(), refuse.headers)
                 except Raw as raw:
                     self.send(200, raw.body, {})
+                except Wire as wire:
+                    self.close_connection = True
+                    for piece in wire.pieces:
+                        self.wfile.write(piece)
+                        self.wfile.flush()
                 except Drop:
                     self.close_connection = True
                     self.connection.shutdown(socket.SHUT_RDWR)
