@@ -11,8 +11,9 @@ AM_TESTS_ENVIRONMENT = \
 EXTRA_DIST += tests/distcheck tests/run-pytest tests/sanitizer_plugin.py tests/summary tests/tap_plugin.py
 
 # Folders of pytest files, taken whole: a new file in one needs no line here.
-dist_check_SCRIPTS = tests/check-scenario tests/check-system
-TESTS += tests/check-scenario tests/check-system
+# The longest first, so that they share the time.
+dist_check_SCRIPTS = tests/check-databases tests/check-system tests/check-scenario
+TESTS += tests/check-databases tests/check-system tests/check-scenario
 EXTRA_DIST += tests/scenario tests/system tests/wire tests/mutate tests/mutants
 
 # The engine's PostgreSQL and btrfs parts as a program, for tests/system.
