@@ -208,6 +208,18 @@ static bool exists(struct restore *r, const char *name)
 	return fstatat(r->parent_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+/*
+ * Was the old directory given its name by an earlier attempt of this job, whose end was not told? A rename changes the
+ * time at which what is renamed was changed; what was there before this job says nothing of it, whatever it is called.
+ */
+static bool was_kept(struct restore *r)
+{
+	struct stat st;
+
+	return fstatat(r->parent_fd, r->names.kept, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       st.st_ctim.tv_sec * INT64_C(1000) + st.st_ctim.tv_nsec / 1000000 >= r->job->order.accepted_ms;
+}
+
 /* Back to the name of one in the making, so that no folder without intent is ever taken for one that is done. */
 static int undo_ready(struct work *w)
 {
@@ -256,8 +268,8 @@ static int settle(struct work *w)
 	there = open_work(w, r->names.ready);
 	if (there > 0)
 		there = settle_ready(w);
-	else if (there == 0 && r->has_old && exists(r, r->names.kept))
-		there = 1; /* its end was not told */
+	else if (there == 0 && r->has_old && was_kept(r))
+		there = 1;
 	close_work(w);
 	return there;
 }

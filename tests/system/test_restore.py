@@ -311,6 +311,28 @@ def test_lost_directory(make_files, kind):
     restores.check()
 
 
+@pytest.mark.parametrize("killed", [False, True])
+def test_name_is_taken(make_files, killed):
+    """What has the name already that the old directory is to get (an earlier installation's numbers were the same) does not
+    say that this restore is done, whichever attempt finds it."""
+    restores = make_files("xfs")
+    backup = restores.api.create_and_wait("main")["BackupId"]
+    write(restores, "two")
+    restores.daemon.wait_idle()
+    os.mkdir(f"{restores.data_dir}.before-{int(backup) + 1}")
+    if killed:
+        with Strike(restores.daemon, "flock", 1) as strike:
+            job = restores.begin(backup)
+            assert strike.wait(lambda: False)
+        job = restores.end(job)
+    else:
+        job = restores.refused(backup)
+    assert job["State"] == "Failed" and f".before-{job['JobId']} is there already" in job["Cause"], job
+    assert job["Attempts"] == ("2" if killed else "1") and read(restores.data_dir) == "two"
+    restores.restore(backup)
+    assert read(restores.data_dir) == "one"
+
+
 def test_off(make_files):
     """As the cluster's file says, and a reload changes it."""
     restores = make_files()
