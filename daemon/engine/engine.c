@@ -66,10 +66,14 @@ static void log_warnings(const struct conf *conf)
 		log_warning("%s", conf->warnings.lines[i]);
 }
 
-static void reload(struct engine *engine)
+/* A server that stands still does not wait for files on whatever disk, nor for a name service that may be its own client. */
+static void reload_if_due(struct engine *engine)
 {
 	struct conf *next;
 
+	if (!engine->reload_due || hold_is_any(engine))
+		return;
+	engine->reload_due = false;
 	if (engine->stopping)
 		return;
 	notify_reloading();
@@ -116,7 +120,7 @@ static void take_signals(struct engine *engine)
 			keeper_reap(engine);
 			break;
 		case SIGHUP:
-			reload(engine);
+			engine->reload_due = true;
 			break;
 		default:
 			begin_stop(engine);
@@ -251,6 +255,7 @@ static void turn(struct engine *engine, struct watch *watch)
 	if (watch->fds[0].revents)
 		take_signals(engine);
 	hold_check_time(engine);
+	reload_if_due(engine);
 	now = clock_running_ms();
 	worker_check_deadlines(engine, now);
 	keeper_check_time(engine, now);

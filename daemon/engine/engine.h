@@ -40,6 +40,7 @@ struct engine {
 	struct notes notes;
 	bool ready;    /* a front has said READY */
 	bool stopping;
+	bool reload_due; /* once no server is held */
 	bool failed;   /* the exit status is 1 */
 };
 

@@ -35,6 +35,15 @@ static bool is_held(const struct engine *engine, const char *cluster)
 	return false;
 }
 
+bool hold_is_any(const struct engine *engine)
+{
+	for (const struct worker *w = engine->workers; w; w = w->next) {
+		if (w->freeze.state != FREEZE_NONE)
+			return true;
+	}
+	return false;
+}
+
 /* A worker works on hostile trees: whose server it is, and how long it may be held, is looked up here. */
 static int fill_order(const struct engine *engine, const struct worker *w, const struct msg_hold *wanted,
 		      struct freeze_order *ret_order)

@@ -9,6 +9,7 @@
 
 #include "common/msg.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct engine;
@@ -20,6 +21,9 @@ void hold_begin(struct engine *engine, struct worker *worker, const struct msg_h
 void hold_release(struct worker *worker);
 /* Ends it for a reason of the engine's: code. Nothing, if there is none. */
 void hold_end(struct worker *worker, int code);
+
+/* Does a server stand still now, or is it to? Then nothing is done that can wait. */
+bool hold_is_any(const struct engine *engine);
 
 /* Goes on with those that begin, ends those whose time is up. */
 void hold_check_time(struct engine *engine);

@@ -105,7 +105,7 @@ SLACK_S = 1.5 if reports.in_use() else 0.6
 FILES = 3000
 
 
-def add_files(server, count=FILES):
+def add_files(server, count=FILES, name="filler"):
     """Tables of a kind: so many that the server is held for a while."""
     folder = server.data_dir + ".filler"
     os.mkdir(folder, 0o700)
@@ -113,7 +113,7 @@ def add_files(server, count=FILES):
         with open(os.path.join(folder, f"t{number}.frm"), "wb") as file:
             file.write(os.urandom(4096))
     run("chown", "-R", f"{USER}:", folder)
-    os.rename(folder, os.path.join(server.data_dir, "filler"))
+    os.rename(folder, os.path.join(server.data_dir, name))
 
 
 class Holds:
@@ -230,6 +230,32 @@ def test_over_max_freeze(make_cell):
     assert 0.2 <= longest + LOOK_S * 5 and longest <= 0.3 + SLACK_S, longest
     print(f"max_freeze 200 ms: held for {1000 * longest:.0f} ms")
     invariants.check(cell.daemon, cell.disk)
+
+
+def test_reload_while_held(make_cell):
+    """The configuration is read again after the server was let go: its files may lie on a disk that hangs, and its users'
+    names may come from that very server."""
+    cell = make_cell({"max_freeze": "300ms"})
+    # So deep down that they are not counted beforehand: it takes too long.
+    os.makedirs(os.path.join(cell.server.data_dir, "filler"))
+    add_files(cell.server, FILES, os.path.join("filler", "deep"))
+    main = cell.daemon.main
+    slow = subprocess.Popen(["strace", "-qq", "-o", "/dev/null", "-p", str(main.pid), "-P", cell.daemon.config_file,
+                             "-e", "trace=openat", "-e", "inject=openat:delay_enter=3000000"], stderr=subprocess.DEVNULL)
+    eventually(lambda: status_fields(main.pid)["TracerPid"] == str(slow.pid), 10, "strace attached")
+    try:
+        with Stills(cell.server.main.pid) as stills:
+            backup_id = cell.api.create("main")
+            stills.wait()
+            main.signal(signal.SIGHUP)
+            backup = cell.api.wait_final("main", backup_id, 120)
+            eventually(lambda: "configuration reloaded" in cell.daemon.log_text(), 30, "the reload")
+            longest = stills.longest()
+    finally:
+        slow.send_signal(signal.SIGINT)
+        slow.wait(10)
+    assert backup["Dbsnap"]["State"] in ("AVAILABLE", "FAILED"), backup
+    assert longest <= 0.3 + SLACK_S, longest
 
 
 def test_server_that_never_stands_still(make_cell):
