@@ -185,7 +185,7 @@ int call_explain_refusal(struct client *client, const struct answer *answer, con
 	if (client->options.json)
 		field_print_json(answer->json);
 	if (!code[0])
-		text_complain("dbsnapd answered with HTTP status %d", answer->http_status);
+		text_complain("dbsnapd answered with HTTP status %ld", answer->http_status);
 	else
 		text_complain("%s: %s", code, field_str(answer->json, "Message"));
 	if (strncmp(code, "InvalidDBClusterId.", 19) == 0)

@@ -30,10 +30,9 @@ dbsnap_SOURCES = \
 	client/table.c client/table.h \
 	client/text.c client/text.h \
 	client/token.h \
-	client/wait.c client/wait.h \
-	client/wire.c client/wire.h
-dbsnap_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) -DDBSNAP_SBINDIR='"$(sbindir)"'
-dbsnap_LDADD = libcommon.a $(JANSSON_LIBS) $(YAML_LIBS) $(SYSTEMD_LIBS)
+	client/wait.c client/wait.h
+dbsnap_CPPFLAGS = $(AM_CPPFLAGS) $(CURL_CFLAGS) $(JANSSON_CFLAGS) -DDBSNAP_SBINDIR='"$(sbindir)"'
+dbsnap_LDADD = libcommon.a $(CURL_LIBS) $(JANSSON_LIBS) $(YAML_LIBS) $(SYSTEMD_LIBS)
 
 # bash-completion looks a command up by its name.
 dist_completion_DATA = client/completion/dbsnap

@@ -22,7 +22,7 @@ struct rpc_param {
 
 struct answer {
 	json_t *json; /* an object; the receiver's (answer_clear) */
-	int http_status;
+	long http_status;
 	int64_t retry_after_ms; /* what a throttled answer asks for; 0 = nothing */
 };
 
