@@ -320,6 +320,9 @@ static int open_all(struct engine *engine)
 		error = sandbox_engine();
 	if (error == 0)
 		error = listens_open(engine->conf, &engine->listens);
+	/* Nobody else serves these sockets. Whatever fails from here on, or hangs, no server waits for it. */
+	if (error == 0)
+		freeze_thaw_all(engine->listens.at[0].path);
 	/* After what another daemon, or a wrong path, makes fail: that start leaves no new folder behind. */
 	if (error == 0)
 		error = statedir_prepare(engine->conf, &front);
@@ -330,7 +333,6 @@ static int open_all(struct engine *engine)
 	if (error < 0)
 		return error;
 	log_warnings(engine->conf);
-	freeze_thaw_all(engine->listens.at[0].path);
 	notes_update(engine);
 	keeper_init(&engine->keeper, &front);
 	notify_init(&engine->notify);

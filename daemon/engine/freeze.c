@@ -86,6 +86,22 @@ static void name_folder(const char *socket_path, char *path, size_t size)
 	snprintf(path, size, "%.*s/frozen", slash ? (int)(slash - socket_path) : 0, socket_path);
 }
 
+/* The folder of the notes, in which nobody else can write or remove one; or a code. */
+static int open_folder(const char *socket_path)
+{
+	char path[256];
+	scope_close int fd = -1;
+	struct stat st;
+
+	name_folder(socket_path, path, sizeof(path));
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return errno == ENOTDIR || errno == ELOOP ? ERR_UNTRUSTED : err_from_errno(errno);
+	if (fstat(fd, &st) < 0 || st.st_uid != geteuid() || (st.st_mode & 022))
+		return ERR_UNTRUSTED;
+	return scope_take_fd(fd);
+}
+
 /* The number after label in what /proc/PID/status says. */
 static bool find_number(const char *text, const char *label, uint64_t *ret_number)
 {
@@ -180,8 +196,8 @@ static int open_all(struct freeze *freeze, const char *socket_path, const struct
 	name_folder(socket_path, path, sizeof(path));
 	if (mkdir(path, FOLDER_MODE) < 0 && errno != EEXIST)
 		return err_from_errno(errno);
-	freeze->folder_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	return freeze->folder_fd < 0 ? err_from_errno(errno) : 0;
+	freeze->folder_fd = open_folder(socket_path);
+	return freeze->folder_fd < 0 ? freeze->folder_fd : 0;
 }
 
 static int write_text(int fd, const char *text)
@@ -307,16 +323,14 @@ static int thaw_note(int dir_fd, const char *name)
 
 int freeze_thaw_all(const char *socket_path)
 {
-	char path[256];
-	int count = 0, failed = 0;
-	scope_closedir DIR *dir = NULL;
+	scope_close int fd = open_folder(socket_path);
+	scope_closedir DIR *dir = fd < 0 ? NULL : names_open(fd);
+	int count = 0, failed = 0, more = -1;
 	const char *name;
 
-	name_folder(socket_path, path, sizeof(path));
-	dir = opendir(path);
-	if (!dir)
-		return errno == ENOENT ? 0 : err_from_errno(errno);
-	while (names_next(dir, &name) > 0) {
+	if (fd == ERR_NOT_FOUND)
+		return 0;
+	while (dir && (more = names_next(dir, &name)) > 0) {
 		/* Never became a note: nothing was stopped for it. */
 		if (name[0] == '.') {
 			unlinkat(dirfd(dir), name, 0);
@@ -325,6 +339,11 @@ int freeze_thaw_all(const char *socket_path)
 		count++;
 		if (thaw_note(dirfd(dir), name) < 0)
 			failed = ERR_STATE;
+	}
+	if (more < 0) {
+		failed = fd < 0 ? fd : ERR_IO;
+		log_error("the notes of servers that a dbsnapd left stopped, frozen/ beside %s, cannot be read: %s", socket_path,
+			  err_text(failed));
 	}
 	return failed < 0 ? failed : count;
 }

@@ -44,7 +44,7 @@ struct freeze_order {
 
 /*
  * Notes it and stops it; waits for nothing. 0, and the hold is in FREEZE_STOPPING. On a failure nothing is held or
- * noted: ERR_NOT_FOUND (ended), ERR_MISMATCH (another process of that number), ERR_UNTRUSTED (another user's),
+ * noted: ERR_NOT_FOUND (ended), ERR_MISMATCH (another process of that number), ERR_UNTRUSTED (another user's process or folder),
  * ERR_EXISTS (there is a note of that cluster), or the note cannot be written.
  */
 int freeze_begin(struct freeze *freeze, const char *socket_path, const struct freeze_order *order);
@@ -62,8 +62,8 @@ uint64_t freeze_start_of(pid_t pid);
 
 /*
  * Lets every process noted in the folder run again and removes the notes. Returns how many
- * notes there were, 0 when there is no such folder, or a code when one could not be undone (it is logged and
- * stays).
+ * notes there were, 0 when there is no such folder, or a code when one could not be undone or the folder is not ours alone
+ * (it is logged; what there is stays).
  */
 int freeze_thaw_all(const char *socket_path);
 

@@ -995,6 +995,27 @@ def test_thaw_lets_only_the_noted_process_run(engine):
             process.wait()
 
 
+def test_a_start_that_fails_has_thawed(engine):
+    """Where nobody else calls --thaw: a server does not wait until somebody has mounted the disk of the state."""
+    folder = os.path.join(engine.run_dir, "frozen")
+    os.mkdir(folder)
+    with open(engine.state_dir, "w", encoding="ascii"):
+        pass
+    server = subprocess.Popen(["sleep", "1000"])
+    try:
+        server.send_signal(signal.SIGSTOP)
+        eventually(lambda: status_fields(server.pid)["State"].startswith("T"))
+        with open(os.path.join(folder, "c1"), "w", encoding="ascii") as file:
+            file.write(f"{server.pid} {start_time(server.pid)}\n")
+        done = engine.run()
+        assert done.returncode == 1 and "is not a directory" in done.stderr, done
+        eventually(lambda: status_fields(server.pid)["State"].startswith("S"))
+        assert os.listdir(folder) == []
+    finally:
+        server.kill()
+        server.wait()
+
+
 def capabilities(*numbers):
     return f"{sum(1 << n for n in numbers):016x}"
 

@@ -290,6 +290,25 @@ static void test_thaw_all(void **state)
 	assert_int_equal(freeze_end(&lost, &held_us), 0);
 }
 
+/* A folder in which somebody else could remove a note, or write one. */
+static void test_folder_of_others(void **state)
+{
+	const struct stage *stage = *state;
+	struct freeze_order order = order_of(stage);
+	struct freeze freeze;
+
+	assert_int_equal(mkdirat(stage->folder->fd, "frozen", 0700), 0);
+	assert_int_equal(fchmodat(stage->folder->fd, "frozen", 0770, 0), 0);
+	assert_int_equal(freeze_begin(&freeze, stage->socket, &order), ERR_UNTRUSTED);
+	assert_int_equal(freeze_thaw_all(stage->socket), ERR_UNTRUSTED);
+	assert_int_equal(renameat(stage->folder->fd, "frozen", stage->folder->fd, "elsewhere"), 0);
+	assert_int_equal(symlinkat("elsewhere", stage->folder->fd, "frozen"), 0);
+	assert_int_equal(fchmodat(stage->folder->fd, "elsewhere", 0700, 0), 0);
+	assert_int_equal(freeze_thaw_all(stage->socket), ERR_UNTRUSTED);
+	assert_true(freeze_begin(&freeze, stage->socket, &order) < 0);
+	assert_false(is_still(stage->pid));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -299,6 +318,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_killed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_one_that_does_not_stop, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_thaw_all, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_folder_of_others, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
