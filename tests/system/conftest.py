@@ -168,9 +168,10 @@ def start_mariadb_clone(root):
     made = []
 
     def start(path):
-        made.append(mariadb.clone_server(path))
-        made[-1].start()
-        return made[-1]
+        clone = mariadb.clone_server(path)
+        made.append(clone)
+        clone.start()
+        return clone
     yield start
     for server in reversed(made):
         server.close()
@@ -182,8 +183,9 @@ def start_clone(root, scratch):
     made = []
 
     def start(path):
-        made.append(postgres.start_clone(path, scratch.folder("clone")))
-        return made[-1]
+        clone = postgres.start_clone(path, scratch.folder("clone"))
+        made.append(clone)
+        return clone
     yield start
     for server in reversed(made):
         server.close()

@@ -21,9 +21,11 @@ from harness.load import Acked, Pgbench, check_sums
 from harness.postgres import USER, tool
 from harness.source import digest
 from harness.steps import Pause
+from harness.tally import Tally
 
 CUTS = int(os.environ.get("DBSNAP_CUTS", "8"))
 SEED = int(os.environ.get("DBSNAP_SEED", "1"))
+BATCH = 8
 QUOTA = {"manual_per_day": 10**6, "manual_retained": 10**6, "creates_per_day": 10**6}
 
 # WAL is used again after 32 of its small segments, pages are written as soon as they can be, and nothing
@@ -62,6 +64,9 @@ class Cell:
     def promise(self):
         return "atomic" if self.backend == "btrfs" else "recovered"
 
+    def create(self):
+        return self.api.create("main")
+
     def finish(self, backup_id):
         item = self.api.wait_final("main", backup_id, 120)
         assert item["Dbsnap"]["State"] == "AVAILABLE", item
@@ -91,7 +96,7 @@ class Cut:
         self.most = ids.acked()
 
     def create(self):
-        return self.cell.api.create("main")
+        return self.cell.create()
 
     def plain(self, _):
         return self.cell.finish(self.create())
@@ -154,21 +159,33 @@ class Cut:
         self.write_all()
 
     def check(self, name, start_clone):
-        """The clone starts, is the source at one moment between request and end, and is whole."""
+        """The clone starts, is the source at one moment between request and end, and is whole. Nothing of it stays."""
         path = self.cell.api.clone_and_wait("main", self.backup["BackupId"], name, 120)["ClonePath"]
+        try:
+            self.check_clone(path, start_clone)
+        finally:
+            self.cell.api.ok("DeleteClone", DBClusterId="main", CloneName=name)
+            self.cell.api.delete_and_wait("main", self.backup["BackupId"])
+
+    def check_clone(self, path, start_clone):
         control = tool("pg_controldata", "-D", path)
         clone = start_clone(path)
+        try:
+            self.check_server(clone)
+        finally:
+            clone.close()
+        clone.checksums()
+        if self.control and self.cell.promise == "recovered":
+            seen = re.search(r"Latest checkpoint location: +(\S+)", control)[1]
+            assert lsn(seen) >= lsn(self.control), "pg_control is older than the end of the walk"
+
+    def check_server(self, clone):
         self.check_moment(clone)
         if self.late_row:
             assert clone.value("SELECT max(n) FROM late") == self.late_row, "the last commit is missing"
         check_sums(clone)
         clone.amcheck()
         clone.stop()
-        clone.checksums()
-        if self.control and self.cell.promise == "recovered":
-            seen = re.search(r"Latest checkpoint location: +(\S+)", control)[1]
-            assert lsn(seen) >= lsn(self.control), "pg_control is older than the end of the walk"
-        self.cell.api.ok("DeleteClone", DBClusterId="main", CloneName=name)
 
     def check_moment(self, clone):
         """Of each session's ids a beginning: all that was acknowledged before, at most one more than at the end."""
@@ -198,55 +215,90 @@ def lsn(text):
 @pytest.fixture
 def make_cell(make_disk, make_server, make_daemon):
     """make_cell(kind, backend): its data on a disk of that kind, in small WAL segments: many are soon full."""
-    def make(kind, backend, settings=SETTINGS, prepare=lambda disk, server: None):
+    def make(kind, backend, settings=SETTINGS, prepare=lambda disk, server: None, make=Cell):
         disk = make_disk(kind)
         server = make_server(disk.subvolume("pg", USER), start=False)
         tool("pg_resetwal", "--wal-segsize=1", "-D", server.data_dir)
         server.configure(settings)
         server.start()
         prepare(disk, server)
-        return Cell(disk, server, make_daemon(quota=QUOTA), backend)
+        return make(disk, server, make_daemon(quota=QUOTA), backend)
     return make
 
 
 def plan(usual):
     chance = random.Random(SEED)
-    more = [(way, chance.random()) for way, _ in chance.choices(usual, k=max(0, CUTS - len(usual)))]
+    more = [(way, where if isinstance(where, str) else chance.random())
+            for way, where in chance.choices(usual, k=max(0, CUTS - len(usual)))]
     return (usual + more)[:CUTS]
 
 
-def cut_and_check(cell, usual, start_clone, kind=Cut):
-    cuts = []
+def cut_and_check(cell, name, usual, start_clone, kind=Cut):
+    """A few at a time, as disks are small; the name is the tally's."""
+    tally, todo = Tally(name), [(number, *each) for number, each in enumerate(plan(usual))]
 
-    def check(number):
-        cut = cuts[number]
-        try:
-            cut.check(f"c{number}", start_clone)
-        except Exception as error:
-            raise AssertionError(f"cut {number} of seed {SEED}, {cut.way} at {cut.where}: {error}") from error
-        cell.api.delete_and_wait("main", cut.backup["BackupId"])
+    def check(number, cut):
+        about = f"{number} of seed {SEED}, {cut.way} at {cut.where}"
+        if tally.attempt(about, lambda: cut.check(f"c{number}", start_clone) or True):
+            tally.good(about, cut.backup["Dbsnap"]["CutMs"], cut.backup["Dbsnap"]["FreezeMs"])
 
-    # A few at a time: disks are small.
-    todo = plan(usual)
-    while len(cuts) < len(todo):
-        begin = len(cuts)
+    while todo:
+        batch, todo = todo[:BATCH], todo[BATCH:]
         with Pgbench(cell.server, clients=4), Acked(cell.server, synchronous_commit="off") as ids:
             ids.wait_more(100)
-            cell.count_names(cell.finish(cell.api.create("main")))
-            for way, where in todo[begin:begin + 8]:
-                cuts.append(kind(cell, ids, way, where))
+            first = cell.finish(cell.create())
+            cell.count_names(first)
+            cuts = [(number, tally.attempt(f"{number} of seed {SEED}, {way} at {where}", kind, cell, ids, way, where))
+                    for number, way, where in batch]
+        cell.api.delete_and_wait("main", first["BackupId"])
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
-            list(pool.map(check, range(begin, len(cuts))))
+            list(pool.map(lambda each: check(*each), [each for each in cuts if each[1]]))
+    tally.end()
     invariants.check(cell.daemon, cell.disk)
 
 
 @pytest.mark.parametrize("kind, backend", [("xfs", "reflink"), ("ext4", "copy")])
 def test_walked_under_load(make_cell, start_clone, kind, backend):
-    cut_and_check(make_cell(kind, backend), WALKED, start_clone)
+    cut_and_check(make_cell(kind, backend), f"postgresql-b-{backend}", WALKED, start_clone)
 
 
 def test_snapshot_under_load(make_cell, start_clone):
-    cut_and_check(make_cell("btrfs", "btrfs"), ATOMIC, start_clone)
+    cut_and_check(make_cell("btrfs", "btrfs"), "postgresql-a", ATOMIC, start_clone)
+
+
+class Still(Cell):
+    promise = "stopped"
+
+
+class Stopped(Cut):
+    """Of a server that was killed, or stopped, under load."""
+
+    def __init__(self, cell, end):
+        self.cell, self.late_row, self.control = cell, None, None
+        with Pgbench(cell.server, clients=4):
+            ids = Acked(cell.server).start()
+            ids.wait_more(200)
+            getattr(cell.server, end)()
+        ids.stop(expect_errors=True)
+        self.must = self.most = ids.acked()
+        try:
+            self.backup = cell.finish(cell.create())
+        finally:
+            cell.server.start()
+        assert self.backup["Dbsnap"]["Procedure"] == "G"
+
+
+@pytest.mark.parametrize("kind, backend", [("btrfs", "btrfs"), ("xfs", "reflink"), ("ext4", "copy")])
+def test_stopped_after_load(make_cell, start_clone, kind, backend):
+    """A third of the cuts on each."""
+    cell, tally = make_cell(kind, backend, make=Still), Tally(f"postgresql-g-{backend}")
+    for number in range((CUTS + 2) // 3):
+        end = ["kill", "stop"][number % 2]
+        cut = tally.attempt(f"{number}, {end}", Stopped, cell, end)
+        if cut and tally.attempt(f"{number}, {end}", lambda cut=cut: cut.check("c1", start_clone) or True):
+            tally.good(f"{number}, {end}", cut.backup["Dbsnap"]["CutMs"])
+    tally.end()
+    invariants.check(cell.daemon, cell.disk)
 
 
 def add_tablespace(disk, server):

@@ -19,7 +19,8 @@ from harness import invariants, reports
 from harness.disk import run
 from harness.inject import Inject
 from harness.mariadb import USER
-from harness.mariadb_load import Load, check_moment, check_sums, create
+from harness.mariadb_cuts import cut_and_check, slow_create
+from harness.mariadb_load import check_sums, create
 from harness.process import eventually, held, status_fields
 from harness.steps import Pause
 from harness.stills import LOOK_S, Stills, is_still
@@ -62,39 +63,18 @@ def make_cell(make_disk, make_mariadb, make_daemon):
     return make
 
 
-def slow_cut(cell, load):
-    """A fast walk hides what moves meanwhile. This one takes seconds, and purge, which no lock stops, has work until then."""
-    with Inject(cell.daemon.main.pid, "ioctl", "delay_enter=10000"):
-        view = cell.server.connect(autocommit=False)
-        with view.cursor() as cursor:
-            cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
-        load.wait_more(1000)
-        view.close()
-        return cell.create()
-
-
 @pytest.mark.parametrize("plain", [False, True], ids=["innodb", "plain"])
 def test_under_load(make_cell, start_mariadb_clone, plain):
     cell = make_cell({"max_freeze": "1m"})
     create(cell.server, plain)
-    cuts = []
-    with Load(cell.server, plain) as load:
-        for number in range(CUTS):
-            load.wait_more(50)
-            must = load.acked()
-            backup = slow_cut(cell, load) if number % 2 else cell.create()
-            cuts.append((backup, must, load.acked()))
-    for number, (backup, must, most) in enumerate(cuts):
+
+    def make(number, load):
+        return slow_create(cell, load) if number % 2 else cell.create()
+
+    def see(backup):
         assert (backup["Dbsnap"]["Procedure"], backup["Dbsnap"]["Promise"]) == ("E", "recovered")
-        clone = start_mariadb_clone(cell.clone(backup, f"c{number}"))
-        check_moment(clone, must, most)
-        check_sums(clone)
-        clone.check()
-        clone.stop()
-        cell.api.ok("DeleteClone", DBClusterId="main", CloneName=f"c{number}")
-    assert all(float(backup["Dbsnap"]["FreezeMs"]) > 0 for backup, _, _ in cuts)
-    cell.server.check()
-    invariants.check(cell.daemon, cell.disk)
+        assert float(backup["Dbsnap"]["FreezeMs"]) > 0
+    cut_and_check(cell, "mariadb-e-plain" if plain else "mariadb-e", CUTS, make, start_mariadb_clone, see, plain)
 
 
 # Holds that end otherwise than by themselves

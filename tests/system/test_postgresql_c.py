@@ -76,16 +76,14 @@ class Apart(Cell):
         assert backup["Dbsnap"]["Procedure"] == "C"
         trace = os.path.join(self.server.folder, "trace")
         with Inject.nothing(self.daemon.main.pid, "ioctl", trace):
-            self.finish(self.create())
+            traced = self.finish(self.create())
+        self.api.delete_and_wait("main", traced["BackupId"])
         with open(trace, encoding="utf-8") as file:
             lines = [line.split(None, 1) for line in file]
         worker = next(pid for pid, line in lines if "SNAP_CREATE" in line)
         own = [line for pid, line in lines if pid == worker and line.startswith("ioctl(")]
         assert sum("SNAP_CREATE" in line for line in own) == 2, own
         self.snapshot = max(n for n, line in enumerate(own, 1) if "SNAP_CREATE" in line)
-
-    def create(self):
-        return self.api.create("main")
 
 
 class ApartCut(Cut):
@@ -123,7 +121,7 @@ def test_apart_under_load(cell, server, start_clone):
     server.sql("ALTER SYSTEM SET default_tablespace = far")
     server.sql("SELECT pg_reload_conf()")
     eventually(lambda: server.value("SHOW default_tablespace") == "far")
-    cut_and_check(cell, CUTS, start_clone, ApartCut)
+    cut_and_check(cell, "postgresql-c", CUTS, start_clone, ApartCut)
 
 
 def test_clone_changes_nothing(cell, server, start_clone, parts, btrfs):

@@ -87,7 +87,9 @@ class Acked:
             connection = self.server.connect()
             with connection.cursor() as cursor:
                 cursor.execute("SET synchronous_commit = %s", (self.synchronous_commit,))
-                number = session * 10**9
+                # Behind those of sessions before.
+                cursor.execute("SELECT coalesce(max(id), %s) FROM acked WHERE id / 1000000000 = %s", (session * 10**9, session))
+                number = cursor.fetchone()[0]
                 while not self.stopping.is_set():
                     number += 1
                     cursor.execute("INSERT INTO acked(id) VALUES (%s)", (number,))

@@ -159,10 +159,10 @@ class Server:
         eventually(up, timeout, "server answers")
 
     def amcheck(self):
-        """pg_amcheck of everything, heap against index; fails on any finding."""
+        """pg_amcheck of everything, heap against index, parents against children; fails on any finding."""
         self.sql("CREATE EXTENSION IF NOT EXISTS amcheck")
         tool("pg_amcheck", "-h", self.sockets, "-U", USER, "-d", "postgres",
-             "--heapallindexed", user=self.user)
+             "--heapallindexed", "--parent-check", user=self.user)
 
     def checksums(self):
         """pg_checksums of the stopped cluster."""
