@@ -101,7 +101,7 @@ int pg_backup_check(struct db_postgresql *pg, int image_fd, const struct pg_tree
 int pg_connect(struct db_postgresql *pg, struct layout *layout, struct reason *why);
 
 /* 0 if no process serves or writes job's data_dir, else a code with why. */
-int pg_refuse_served(const struct worker_job *job, struct reason *why);
+int pg_refuse_served(struct worker_job *job, struct reason *why);
 
 /* Makes what was acknowledged so far durable and sets pg->floor. */
 int pg_flush(struct db_postgresql *pg, struct reason *why);

@@ -34,6 +34,9 @@ struct search {
 	struct stat root;
 	struct stat self;   /* our own executable: whatever it reads there, it is no server */
 	bool whole_device;  /* nothing but the tree has its device */
+	bool writers;       /* only who may write to a file is meant */
+	pid_t except;
+	pid_t unseen;       /* one that could not be looked at; 0 none */
 	bool sure;          /* the last of the list is in the tree, and is called: */
 	char named[MSG_PATH_SIZE / 2];
 	struct held *list;
@@ -79,6 +82,41 @@ static int add(struct search *search, pid_t pid, int fd, const char *link, const
 	return 0;
 }
 
+static bool may_write(int proc_fd, const char *number)
+{
+	char path[64], text[512];
+	scope_close int fd = -1;
+	const char *flags;
+	ssize_t got;
+
+	snprintf(path, sizeof(path), "fdinfo/%.20s", number);
+	fd = openat(proc_fd, path, O_RDONLY | O_CLOEXEC);
+	got = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	text[got < 0 ? 0 : got] = '\0';
+	flags = strstr(text, "flags:");
+	return flags && (strtoul(flags + 6, NULL, 8) & O_ACCMODE) != O_RDONLY;
+}
+
+/* What has no name any more is in no backup. */
+static bool is_meant(const struct search *search, int proc_fd, const char *number, const struct stat *st)
+{
+	return !search->writers || (S_ISREG(st->st_mode) && st->st_nlink > 0 && st->st_dev == search->root.st_dev &&
+				    may_write(proc_fd, number));
+}
+
+static bool is_denied(int errno_value)
+{
+	return errno_value == EACCES || errno_value == EPERM;
+}
+
+/* After a failed look. A file may be for its user alone, as those of FUSE are; a process that may be looked at says its name. */
+static bool is_closed(int fd, const char *number)
+{
+	char name[1];
+
+	return is_denied(errno) && readlinkat(fd, number, name, sizeof(name)) < 0 && is_denied(errno);
+}
+
 /* What cannot be read has ended, or is not for us to see. */
 static int look_at(struct search *search, int proc_fd, pid_t pid)
 {
@@ -88,10 +126,14 @@ static int look_at(struct search *search, int proc_fd, pid_t pid)
 	struct stat st;
 	int error = 0;
 
-	if (fstatat(proc_fd, "cwd", &st, 0) == 0)
+	if (!dir && is_denied(errno))
+		search->unseen = pid;
+	if (!search->writers && fstatat(proc_fd, "cwd", &st, 0) == 0)
 		error = add(search, pid, proc_fd, "cwd", &st);
 	while (error == 0 && !search->sure && dir && names_next(dir, &number) > 0) {
-		if (fstatat(fd, number, &st, 0) == 0)
+		if (fstatat(fd, number, &st, 0) < 0)
+			search->unseen = is_closed(fd, number) ? pid : search->unseen;
+		else if (is_meant(search, proc_fd, number, &st))
 			error = add(search, pid, fd, number, &st);
 	}
 	return error;
@@ -105,12 +147,13 @@ static int look_at_all(struct search *search, struct reason *why)
 
 	while (proc && error == 0 && !search->sure && (more = names_next(proc, &name)) > 0) {
 		scope_close int proc_fd = -1;
+		pid_t pid = (pid_t)strtol(name, NULL, 10);
 
-		if (!isdigit((unsigned char)name[0]))
+		if (!isdigit((unsigned char)name[0]) || pid == search->except)
 			continue;
 		proc_fd = openat(dirfd(proc), name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (proc_fd >= 0 && !is_harmless(search, proc_fd))
-			error = look_at(search, proc_fd, (pid_t)strtol(name, NULL, 10));
+			error = look_at(search, proc_fd, pid);
 	}
 	if (error < 0)
 		return reason_set_retry(why, error, NULL, "out of memory");
@@ -190,22 +233,54 @@ static void describe(const struct search *search, struct match *match, const cha
 		 walked && match->path[0] ? "/" : "", walked ? match->path : "", match->held.works ? "" : " open");
 }
 
-int holder_find(struct worker_job *job, int root_fd, const char *path, char *text, size_t size, struct reason *why)
+/* Somebody who is found is found, whoever else cannot be seen; without root most of others cannot. */
+static int refuse_unseen(const struct worker_job *job, const struct search *search, struct reason *why)
+{
+	char who[128];
+
+	if (!search->unseen || !job->as_root)
+		return 0;
+	server_describe_pid(search->unseen, who, sizeof(who));
+	return reason_set(why, ERR_DENIED, "let dbsnapd look into /proc of other users (CAP_SYS_PTRACE, a security module's rules)",
+			  "%s, cannot be looked at: what it has open is not known", who);
+}
+
+static int find(struct worker_job *job, struct search *search, int root_fd, struct match *match, struct reason *why)
 {
 	enum { TOP_INODE = 256 };
-	struct search search = {0};
-	struct match match = {0};
 	struct volume volume;
 	int error;
 
-	if (fstat(root_fd, &search.root) < 0 || stat("/proc/self/exe", &search.self) < 0)
-		return reason_set_errno(why, errno, "cannot look at who works in %s", path);
-	search.whole_device = search.root.st_ino == TOP_INODE && volume_of(root_fd, &volume) == 0 && volume_is_btrfs(&volume);
-	error = look_at_all(&search, why);
+	if (fstat(root_fd, &search->root) < 0 || stat("/proc/self/exe", &search->self) < 0)
+		return reason_set_errno(why, errno, "cannot look at who works in the data directory");
+	search->whole_device = search->root.st_ino == TOP_INODE && volume_of(root_fd, &volume) == 0 && volume_is_btrfs(&volume);
+	error = look_at_all(search, why);
 	if (error == 0)
-		error = search_tree(job, &search, root_fd, &match, why);
-	if (error == 0 && match.found)
+		error = search_tree(job, search, root_fd, match, why);
+	if (error == 0 && !match->found)
+		error = refuse_unseen(job, search, why);
+	free(search->list);
+	return error < 0 ? error : match->found;
+}
+
+int holder_find(struct worker_job *job, int root_fd, const char *path, char *text, size_t size, struct reason *why)
+{
+	struct search search = {0};
+	struct match match = {0};
+	int found = find(job, &search, root_fd, &match, why);
+
+	if (found > 0)
 		describe(&search, &match, path, text, size);
-	free(search.list);
-	return error < 0 ? error : match.found;
+	return found;
+}
+
+int holder_find_writer(struct worker_job *job, pid_t except, pid_t *ret_pid, struct reason *why)
+{
+	struct search search = {.writers = true, .except = except};
+	struct match match = {0};
+	int found = find(job, &search, job->data_fd, &match, why);
+
+	if (found > 0)
+		*ret_pid = match.held.pid;
+	return found;
 }

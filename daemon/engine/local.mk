@@ -68,7 +68,7 @@ libengine_a_SOURCES = \
 	daemon/engine/restore.c daemon/engine/restore.h \
 	daemon/engine/sandbox.c daemon/engine/sandbox.h \
 	daemon/engine/serve.c daemon/engine/serve.h \
-	daemon/engine/server.c daemon/engine/server.h \
+	daemon/engine/server.c daemon/engine/server.h daemon/engine/server_search.c \
 	daemon/engine/session.c daemon/engine/session.h \
 	daemon/engine/snap.c daemon/engine/snap.h \
 	daemon/engine/snap_btrfs.c \

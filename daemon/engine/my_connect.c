@@ -26,7 +26,7 @@ static const char grant_remedy[] =
 
 int my_refuse_served(const struct db_mariadb *my, struct reason *why)
 {
-	const struct worker_job *job = my->job;
+	struct worker_job *job = my->job;
 	char who[128];
 	int found = server_search(job, "mariadbd", who, sizeof(who), why);
 

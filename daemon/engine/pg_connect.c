@@ -31,7 +31,7 @@ static const char *conninfo_of(const struct worker_job *job)
 	return conf_conninfo(&job->cluster->database, CONF_DATABASE_POSTGRESQL);
 }
 
-int pg_refuse_served(const struct worker_job *job, struct reason *why)
+int pg_refuse_served(struct worker_job *job, struct reason *why)
 {
 	char who[128];
 	int found = server_search(job, "postgres", who, sizeof(who), why);

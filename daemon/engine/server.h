@@ -45,16 +45,13 @@ void server_describe(int socket_fd, char *text, size_t size);
 void server_describe_pid(pid_t pid, char *text, size_t size);
 
 /*
- * Looks through all processes for one that works in job's data_dir: a program of that name whose working
- * directory it is, or anybody who holds a file there open for writing (a subvolume's files have a device number of
- * their own). 1 with what was found in text, 0 for none, or a code with why.
+ * Looks through all processes but dbsnapd's own for one that works in job's data_dir: a program of that name whose working
+ * directory it is, or anybody who has a file that lies there open for writing. 1 with who in text, 0 for nobody, or a
+ * code with why: not all could be looked at.
  */
-int server_search(const struct worker_job *job, const char *program, char *text, size_t size, struct reason *why);
+int server_search(struct worker_job *job, const char *program, char *text, size_t size, struct reason *why);
 
-/*
- * The same for one that has a file below data_dir open for writing, by the path that it has there; server itself is not
- * meant, nor are we.
- */
-int server_search_writer(const struct worker_job *job, pid_t server, char *text, size_t size, struct reason *why);
+/* The same for anybody but server who has a file there open for writing. */
+int server_search_writer(struct worker_job *job, pid_t server, char *text, size_t size, struct reason *why);
 
 #endif

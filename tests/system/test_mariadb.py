@@ -15,7 +15,7 @@ import MySQLdb
 import pytest
 
 from harness import invariants
-from harness.disk import run
+from harness.disk import run, unmount
 from harness.inject import Inject
 from harness.mariadb import USER, command, configure
 from harness.mariadb_cuts import Cut, cut_and_check, purge_backlog
@@ -502,10 +502,12 @@ class Stopped(Cut):
         if end == "stop":
             cell.server.stop()
         self.must, self.most = load.acked(), load.acked()
-        try:
-            self.backup = cell.create()
-        finally:
-            cell.server.start()
+        # A log that lies beside it, as on any machine.
+        with open(cell.disk.path("other"), "ab"):
+            try:
+                self.backup = cell.create()
+            finally:
+                cell.server.start()
         assert (self.backup["Dbsnap"]["Procedure"], self.backup["Dbsnap"]["Promise"]) == ("G", "stopped")
 
 
@@ -524,6 +526,24 @@ def test_stopped(make_disk, make_mariadb, make_daemon, start_mariadb_clone, kind
             tally.good(f"{number}, {end}", cut.backup["Dbsnap"]["CutMs"])
     tally.end()
     invariants.check(cell.daemon, cell.disk)
+
+
+@pytest.mark.parametrize("kind", ["btrfs", "xfs"])
+def test_stopped_and_written(make_disk, make_mariadb, make_daemon, kind):
+    """By no server, and by another path."""
+    disk = make_disk(kind, size="2G")
+    server = make_mariadb(disk.subvolume("my", USER))
+    server.stop()
+    cell = Cell(disk, server, make_daemon(quota=QUOTA), snapshot_dir=disk.path(".dbsnap", "main"))
+    other = disk.path("other")
+    os.mkdir(other)
+    run("mount", "--bind", server.data_dir, other)
+    try:
+        with open(os.path.join(other, "mysql", "db.MAD"), "r+b"):
+            refused(cell, f"process {os.getpid()} ", create=False)
+    finally:
+        unmount(other)
+    assert cell.create()["Dbsnap"]["Procedure"] == "G"
 
 
 def test_started_during_the_cut(make_cell):

@@ -16,7 +16,7 @@ import time
 import pytest
 
 from harness import invariants, reports
-from harness.disk import run
+from harness.disk import run, unmount
 from harness.inject import Inject
 from harness.mariadb import USER
 from harness.mariadb_cuts import cut_and_check, slow_create
@@ -287,6 +287,15 @@ def test_somebody_else_writes_there(make_cell):
     with open(os.path.join(cell.server.data_dir, "ibdata1"), "r+b"):
         said = refusal(cell)
         assert "open for writing" in said and f"process {os.getpid()} " in said, said
+    # By another path, as one in a container has it.
+    other = cell.disk.path("elsewhere")
+    os.mkdir(other)
+    run("mount", "--bind", cell.server.data_dir, other)
+    try:
+        with open(os.path.join(other, "mysql", "db.MAD"), "r+b"):
+            assert f"process {os.getpid()} " in refusal(cell)
+    finally:
+        unmount(other)
     # To read is no harm, nor is what lies beside it.
     with open(os.path.join(cell.server.data_dir, "ibdata1"), "rb"), open(cell.disk.path("other"), "wb"):
         assert cell.daemon.client("cluster", "check", "main").returncode == 0

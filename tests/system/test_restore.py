@@ -255,6 +255,21 @@ def test_held(make_files, kind, code, where, says):
     restores.check()
 
 
+def test_held_by_one_that_cannot_be_seen(make_files):
+    """As in a container that was not given SYS_PTRACE: what cannot be looked at proves nothing."""
+    restores = make_files("xfs")
+    backup = restores.api.create_and_wait("main")["BackupId"]
+    os.chmod(restores.disk.mnt, 0o755)
+    restores.daemon.stop()
+    argv = restores.daemon.argv
+    restores.daemon.argv = lambda *options: ["setpriv", "--bounding-set", "-sys_ptrace", *argv(*options)]
+    restores.daemon.start()
+    with Holder("/", "f = open(sys.argv[1] + '/file')", restores.data_dir) as holder:
+        job = restores.refused(backup)
+        assert f"process {holder.process.pid} (python3)" in job["Cause"] and "SYS_PTRACE" in job["Remedy"], job
+    assert restores.beside() == []
+
+
 @pytest.mark.parametrize("kind", ["btrfs", "xfs"])
 def test_started_between_the_proofs(make_restores, kind):
     """The worker is held before it writes out the copy; the server starts; it stays, with its data."""
