@@ -42,6 +42,11 @@ int pg_server(struct worker_job *job, const struct db_place *place, const struct
 		db_server_add(&server, "-c");
 		db_server_add(&server, "%s", settings[i]);
 	}
+	/* A file in /dev/shm would be there for good when the server is killed. See serve.c for what becomes of this. */
+	if (job->as_root) {
+		db_server_add(&server, "-c");
+		db_server_add(&server, "dynamic_shared_memory_type=sysv");
+	}
 	db_server_add(&server, "-c");
 	db_server_add(&server, "port=%" PRIu32, clone->port);
 	*ret_server = server;

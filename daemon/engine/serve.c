@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The server is number 1 of a PID namespace of its own, so its end, whatever ended it, is the end of all its
- * processes: none goes on with a query of its own. Without root there is no such namespace; the server's processes then find out
- * by themselves that it has died.
+ * processes: none goes on with a query of its own. What they share by System V goes with a namespace too. Without root
+ * there are no such namespaces; the server's processes then find out by themselves that it has died.
  */
 #include "daemon/engine/serve.h"
 
@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -113,7 +114,7 @@ static int fork_child(const struct serve *s, void (*be)(const struct serve *, in
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return reason_set_errno(why, errno, "cannot make a pipe");
-	pid = apart ? proc_fork_apart((int[]){s->root_fd, s->lock_fd, ends[1]}, 3, 0) :
+	pid = apart ? proc_fork_apart((int[]){s->root_fd, s->lock_fd, ends[1]}, 3, CLONE_NEWIPC) :
 		      proc_fork((int[]){s->root_fd, s->lock_fd, ends[1]}, 3);
 	if (pid == 0)
 		be(s, ends[1]);
@@ -121,7 +122,7 @@ static int fork_child(const struct serve *s, void (*be)(const struct serve *, in
 	close(ends[1]);
 	if (pid < 0) {
 		close(ends[0]);
-		return reason_set_errno(why, errno, "cannot start a process%s", apart ? " in a PID namespace" : "");
+		return reason_set_errno(why, errno, "cannot start a process%s", apart ? " in namespaces" : "");
 	}
 	child->pid = pid;
 	child->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);

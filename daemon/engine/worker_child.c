@@ -115,8 +115,8 @@ _Noreturn void worker_child_run(const struct engine *engine, const struct msg *q
 
 	/* Whoever looks into what it will be, or starts, finds no secret of clients. */
 	conf_forget_keys(engine->conf);
-	/* A group of its own: the terminal's ^C is for the engine, which lets jobs finish. */
-	if (!job || chdir("/") < 0 || setpgid(0, 0) < 0)
+	/* A session of its own: the terminal's ^C is for the engine, which lets jobs finish, and no server gets to type there. */
+	if (!job || chdir("/") < 0 || setsid() < 0)
 		_exit(1);
 	job->link = link;
 	job->pid = getpid();

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Clones with a server: beside the busy source on every backend, for a time, and ended with whatever runs them."""
+import fcntl
 import os
 import subprocess
+import termios
 import time
 
 import pytest
@@ -135,6 +137,35 @@ def test_delete_ends_its_server(cell):
     daemon.api.ok("DeleteClone", CloneName="c1")
     held.wait_end()
     gone(daemon, clone)
+
+
+def shared(pid):
+    """Shared memory of the process that has a name of its own on this machine: nobody removes it when the process is killed."""
+    with open("/proc/sysvipc/shm", encoding="ascii") as file:
+        inodes = {line.split()[1] for line in file.readlines()[1:]}
+    with open(f"/proc/{pid}/maps", encoding="utf-8") as file:
+        maps = [line.split(maxsplit=5) for line in file]
+    return [m[5].strip() for m in maps if len(m) > 5 and (m[5].startswith("/dev/shm/") or
+                                                          m[5].startswith("/SYSV") and m[4] in inodes)]
+
+
+def test_a_server_has_nothing_of_its_starters(cell):
+    """No terminal, by which it could type for whoever started dbsnapd; no memory that outlives it."""
+    daemon, _, _ = cell
+    daemon.stop()
+    ours, theirs = os.openpty()
+    daemon.caller = {"start_new_session": True, "preexec_fn": lambda: fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)}
+    daemon.start()
+    with open(f"/proc/{daemon.main.pid}/stat", encoding="ascii") as file:
+        assert file.read().rpartition(")")[2].split()[4] != "0"
+    clone = start(daemon, daemon.api.create_and_wait("main"))
+    pid = servers()[clone["ClonePath"]]
+    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+        assert file.read().rpartition(")")[2].split()[4] == "0", "its terminal"
+    assert shared(pid) == []
+    daemon.stop()
+    os.close(ours)
+    os.close(theirs)
 
 
 @pytest.mark.parametrize("end", ["kill", "stop"])
