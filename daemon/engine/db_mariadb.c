@@ -200,6 +200,8 @@ const struct db_ops db_mariadb = {
 	.save_config = save_config,
 	.close = close_mariadb,
 	.make_clone = my_make_clone,
+	.prove_stopped = my_prove_stopped,
+	.make_original = my_make_original,
 	.server = my_server,
 	.answers = my_answers,
 };

@@ -69,6 +69,9 @@ void my_part_path(const struct db_mariadb *my, enum my_role role, char path[stat
 /* Lines of an option file without which no server starts on an image. 0 or ERR_LAYOUT with why. */
 int my_settings(const struct db_mariadb *my, char settings[static MANIFEST_LINES_SIZE], struct reason *why);
 
+/* The value of key among such lines; false: it is not there. */
+bool my_find_setting(const char *lines, const char *key, char value[static ASK_PATH_SIZE]);
+
 /*
  * Reaches the server behind conninfo, proves that it is data_dir's own and that its settings allow a cut;
  * fills session, server, facts and layout's server, warnings and weakened. 1; 0: proved that no server
@@ -89,6 +92,10 @@ int my_save_config(struct db_mariadb *my, int config_fd, struct reason *why);
 /* See db_ops.make_clone. */
 int my_make_clone(struct worker_job *job, const struct manifest *manifest, int clone_fd, const char *path,
 		  struct db_clone *ret_clone, struct reason *why);
+
+/* See db_ops.prove_stopped and db_ops.make_original. */
+int my_prove_stopped(struct worker_job *job, struct reason *why);
+int my_make_original(struct worker_job *job, const struct manifest *manifest, int copy_fd, struct reason *why);
 
 /* See db_ops.server and db_ops.answers. */
 int my_server(struct worker_job *job, const struct db_place *place, const struct db_clone *clone, struct db_server *ret_server,

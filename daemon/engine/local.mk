@@ -32,6 +32,7 @@ libengine_a_SOURCES = \
 	daemon/engine/my_connect.c \
 	daemon/engine/my_freeze.c \
 	daemon/engine/my_inspect.c daemon/engine/my_inspect.h \
+	daemon/engine/my_original.c \
 	daemon/engine/my_parts.c \
 	daemon/engine/my_serve.c \
 	daemon/engine/names.c daemon/engine/names.h \

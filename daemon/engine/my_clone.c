@@ -81,21 +81,6 @@ static int remove_files(int root_fd, struct reason *why)
 	return more < 0 ? reason_set_errno(why, errno, "cannot list the clone") : 0;
 }
 
-/* The value of "key = value" among lines; false: there is none. */
-static bool find_setting(const char *lines, const char *key, char value[static ASK_PATH_SIZE])
-{
-	size_t length = strlen(key);
-
-	for (; lines && *lines; lines = strchr(lines, '\n'), lines += lines != NULL) {
-		if (strncmp(lines, key, length) != 0 || strncmp(lines + length, " = ", 3) != 0)
-			continue;
-		lines += length + 3;
-		snprintf(value, ASK_PATH_SIZE, "%.*s", (int)strcspn(lines, "\n"), lines);
-		return true;
-	}
-	return false;
-}
-
 static int write_file(int root_fd, const char *path, const char *text, struct reason *why)
 {
 	scope_close int fd = tree_open(root_fd, path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
@@ -136,7 +121,7 @@ static int rewrite_index(int root_fd, const char *settings, struct reason *why)
 	char index[ASK_PATH_SIZE], base[ASK_PATH_SIZE];
 	int size;
 
-	if (!find_setting(settings, "log-bin-index", index) || !find_setting(settings, "log-bin", base))
+	if (!my_find_setting(settings, "log-bin-index", index) || !my_find_setting(settings, "log-bin", base))
 		return 0;
 	size = old ? tree_read(root_fd, index, old, INDEX_MAX) : ERR_NOMEM;
 	if (size < 0)

@@ -225,3 +225,11 @@ int my_release(struct db *db, uint64_t *ret_held_us, struct reason *why)
 		unlocked = unlock(my, ret_held_us, thawed < 0 ? &second : why);
 	return thawed < 0 ? thawed : unlocked;
 }
+
+int my_prove_stopped(struct worker_job *job, struct reason *why)
+{
+	struct reach reach = {"MariaDB", conf_conninfo(&job->cluster->database, CONF_DATABASE_MARIADB), account_remedy,
+			      grant_remedy};
+
+	return reach_prove_stopped(&reach, job, program, why);
+}

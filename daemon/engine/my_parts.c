@@ -255,3 +255,17 @@ int my_settings(const struct db_mariadb *my, char settings[static MANIFEST_LINES
 	memcpy(settings, text, sizeof(text));
 	return 0;
 }
+
+bool my_find_setting(const char *lines, const char *key, char value[static ASK_PATH_SIZE])
+{
+	size_t length = strlen(key);
+
+	for (; lines && *lines; lines = strchr(lines, '\n'), lines += lines != NULL) {
+		if (strncmp(lines, key, length) != 0 || strncmp(lines + length, " = ", 3) != 0)
+			continue;
+		lines += length + 3;
+		snprintf(value, ASK_PATH_SIZE, "%.*s", (int)strcspn(lines, "\n"), lines);
+		return true;
+	}
+	return false;
+}

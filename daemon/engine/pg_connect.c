@@ -7,7 +7,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 enum { FLUSH_MS = 60000 };
 
@@ -148,41 +147,11 @@ int pg_connect(struct db_postgresql *pg, struct layout *layout, struct reason *w
 	return error < 0 ? error : 1;
 }
 
-/* What answers is ours unless it proves to be another directory's. */
-static int refuse_answering(struct db_postgresql *pg, struct reason *why)
-{
-	char who[128];
-	struct reason other = {0};
-	int socket = session_socket(pg->session);
-	int error = pg->job->data_fd < 0 ? 0 : server_hold(pg->job, socket, NULL, &pg->server, &other);
-
-	if (error == ERR_MISMATCH)
-		return 0;
-	server_describe(socket, who, sizeof(who));
-	return reason_set(why, ERR_BUSY, "stop the server, and keep it stopped until the restore is done",
-			  "the server runs: %s, answers at conninfo \"%.200s\"", who, pg->job->cluster->database.conninfo);
-}
-
 int pg_prove_stopped(struct worker_job *job, struct reason *why)
 {
-	struct db_postgresql *pg = calloc(1, sizeof(*pg));
-	int error, reached;
+	struct reach reach = reach_of(job);
 
-	if (!pg)
-		return reason_set_retry(why, ERR_NOMEM, NULL, "out of memory");
-	pg->job = job;
-	pg->server = SERVER_NONE;
-	error = session_start(job, program, &pg->session, why);
-	reached = error == 0 ? reach(pg, why) : 0;
-	/* However it answers, somebody does. */
-	if (error == 0 && reached != 0)
-		error = session_socket(pg->session) < 0 ? reached : refuse_answering(pg, why);
-	if (error == 0)
-		*why = (struct reason){0};
-	session_end(pg->session);
-	server_let_go(&pg->server);
-	free(pg);
-	return error;
+	return reach_prove_stopped(&reach, job, program, why);
 }
 
 int pg_flush(struct db_postgresql *pg, struct reason *why)

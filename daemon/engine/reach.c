@@ -63,3 +63,33 @@ int reach_server(const struct reach *reach, struct session *session, struct ask_
 		return 0;
 	return ret_answer->outcome == ASK_DONE ? 1 : reach_refuse(reach, ret_answer, why);
 }
+
+/* However it answers, somebody does: he is ours unless he proves to be another directory's. */
+static int refuse_answering(const struct reach *reach, const struct worker_job *job, int socket_fd, struct reason *why)
+{
+	char who[128];
+
+	if (server_is_elsewhere(job, socket_fd))
+		return 0;
+	server_describe(socket_fd, who, sizeof(who));
+	return reason_set(why, ERR_BUSY, "stop the server, and keep it stopped until the restore is done",
+			  "the server runs: %s, answers at conninfo \"%.200s\"", who, reach->conninfo);
+}
+
+int reach_prove_stopped(const struct reach *reach, struct worker_job *job, const char *helper, struct reason *why)
+{
+	struct session *session = NULL;
+	struct ask_answer answer;
+	int reached, error = session_start(job, helper, &session, why);
+
+	if (error < 0)
+		return error;
+	reached = reach_server(reach, session, &answer, why);
+	if (reached != 0)
+		error = reached < 0 && session_socket(session) < 0 ? reached :
+								     refuse_answering(reach, job, session_socket(session), why);
+	if (error == 0)
+		*why = (struct reason){0};
+	session_end(session);
+	return error;
+}

@@ -31,4 +31,10 @@ int reach_refuse(const struct reach *reach, const struct ask_answer *answer, str
  */
 int reach_server(const struct reach *reach, struct session *session, struct ask_answer *ret_answer, struct reason *why);
 
+/*
+ * Nobody answers, by the helper of that name, but perhaps one who proves to serve another directory than job's. 0; ERR_BUSY with
+ * why; or another code with why: it is not known. Waits as reach_server().
+ */
+int reach_prove_stopped(const struct reach *reach, struct worker_job *job, const char *helper, struct reason *why);
+
 #endif

@@ -290,6 +290,22 @@ int server_hold(const struct worker_job *job, int socket_fd, const struct stamp 
 	return error;
 }
 
+bool server_is_elsewhere(const struct worker_job *job, int socket_fd)
+{
+	scope_close int pidfd = -1, proc_fd = -1;
+	struct stat source, works;
+	struct ucred peer;
+
+	/* The first process has the sockets of others: systemd's. */
+	if (job->data_fd < 0 || !peer_of(socket_fd, &peer) || peer.pid == 1)
+		return false;
+	pidfd = (int)syscall(SYS_pidfd_open, peer.pid, 0);
+	proc_fd = open_process(peer.pid);
+	if (pidfd < 0 || proc_fd < 0 || fstat(job->data_fd, &source) < 0 || fstatat(proc_fd, "cwd", &works, 0) < 0)
+		return false;
+	return is_alive(pidfd) && (source.st_dev != works.st_dev || source.st_ino != works.st_ino);
+}
+
 void server_bindir(const struct server *server, char *path, size_t size)
 {
 	char link[64], *base;

@@ -28,6 +28,11 @@ struct server {
 int server_hold(const struct worker_job *job, int socket_fd, const struct stamp *holds, struct server *ret_server,
 		struct reason *why);
 void server_let_go(struct server *server);
+/*
+ * Is it proved that whoever is at the other end of socket_fd is a process that works in another folder than job's data_dir? Both
+ * servers work in theirs. False for one that cannot be seen, too: it may be in namespaces that we are not in.
+ */
+bool server_is_elsewhere(const struct worker_job *job, int socket_fd);
 bool server_is_alive(const struct server *server);
 
 /*

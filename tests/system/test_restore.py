@@ -140,6 +140,7 @@ def test_server(make_restores, make_server, kind, backend):
     assert digest(kept) == old
     assert belongings(server.data_dir) == belongings(kept) == before
     assert is_subvolume(server.data_dir) == is_subvolume(kept) == (kind == "btrfs")
+    assert not os.path.exists(os.path.join(server.data_dir, "postmaster.pid"))
     with open(os.path.join(server.data_dir, "postgresql.conf"), encoding="utf-8") as file:
         assert file.read() == conf
     server.start()
@@ -211,6 +212,60 @@ def test_running_server(make_restores):
     server.stop()
     assert restores.plan(backup)["Ok"] == "true"
     restores.check()
+
+
+def test_refused_before_anything(make_restores):
+    """Not a name is made for a restore that is going to be refused."""
+    restores, server = make_restores("xfs")
+    backup = restores.api.create_and_wait("main")["BackupId"]
+    with Strike(restores.daemon, "mkdirat", 1) as strike:
+        job = restores.refused(backup)
+        assert not strike.struck()
+    assert job["Attempts"] == "1" and "(postgres)" in job["Cause"], job
+
+
+# Whoever listened there first is no more, as with a server in namespaces that we do not see into.
+HEIR = """
+import os, select, socket, sys
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+os.chmod(sys.argv[1], 0o777)
+listener.listen()
+if os.fork():
+    os._exit(0)
+print(flush=True)
+while sys.stdin not in select.select([listener, sys.stdin], [], [])[0]:
+    listener.accept()[0].close()
+"""
+
+
+def test_out_of_sight(make_restores):
+    """Somebody answers, and who he is cannot be told: he is taken for the server."""
+    restores, server = make_restores("xfs")
+    backup = restores.api.create_and_wait("main")["BackupId"]
+    server.stop()
+    path = os.path.join(server.sockets, ".s.PGSQL.5432")
+    with subprocess.Popen(["python3", "-c", HEIR, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as heir:
+        heir.stdout.readline()
+        heir.wait(30)
+        job = restores.refused(backup)
+        assert "the server runs" in job["Cause"] and "answers at conninfo" in job["Cause"], job
+        heir.stdin.close()
+        heir.stdout.read()
+    os.unlink(path)
+    assert restores.beside() == []
+    restores.restore(backup)
+
+
+def test_label_is_lost(make_restores):
+    """A walked backup without its label would recover from the wrong place, and say nothing."""
+    restores, server = make_restores("xfs")
+    backup = restores.api.create_and_wait("main")
+    server.stop()
+    os.unlink(os.path.join(backup["Dbsnap"]["Path"], "data", "backup_label"))
+    eventually(lambda: restores.plan(backup["BackupId"])["Ok"] == "true", what="the server's last process has ended")
+    job = restores.refused(backup["BackupId"])
+    assert "backup_label is missing" in job["Cause"] and restores.beside() == [], job
 
 
 class Holder:

@@ -172,7 +172,8 @@ def make(data_dir, folder, template, **settings):
     shutil.chown(folder, USER, USER)
     run("cp", "-a", f"{template}/.", data_dir)
     run("chown", "-R", f"{USER}:", data_dir)
-    server = Server(data_dir, os.path.join(folder, "my.cnf"), os.path.join(folder, "s"), os.path.join(folder, "log"))
+    server = Server(data_dir, os.path.join(folder, "my.cnf"), os.path.join(folder, "s"),
+                    os.path.join(folder, "log.err"))  # without an end it gets this one
     configure(server, **settings)
     return server
 
