@@ -192,14 +192,22 @@ static int clone_ranges(struct copy *copy)
 	return 0;
 }
 
+int file_clone(int from_fd, int to_fd)
+{
+	if (ioctl(to_fd, FICLONE, from_fd) == 0)
+		return 0;
+	if (errno == EINVAL && match_cow(from_fd, to_fd) && ioctl(to_fd, FICLONE, from_fd) == 0)
+		return 0;
+	return err_from_errno(errno);
+}
+
 /* 0, or -1 with errno. */
 static int clone_file(struct copy *copy, bool ranges)
 {
 	if (ranges && copy->size > RANGE_LEAST)
 		return clone_ranges(copy);
 	copy->to_end = true;
-	if (ioctl(copy->to, FICLONE, copy->from) < 0 &&
-	    (errno != EINVAL || !match_cow(copy->from, copy->to) || ioctl(copy->to, FICLONE, copy->from) < 0))
+	if (file_clone(copy->from, copy->to) < 0)
 		return -1;
 	count(copy, copy->size);
 	return 0;

@@ -28,6 +28,12 @@ int file_copy_bytes(int from_fd, int to_fd, enum file_way way, bool ranges, uint
 /* The same; *done (NULL: none), which another process may read, grows by what is done meanwhile, holes left out. */
 int file_copy_counted(int from_fd, int to_fd, enum file_way way, bool ranges, uint64_t *done, uint64_t *ret_bytes);
 
+/*
+ * Makes to_fd, whatever is in it, the same as from_fd by sharing its blocks: one call, usually. Both are regular files,
+ * else EINVAL or EISDIR. 0 or a code from errno, which is left in errno.
+ */
+int file_clone(int from_fd, int to_fd);
+
 /* What of its belongings a copy does not have. */
 enum { FILE_LOST_OWNER = 1, FILE_LOST_XATTR = 2 };
 

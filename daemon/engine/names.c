@@ -22,6 +22,13 @@ DIR *names_open(int fd)
 
 int names_next(DIR *dir, const char **ret_name)
 {
+	unsigned char ignored;
+
+	return names_next_kind(dir, ret_name, &ignored);
+}
+
+int names_next_kind(DIR *dir, const char **ret_name, unsigned char *ret_kind)
+{
 	const struct dirent *entry;
 
 	do {
@@ -31,6 +38,7 @@ int names_next(DIR *dir, const char **ret_name)
 	if (!entry)
 		return errno == 0 ? 0 : -1;
 	*ret_name = entry->d_name;
+	*ret_kind = entry->d_type;
 	return 1;
 }
 

@@ -14,6 +14,8 @@ DIR *names_open(int fd);
 
 /* 1: the next name, "." and ".." left out, borrowed until the next call; 0: that was all; -1 with errno. */
 int names_next(DIR *dir, const char **ret_name);
+/* The same, and what the folder says that the name is: DT_REG and so on; DT_UNKNOWN if it does not say. */
+int names_next_kind(DIR *dir, const char **ret_name, unsigned char *ret_kind);
 
 /*
  * path as printable ASCII that JSON takes as it is: every other byte, the quotation mark and the backslash as \xNN.

@@ -47,6 +47,7 @@ struct walk {
 	dev_t device;   /* of that root's folders */
 	bool saw_mount; /* the name at hand could not be opened because it is one */
 	uint32_t listed;
+	size_t filled; /* regular files of the folder at hand that the copy now has */
 	size_t last_count;
 	struct last last[LAST_MAX];
 	char path[PATH_MAX]; /* of the entry at hand, below its root; "" the root itself */
@@ -283,7 +284,39 @@ static int fill_file(struct walk *walk, int from_dir, int to_dir, const char *na
 		return fail_to_copy(walk, errno);
 	walk->report->files++;
 	walk->report->bytes += bytes;
+	walk->filled++;
 	return is_new ? give_belongings(walk, from, to, &st) : 0;
+}
+
+/*
+ * What nearly every file is while a server stands still: prepared, and nothing else now. No more calls than the
+ * bytes need, and no look at it. 0, or a code; LOOK_AGAIN: it is something else, or cannot be had so.
+ */
+static int fill_unseen(struct walk *walk, int from_dir, int to_dir, const char *name)
+{
+	scope_close int from = tree_open(from_dir, name, O_RDONLY, 0);
+	scope_close int to = from < 0 ? -1 : openat(to_dir, name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+
+	if (to < 0)
+		return LOOK_AGAIN;
+	if (file_clone(from, to) < 0)
+		return errno == EINVAL || errno == EISDIR ? LOOK_AGAIN : fail_to_copy(walk, errno);
+	if (fstat(to, &st) < 0)
+		return fail_to_make(walk, errno);
+	walk->report->files++;
+	walk->report->bytes += (uint64_t)st.st_blocks * 512;
+	walk->filled++;
+	if (walk->plan->done)
+		__atomic_add_fetch(walk->plan->done, (uint64_t)st.st_size, __ATOMIC_RELAXED);
+	return 0;
+}
+
+static bool may_fill_unseen(const struct walk *walk, unsigned char kind)
+{
+	const struct tree_plan *plan = walk->plan;
+
+	return kind == DT_REG && plan->stage == TREE_FILL && plan->way == FILE_CLONE && !plan->judge;
 }
 
 static int prepare_file(struct walk *walk, int from, int to, const struct stat *st)
@@ -410,19 +443,44 @@ static int remove_prepared(struct walk *walk, int to_dir, const char *name)
 	return error;
 }
 
-/* What was prepared of the folder and has gone since then. */
-static int remove_gone(struct walk *walk, int from_dir, int to_dir)
+static int remove_if_gone(struct walk *walk, int from_dir, int to_dir, const char *name)
+{
+	struct stat st;
+
+	if (fstatat(from_dir, name, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) == 0 || errno != ENOENT)
+		return 0;
+	return remove_prepared(walk, to_dir, name);
+}
+
+/* Of the names in the copy, those that are, or that are not, regular files, which are counted. */
+static int remove_gone_kind(struct walk *walk, int from_dir, int to_dir, bool regular, size_t *ret_files)
 {
 	scope_closedir DIR *dir = names_open(to_dir);
+	size_t files = 0;
 	const char *name;
-	struct stat st;
+	unsigned char kind;
 	int error = 0, more = -1;
 
-	while (dir && error == 0 && (more = names_next(dir, &name)) > 0) {
-		if (fstatat(from_dir, name, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0 && errno == ENOENT)
-			error = remove_prepared(walk, to_dir, name);
+	while (dir && error == 0 && (more = names_next_kind(dir, &name, &kind)) > 0) {
+		files += kind == DT_REG;
+		if ((kind == DT_REG) == regular)
+			error = remove_if_gone(walk, from_dir, to_dir, name);
 	}
-	return error == 0 && more < 0 ? reason_set_errno(walk->why, errno, "cannot list the copy of %s", named(walk)) : error;
+	if (error == 0 && more < 0)
+		return reason_set_errno(walk->why, errno, "cannot list the copy of %s", named(walk));
+	*ret_files = files;
+	return error;
+}
+
+/* What was prepared of the folder and has gone since then. As many files as were filled are those that were. */
+static int remove_gone(struct walk *walk, int from_dir, int to_dir)
+{
+	size_t files = 0;
+	int error = remove_gone_kind(walk, from_dir, to_dir, false, &files);
+
+	if (error == 0 && files != walk->filled)
+		error = remove_gone_kind(walk, from_dir, to_dir, true, &files);
+	return error;
 }
 
 static int copy_folder(struct walk *walk, int from_dir, int to_dir, const char *name, bool empty, int depth)
@@ -504,31 +562,39 @@ static int look_and_copy(struct walk *walk, int from_dir, int to_dir, const char
 	return reason_set_retry(walk->why, ERR_BUSY, NULL, "%s changes all the time what it is", named(walk));
 }
 
-static int copy_name(struct walk *walk, int from_dir, int to_dir, const char *name, int depth)
+/* kind: what the folder said that it is. */
+static int copy_name(struct walk *walk, int from_dir, int to_dir, const char *name, unsigned char kind, int depth)
 {
 	size_t before = strlen(walk->path);
-	int error;
+	int error = LOOK_AGAIN;
 
 	if (before + strlen(name) + 2 > sizeof(walk->path))
 		return reason_set(walk->why, ERR_TOO_LONG, "move some of it up, or away",
 				  "%s: the paths below are too long", named(walk));
 	snprintf(walk->path + before, sizeof(walk->path) - before, "%s%s", before ? "/" : "", name);
-	error = look_and_copy(walk, from_dir, to_dir, name, depth);
+	if (may_fill_unseen(walk, kind))
+		error = fill_unseen(walk, from_dir, to_dir, name);
+	if (error == LOOK_AGAIN)
+		error = look_and_copy(walk, from_dir, to_dir, name, depth);
 	walk->path[before] = '\0';
 	return error;
 }
 
 static int copy_contents(struct walk *walk, DIR *dir, int to, int depth)
 {
+	size_t around = walk->filled;
 	const char *name;
+	unsigned char kind;
 	int error = 0, more = 0;
 
-	while (error == 0 && (more = names_next(dir, &name)) > 0)
-		error = copy_name(walk, dirfd(dir), to, name, depth);
+	walk->filled = 0;
+	while (error == 0 && (more = names_next_kind(dir, &name, &kind)) > 0)
+		error = copy_name(walk, dirfd(dir), to, name, kind, depth);
 	if (error == 0 && more < 0)
 		error = reason_set_errno(walk->why, errno, "cannot list %s", named(walk));
 	if (error == 0 && walk->plan->stage == TREE_FILL)
 		error = remove_gone(walk, dirfd(dir), to);
+	walk->filled = around;
 	return error;
 }
 
