@@ -68,7 +68,7 @@ dbsnapd_front_SOURCES = \
 	daemon/front/sched.c daemon/front/sched.h daemon/front/sched_internal.h \
 	daemon/front/sched_auto.c daemon/front/sched_auto.h daemon/front/sched_auto_expire.c \
 	daemon/front/sched_adopt.c daemon/front/sched_end.c daemon/front/sched_facts.c \
-	daemon/front/sched_job.c daemon/front/sched_measure.c \
+	daemon/front/sched_job.c daemon/front/sched_measure.c daemon/front/sched_queue.c \
 	daemon/front/sched_place.c daemon/front/sched_question.c daemon/front/sched_serve.c \
 	daemon/front/sched_verify.c \
 	daemon/front/timer.c daemon/front/timer.h \

@@ -98,6 +98,7 @@ struct sched *sched_new(struct front *front, sched_ready_fn *ready, void *arg)
 
 	if (!sched)
 		return NULL;
+	sched_queue_init(sched);
 	sched->front = front;
 	sched->ready = ready;
 	sched->arg = arg;
@@ -154,7 +155,7 @@ static int take_running(struct sched *sched, const struct msg_running *running)
 		return ERR_NOMEM;
 	if (sched->started && job->state != SCHED_SENT)
 		return 0;
-	job->state = SCHED_RUNNING;
+	sched_queue_move(job, SCHED_RUNNING);
 	job->attempt = running->attempt;
 	job->view.running = true;
 	job->view.phase = running->phase;

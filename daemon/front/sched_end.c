@@ -326,8 +326,7 @@ static void remember(struct sched *sched, struct sched_job *job, const struct en
 
 	sched_place_touch(place, job->backup, job->clone);
 	if (ending->state == JOB_OPEN) {
-		job->state = SCHED_WAITING;
-		job->due_ms = clock_running_ms() + ending->pause_ms;
+		sched_queue_pause(job, clock_running_ms() + ending->pause_ms);
 		job->view = (struct sched_view){0};
 		return;
 	}
@@ -353,7 +352,7 @@ static void hold(struct sched_job *job, const struct msg_result *result)
 		front_die("keeping a result", ERR_NOMEM);
 	*job->result = *result;
 	if (job->state != SCHED_ENDING) {
-		job->state = SCHED_ENDING;
+		sched_queue_move(job, SCHED_ENDING);
 		job->refusals = 0;
 		log_about(LOG_LEVEL_ERROR, &about, "its end cannot be written, the store has no room: trying again");
 	}
@@ -414,16 +413,14 @@ static void end_recordless(struct sched *sched, struct sched_job *job, const str
 		return;
 	}
 	job->failures++;
-	job->state = SCHED_WAITING;
-	job->due_ms = clock_running_ms() + job_pause_after_failure(job->kind, job->failures);
+	sched_queue_pause(job, clock_running_ms() + job_pause_after_failure(job->kind, job->failures));
 	log_about(LOG_LEVEL_WARNING, &about, "a leftover could not be removed yet: %s", result->cause);
 }
 
 static void end_busy(struct sched_job *job)
 {
-	job->state = SCHED_WAITING;
 	job->refusals++;
-	job->due_ms = clock_running_ms() + growing(job->refusals, BUSY_PAUSE_MS, BUSY_PAUSE_MAX_MS);
+	sched_queue_pause(job, clock_running_ms() + growing(job->refusals, BUSY_PAUSE_MS, BUSY_PAUSE_MAX_MS));
 	job->view = (struct sched_view){0};
 }
 
@@ -431,7 +428,7 @@ static void begin_unknown(struct sched_job *job, int code, const char *cause)
 {
 	struct log_about about = sched_job_about(job);
 
-	job->state = SCHED_UNKNOWN;
+	sched_queue_move(job, SCHED_UNKNOWN);
 	job->code = code == ERR_TIMEOUT ? ERR_TIMEOUT : ERR_UNKNOWN;
 	job->view = (struct sched_view){0};
 	job->place->settle = true;

@@ -4,6 +4,7 @@
  *
  * sched.c          life, messages, what operations ask
  * sched_job.c      the open jobs in memory; starting one
+ * sched_queue.c    which of them wait, fly, pause or end
  * sched_end.c      how an attempt ended, into the store
  * sched_place.c    looking at clusters: probes, their pauses, recovery
  * sched_question.c CHECK for operations
@@ -27,6 +28,8 @@
 #include "daemon/front/store.h"
 #include "daemon/front/timer.h"
 
+#include <sys/queue.h>
+
 struct event;
 
 /* Where an open job stands with the engine. */
@@ -38,20 +41,32 @@ enum sched_state {
 	SCHED_ENDING    /* its result is here, the store had no room for it */
 };
 
+/* What a waiting job waits behind: of a cluster's jobs in one lane either all may start or none. */
+enum sched_lane {
+	LANE_SOURCE,  /* those that touch the source: one of a cluster at a time */
+	LANE_REMOVAL, /* one of a file system at a time */
+	LANE_BESIDE,  /* the others, beside anything */
+	SCHED_LANES
+};
+
+/* By id. */
+TAILQ_HEAD(sched_queue, sched_job);
+
 struct sched_job {
 	uint64_t id;
 	enum job_kind kind;
 	uint64_t backup;
 	char clone[IDENT_CLONE_SIZE];
 	struct sched_place *place;
-	struct sched_job *next_flying; /* among those in flight; while jobs are being started */
+	TAILQ_ENTRY(sched_job) queued; /* in the one queue that its state says */
 
 	bool recordless; /* removes a leftover that no job of the store speaks of */
 	struct nonce nonce; /* with recordless */
 	uint32_t failures;  /* with recordless */
 
-	enum sched_state state;
-	int64_t due_ms;    /* running time; WAITING, ENDING */
+	enum sched_state state; /* by sched_queue_move() and sched_queue_pause() only */
+	bool paused;       /* WAITING until due_ms */
+	int64_t due_ms;    /* running time; paused, ENDING */
 	uint32_t attempt;  /* the one in flight */
 	bool begun;         /* of one that must settle: an attempt may have left something */
 	uint32_t refusals; /* BUSY, or no room in the store, in a row */
@@ -74,6 +89,7 @@ struct sched_place {
 	struct sched_place *next;
 	struct sched *sched;
 	struct cluster *cluster;
+	struct sched_queue waiting[SCHED_LANES]; /* not paused */
 	struct timer timer; /* the next probe */
 	int64_t pause_ms;   /* before it */
 	uint64_t turn;      /* a probe is wanted, the lowest first; 0: none is */
@@ -141,6 +157,10 @@ struct sched {
 
 	struct sched_job **jobs; /* by id */
 	size_t job_count, job_size;
+	struct sched_queue paused;  /* WAITING, but not before a time */
+	struct sched_queue flying;  /* SENT, RUNNING */
+	struct sched_queue unknown;
+	struct sched_queue ending;
 	uint64_t last_id; /* every job up to it has been looked at */
 	bool due;         /* look again before the loop sleeps */
 	struct event *kick;
@@ -198,6 +218,22 @@ struct log_about sched_job_about(const struct sched_job *job);
 
 /* An attempt of it left what has to be settled first: it cannot just be ended. */
 bool sched_job_needs_settling(const struct sched_job *job);
+
+/* sched_queue.c */
+void sched_queue_init(struct sched *sched);
+void sched_queue_init_place(struct sched_place *place);
+/* A new job, with kind, place and state. */
+void sched_queue_enter(struct sched_job *job);
+void sched_queue_leave(struct sched_job *job);
+void sched_queue_move(struct sched_job *job, enum sched_state state);
+/* WAITING, and not started before this running time. */
+void sched_queue_pause(struct sched_job *job, int64_t until_ms);
+/* Those that have paused long enough wait for their turn. */
+void sched_queue_end_pauses(struct sched *sched, int64_t now);
+/* The running time at which the next pause is over; INT64_MAX: nothing pauses. */
+int64_t sched_queue_due(const struct sched *sched);
+/* One is in flight beside which none of this lane may run. */
+bool sched_queue_is_closed(const struct sched_place *place, enum sched_lane lane);
 
 /* sched_end.c */
 void sched_end_take(struct sched *sched, const struct msg_result *result);

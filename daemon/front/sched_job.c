@@ -70,6 +70,7 @@ static struct sched_job *insert(struct sched *sched, struct sched_place *place, 
 	memmove(jobs + at + 1, jobs + at, (sched->job_count - at) * sizeof(*jobs));
 	jobs[at] = job;
 	sched->job_count++;
+	sched_queue_enter(job);
 	return job;
 }
 
@@ -83,6 +84,7 @@ void sched_job_remove(struct sched *sched, struct sched_job *job)
 {
 	size_t at = position(sched, job->id);
 
+	sched_queue_leave(job);
 	sched->job_count--;
 	memmove(sched->jobs + at, sched->jobs + at + 1, (sched->job_count - at) * sizeof(*sched->jobs));
 	sched_job_free(job);
@@ -141,48 +143,6 @@ void sched_job_add_clean(struct sched *sched, struct sched_place *place, const s
 	job->backup = note->backup;
 	job->nonce = note->nonce;
 	memcpy(job->clone, note->clone, sizeof(job->clone));
-}
-
-/* ---- which may start ---- */
-
-/* Those that the engine has: few, so what may run beside them is soon decided, however many wait. */
-static struct sched_job *list_flying(const struct sched *sched, uint32_t *ret_count)
-{
-	struct sched_job *first = NULL;
-
-	*ret_count = 0;
-	for (size_t i = 0; i < sched->job_count; i++) {
-		struct sched_job *job = sched->jobs[i];
-
-		if (!sched_job_in_flight(job))
-			continue;
-		job->next_flying = first;
-		first = job;
-		++*ret_count;
-	}
-	return first;
-}
-
-static bool same_disk(const struct sched_place *a, const struct sched_place *b)
-{
-	return a == b || (a->cluster->file_system && a->cluster->file_system == b->cluster->file_system);
-}
-
-static bool touches_source(enum job_kind kind)
-{
-	return kind == JOB_KIND_CREATE || kind == JOB_KIND_RESTORE;
-}
-
-/* Is one in flight that this one may not run beside? */
-static bool is_blocked(const struct sched_job *flying, const struct sched_job *job)
-{
-	for (const struct sched_job *other = flying; other; other = other->next_flying) {
-		if (touches_source(job->kind) && touches_source(other->kind) && other->place == job->place)
-			return true;
-		if (job_is_removal(job->kind) && job_is_removal(other->kind) && same_disk(other->place, job->place))
-			return true;
-	}
-	return false;
 }
 
 /* ---- starting one ---- */
@@ -318,80 +278,88 @@ static void start(struct sched *sched, struct sched_job *job)
 		order->nonce = job->nonce;
 		order->attempt = job->failures + 1;
 	} else if (sched_store_result("reading a job", read_order(sched, job, order)) < 0) {
-		job->due_ms = clock_running_ms() + JOB_PAUSE_SECOND_MS; /* no room to write that it begins */
+		sched_queue_pause(job, clock_running_ms() + JOB_PAUSE_SECOND_MS); /* no room to write that it begins */
 		return;
 	}
 	order->settle |= job->cancelled && sched_job_needs_settling(job);
 	job->begun = true;
-	job->state = SCHED_SENT;
+	sched_queue_move(job, SCHED_SENT);
 	job->attempt = order->attempt;
 	job->view = (struct sched_view){.started_ms = clock_wall_ms()};
 	link_send(sched->front->link, &msg);
 }
 
+/* ---- which may start ---- */
+
 /* Results that found no room in the store: one at a time, for each may end its job. */
 static struct sched_job *next_ending(const struct sched *sched, int64_t now)
 {
-	for (size_t i = 0; i < sched->job_count; i++) {
-		if (sched->jobs[i]->state == SCHED_ENDING && sched->jobs[i]->due_ms <= now)
-			return sched->jobs[i];
+	struct sched_job *job;
+
+	TAILQ_FOREACH(job, &sched->ending, queued) {
+		if (job->due_ms <= now)
+			return job;
 	}
 	return NULL;
 }
 
-static bool may_start(const struct sched_job *job, const struct sched_job *flying, int64_t now)
+static struct sched_job *first_of(const struct sched_place *place, enum sched_lane lane)
 {
-	/* What a server runs on is not removed. */
-	if (job->kind == JOB_KIND_DELETE_CLONE && sched_serve_has(job->place->sched, job->clone))
-		return false;
-	return job->state == SCHED_WAITING && job->due_ms <= now && sched_place_usable(job->place) &&
-	       !is_blocked(flying, job);
+	struct sched_job *job;
+
+	if (sched_queue_is_closed(place, lane))
+		return NULL;
+	TAILQ_FOREACH(job, &place->waiting[lane], queued) {
+		/* What a server runs on is not removed. */
+		if (job->kind == JOB_KIND_DELETE_CLONE && sched_serve_has(place->sched, job->clone))
+			continue;
+		return job;
+	}
+	return NULL;
 }
 
-static void start_some(struct sched *sched, int64_t now)
+/* The oldest that may be started now. */
+static struct sched_job *next_to_start(const struct sched *sched)
 {
-	uint32_t count;
-	struct sched_job *flying = list_flying(sched, &count);
+	struct sched_job *oldest = NULL;
 
-	for (size_t i = 0; i < sched->job_count && count < sched->front->conf.max_running; i++) {
-		struct sched_job *job = sched->jobs[i];
+	for (const struct sched_place *place = sched->places; place; place = place->next) {
+		for (int lane = 0; sched_place_usable(place) && lane < SCHED_LANES; lane++) {
+			struct sched_job *job = first_of(place, lane);
 
-		if (!may_start(job, flying, now))
-			continue;
+			if (job && (!oldest || job->id < oldest->id))
+				oldest = job;
+		}
+	}
+	return oldest;
+}
+
+static void start_some(struct sched *sched)
+{
+	struct sched_job *job;
+	uint32_t flying = 0;
+
+	TAILQ_FOREACH(job, &sched->flying, queued)
+		flying++;
+	while (flying < sched->front->conf.max_running && (job = next_to_start(sched))) {
 		start(sched, job);
-		if (!sched_job_in_flight(job))
-			continue;
-		job->next_flying = flying;
-		flying = job;
-		count++;
+		flying += sched_job_in_flight(job);
 	}
-}
-
-static void arm(struct sched *sched, int64_t now)
-{
-	int64_t earliest = INT64_MAX;
-
-	for (size_t i = 0; i < sched->job_count; i++) {
-		const struct sched_job *job = sched->jobs[i];
-
-		if ((job->state == SCHED_WAITING || job->state == SCHED_ENDING) && job->due_ms > now &&
-		    job->due_ms < earliest)
-			earliest = job->due_ms;
-	}
-	if (earliest != INT64_MAX)
-		timer_arm(&sched->timer, earliest);
-	else
-		timer_disarm(&sched->timer);
 }
 
 void sched_job_run(struct sched *sched)
 {
-	int64_t now = clock_running_ms();
+	int64_t now = clock_running_ms(), due_ms;
 	struct sched_job *ending;
 
 	while ((ending = next_ending(sched, now)))
 		sched_end_again(sched, ending);
+	sched_queue_end_pauses(sched, now);
 	if (!sched->stopping)
-		start_some(sched, now);
-	arm(sched, now);
+		start_some(sched);
+	due_ms = sched_queue_due(sched);
+	if (due_ms != INT64_MAX)
+		timer_arm(&sched->timer, due_ms);
+	else
+		timer_disarm(&sched->timer);
 }

@@ -83,12 +83,8 @@ static void ask(struct sched *sched, size_t at)
 
 void sched_measure_run(struct sched *sched)
 {
-	if (sched->measure_tag || sched->stopping || !sched->told)
+	if (sched->measure_tag || sched->stopping || !sched->told || !TAILQ_EMPTY(&sched->flying))
 		return;
-	for (size_t i = 0; i < sched->job_count; i++) {
-		if (sched_job_in_flight(sched->jobs[i]))
-			return;
-	}
 	for (size_t i = 0; i < sched->size_count; i++) {
 		if (sched_place_usable(sched->sizes[i].place)) {
 			ask(sched, i);

@@ -46,6 +46,7 @@ struct sched_place *sched_place_of(struct sched *sched, const char *id)
 	place->sched = sched;
 	place->cluster = cluster;
 	place->layout_due = true;
+	sched_queue_init_place(place);
 	timer_init(&place->timer, sched->front->timers, on_due, place);
 	place->next = sched->places;
 	sched->places = place;
@@ -76,10 +77,10 @@ void sched_place_free_all(struct sched *sched)
 
 static bool has_in_flight(const struct sched_place *place)
 {
-	const struct sched *sched = place->sched;
+	const struct sched_job *job;
 
-	for (size_t i = 0; i < sched->job_count; i++) {
-		if (sched->jobs[i]->place == place && sched_job_in_flight(sched->jobs[i]))
+	TAILQ_FOREACH(job, &place->sched->flying, queued) {
+		if (job->place == place)
 			return true;
 	}
 	return false;
@@ -275,17 +276,17 @@ static void on_note(void *arg, const struct recover_note *note)
 		return;
 	}
 	job->partial = true;
-	if (note->pause_ms > 0)
-		job->due_ms = clock_running_ms() + note->pause_ms;
+	if (note->pause_ms > 0 && job->state == SCHED_WAITING)
+		sched_queue_pause(job, clock_running_ms() + note->pause_ms);
 }
 
 static struct sched_job *next_unknown(const struct sched_place *place)
 {
-	const struct sched *sched = place->sched;
+	struct sched_job *job;
 
-	for (size_t i = 0; i < sched->job_count; i++) {
-		if (sched->jobs[i]->place == place && sched->jobs[i]->state == SCHED_UNKNOWN)
-			return sched->jobs[i];
+	TAILQ_FOREACH(job, &place->sched->unknown, queued) {
+		if (job->place == place)
+			return job;
 	}
 	return NULL;
 }
