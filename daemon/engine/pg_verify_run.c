@@ -46,6 +46,7 @@ struct run {
 	size_t fixed;       /* args that every server is started with */
 	struct program server, tool;
 	bool ready;         /* the server accepts connections */
+	bool killed;        /* one of the server's processes was, by nobody of ours: trouble says so */
 	bool severe_only;   /* of what the tool says: the server's */
 	bool errors_only;   /* a program's own */
 	bool lists;         /* the tool's lines are names of databases */
@@ -81,12 +82,16 @@ static char *const client_env[] = {"LC_ALL=C", "PGOPTIONS=" CLIENT_OPTIONS, "PGC
 
 /* ---- what programs say ---- */
 
+/* By the kernel, when memory runs out. */
+static const char killed_word[] = "was terminated by signal 9";
+static const char killed_remedy[] = "look in the kernel's log: was there enough memory?";
+
 static bool speaks_of_machine(const char *line)
 {
 	static const char *const words[] = {"No space left on device", "ut of memory", "Cannot allocate memory", "could not fork",
 					    "oo many open files", "cannot start ", "could not load library",
 					    "could not access file \"$libdir", "could not open extension control file",
-					    "Disk quota exceeded", "error while loading shared libraries"};
+					    "Disk quota exceeded", "error while loading shared libraries", killed_word};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		if (strstr(line, words[i]))
@@ -159,6 +164,7 @@ static void hear_server(void *arg, const char *line)
 
 	if (strstr(line, "database system is ready to accept connections"))
 		run->ready = true;
+	run->killed |= strstr(line, killed_word) != NULL;
 	if (speaks_of_machine(line) && !run->trouble[0])
 		snprintf(run->trouble, sizeof(run->trouble), "%.255s", line);
 	else if (strncmp(line, "PANIC:", 6) == 0 || (!run->ready && is_severe(line)))
@@ -189,7 +195,7 @@ static int refuse_trouble(struct run *run)
 
 	return reason_set(run->why, ERR_DATABASE,
 			  missing ? "install the extension amcheck (postgresql-contrib in some distributions)" :
-				    "see to what the line names, and try again",
+			  run->killed ? killed_remedy : "see to what the line names, and try again",
 			  "the backup could not be looked at: %s", run->trouble);
 }
 
@@ -201,7 +207,7 @@ static int judge_tool(struct run *run, const char *what)
 	if (run->trouble[0])
 		return refuse_trouble(run);
 	if (WIFSIGNALED(run->tool.status) && WTERMSIG(run->tool.status) == SIGKILL)
-		return reason_set(run->why, ERR_UNKNOWN, "look in the kernel's log: was there enough memory?",
+		return reason_set(run->why, ERR_UNKNOWN, killed_remedy,
 				  "the backup could not be looked at: a program that looks was killed");
 	find_bad(run, what);
 	return 0;
@@ -537,7 +543,8 @@ static int check_live(struct run *run)
 	if (error < 0)
 		return error;
 	stopped = stop_server(run);
-	return stopped;
+	/* Whatever the programs found after that: they may have heard of it later than they lost their connections. */
+	return stopped == 0 && run->killed ? refuse_trouble(run) : stopped;
 }
 
 static int check(struct run *run)

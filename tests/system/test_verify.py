@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Verify: good backups of every backend are good, each kind of damage is found, nothing outlives its job."""
+import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 
@@ -275,6 +277,24 @@ def test_what_hangs_is_ended_and_says_nothing_of_the_backup(make_bed):
     bed = make_bed("copy", settings={"jobs": {"timeout": "8s"}})
     job = wait_job(bed.api, hanging(bed))
     assert job["State"] == "Failed" and "jobs.timeout" in job["Cause"] and job["Attempts"] == "1", job
+    assert "Verified" not in bed.api.backup("main", bed.backup["BackupId"])["Dbsnap"]
+    bed.check_nothing_left()
+
+
+def test_a_process_of_the_server_that_is_killed_says_nothing_of_the_backup(make_bed):
+    """As by the kernel when memory runs out: the one that looks is the largest."""
+    bed = make_bed("btrfs")
+    job = hanging(bed)
+
+    def looks():
+        for pid in bed.daemon.descendants():
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as file:
+                if file.read().startswith(b"postgres: dbsnap_"):
+                    return pid
+        return None
+    os.kill(eventually(looks, 30, "the process that looks"), signal.SIGKILL)
+    job = wait_job(bed.api, job)
+    assert job["State"] == "Failed" and "memory" in job["Remedy"] and "was terminated by signal 9" in job["Cause"], job
     assert "Verified" not in bed.api.backup("main", bed.backup["BackupId"])["Dbsnap"]
     bed.check_nothing_left()
 
