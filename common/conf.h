@@ -75,6 +75,17 @@ const char *conf_conninfo(const struct conf_database_settings *database, enum co
 /* NULL if text may be a conninfo of a MariaDB, else what was expected. */
 const char *conf_check_conninfo_mariadb(const char *text);
 
+enum { CONF_TARGET_SIZE = 1024 };
+
+/* Where a conninfo of a MariaDB leads; what it does not name is the default. */
+struct conf_target_mariadb {
+	char socket[CONF_TARGET_SIZE]; /* a path */
+	char user[CONF_TARGET_SIZE];
+};
+
+/* False: it is none. */
+bool conf_read_conninfo_mariadb(const char *text, struct conf_target_mariadb *ret_target);
+
 struct conf_cluster {
 	char id[IDENT_CLUSTER_SIZE];
 	char description[CONF_DESCRIPTION_SIZE];

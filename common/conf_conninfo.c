@@ -13,6 +13,8 @@
 
 enum { MARIADB_USER_MAX = 128 };
 
+_Static_assert((int)CONF_TARGET_SIZE == (int)PAIRS_VALUE_SIZE, "a value fits");
+
 static const char *judge(const struct pair *pair)
 {
 	static const char no_password[] = "no password in it: use peer authentication, or a passfile=FILE that only "
@@ -74,4 +76,22 @@ const char *conf_check_conninfo_mariadb(const char *text)
 		why = judge_mariadb(&pair);
 	} while (!why && *text);
 	return why;
+}
+
+bool conf_read_conninfo_mariadb(const char *text, struct conf_target_mariadb *ret_target)
+{
+	struct conf_target_mariadb target = {.socket = "/run/mysqld/mysqld.sock", .user = "mysql"};
+	struct pair pair;
+
+	if (conf_check_conninfo_mariadb(text))
+		return false;
+	do {
+		text = pairs_next(text, &pair);
+		if (strcmp(pair.key, "socket") == 0)
+			memcpy(target.socket, pair.value, sizeof(pair.value));
+		else if (strcmp(pair.key, "user") == 0)
+			memcpy(target.user, pair.value, sizeof(pair.value));
+	} while (*text);
+	*ret_target = target;
+	return true;
 }

@@ -6,7 +6,7 @@
  */
 #include "daemon/helper/mariadb_connect.h"
 
-#include "common/pairs.h"
+#include "common/conf.h"
 
 #include <errmsg.h>
 #include <mysqld_error.h>
@@ -14,31 +14,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-
-struct target {
-	char socket[PAIRS_VALUE_SIZE];
-	char user[PAIRS_VALUE_SIZE];
-};
-
-/* The configuration has judged it already; what it does not name is the default. */
-static bool take_target(const char *conninfo, struct target *target)
-{
-	struct pair pair;
-
-	*target = (struct target){.socket = "/run/mysqld/mysqld.sock", .user = "mysql"};
-	do {
-		conninfo = pairs_next(conninfo, &pair);
-		if (!conninfo)
-			return false;
-		if (strcmp(pair.key, "socket") == 0)
-			memcpy(target->socket, pair.value, sizeof(pair.value));
-		else if (strcmp(pair.key, "user") == 0)
-			memcpy(target->user, pair.value, sizeof(pair.value));
-		else if (pair.key[0])
-			return false;
-	} while (*conninfo);
-	return target->socket[0] == '/';
-}
 
 static enum ask_outcome outcome_of(unsigned error)
 {
@@ -143,7 +118,7 @@ static int wait_for(MYSQL *mysql, int status, int64_t end_ms)
 	return came;
 }
 
-static void connect_to(MYSQL *mysql, const struct target *target, uint32_t timeout_ms, void (*new_socket)(int fd),
+static void connect_to(MYSQL *mysql, const struct conf_target_mariadb *target, uint32_t timeout_ms, void (*new_socket)(int fd),
 		       struct ask_answer *answer)
 {
 	int64_t end_ms = now_ms() + timeout_ms;
@@ -171,10 +146,10 @@ static void connect_to(MYSQL *mysql, const struct target *target, uint32_t timeo
 
 MYSQL *maria_open(const struct ask_question *question, void (*new_socket)(int fd), struct ask_answer *answer)
 {
-	struct target target;
+	struct conf_target_mariadb target;
 	MYSQL *mysql;
 
-	if (!take_target(question->conninfo, &target)) {
+	if (!conf_read_conninfo_mariadb(question->conninfo, &target)) {
 		answer_refuse(answer, ASK_FAILED, "conninfo: expected socket=PATH and user=NAME");
 		return NULL;
 	}
