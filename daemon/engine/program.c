@@ -14,13 +14,25 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static void __attribute__((noreturn)) become(const char *path, char *const argv[], char *const env[], int in, int out)
+enum { FDS_MAX = 8 };
+
+/* What is started, all borrowed. */
+struct order {
+	const char *path;
+	char *const *argv, *const *env;
+	const int *fds;
+	size_t count;
+};
+
+/* Its starter's end is its own, wherever no namespace sees to that. */
+static void __attribute__((noreturn)) become(const struct order *order, pid_t parent, int in, int out)
 {
+	proc_die_with(parent);
 	signal(SIGPIPE, SIG_DFL);
 	if (dup2(in, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0 || dup2(out, STDERR_FILENO) < 0 || chdir("/") < 0)
 		_exit(127);
-	proc_exec(path, argv, env, NULL, 0);
-	dprintf(STDERR_FILENO, "cannot start %s: %s\n", path, strerror(errno));
+	proc_exec(order->path, order->argv, order->env, order->fds, order->count);
+	dprintf(STDERR_FILENO, "cannot start %s: %s\n", order->path, strerror(errno));
 	_exit(127);
 }
 
@@ -42,25 +54,45 @@ static int open_input(const char *text)
 	return -1;
 }
 
-int program_start(struct program *program, const char *path, char *const argv[], char *const env[], const char *input,
-		  program_line_fn *fn, void *arg)
+static int start(struct program *program, const struct order *order, const char *input, program_line_fn *fn, void *arg)
 {
 	scope_close int in = open_input(input), out = -1;
-	int ends[2];
+	int ends[2], keep[FDS_MAX + 2];
+	pid_t parent = getpid();
 
 	*program = (struct program){.out = -1, .fn = fn, .arg = arg};
-	if (in < 0 || pipe2(ends, O_CLOEXEC) < 0)
+	if (in < 0 || order->count > FDS_MAX || pipe2(ends, O_CLOEXEC) < 0)
 		return ERR_IO;
 	out = ends[1];
-	program->pid = proc_fork((int[]){in, out}, 2);
+	keep[0] = in;
+	keep[1] = out;
+	if (order->count)
+		memcpy(keep + 2, order->fds, order->count * sizeof(int));
+	program->pid = proc_fork(keep, order->count + 2);
 	if (program->pid == 0)
-		become(path, argv, env, in, out);
+		become(order, parent, in, out);
 	program->out = ends[0];
 	if (program->pid > 0)
 		return 0;
 	close(scope_take_fd(program->out));
 	program->pid = 0;
 	return ERR_IO;
+}
+
+int program_start(struct program *program, const char *path, char *const argv[], char *const env[], const char *input,
+		  program_line_fn *fn, void *arg)
+{
+	const struct order order = {.path = path, .argv = argv, .env = env};
+
+	return start(program, &order, input, fn, arg);
+}
+
+int program_start_with(struct program *program, const char *path, char *const argv[], const int *fds, size_t count,
+		       program_line_fn *fn, void *arg)
+{
+	const struct order order = {.path = path, .argv = argv, .fds = fds, .count = count};
+
+	return start(program, &order, NULL, fn, arg);
 }
 
 static void end_line(struct program *program)
@@ -109,11 +141,14 @@ int program_read(struct program *first, struct program *second, const bool *unti
 		struct pollfd items[] = {{.fd = first->out, .events = POLLIN},
 					 {.fd = second ? second->out : -1, .events = POLLIN}};
 
-		if (poll(items, 2, -1) < 0) {
-			if (errno != EINTR)
-				return ERR_IO;
+		int ready = poll(items, 2, first->pause ? first->pause_ms : -1);
+
+		if (ready < 0 && errno != EINTR)
+			return ERR_IO;
+		if (ready == 0)
+			first->pause(first->arg);
+		if (ready <= 0)
 			continue;
-		}
 		if (items[0].revents)
 			hear(first);
 		if (items[1].revents)

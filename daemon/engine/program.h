@@ -21,6 +21,9 @@ struct program {
 	int status; /* as waitpid() gives it, once it ended */
 	program_line_fn *fn;
 	void *arg;
+	/* Set after the start, if at all: program_read() calls it each time that nothing was said for so long. */
+	void (*pause)(void *arg);
+	int pause_ms;
 	size_t used;
 	char line[PROGRAM_LINE_SIZE];
 };
@@ -31,6 +34,9 @@ struct program {
  */
 int program_start(struct program *program, const char *path, char *const argv[], char *const env[], const char *input,
 		  program_line_fn *fn, void *arg);
+/* The same for one that reads nothing, with descriptors of ours (at most 8): fds[i] is its number 3 + i. */
+int program_start_with(struct program *program, const char *path, char *const argv[], const int *fds, size_t count,
+		       program_line_fn *fn, void *arg);
 
 /* Reads what first and second (or NULL) say until first has ended or *until (or NULL) is true. 0 or a code. */
 int program_read(struct program *first, struct program *second, const bool *until);

@@ -25,7 +25,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { FDS_MAX = 2 * TREE_ROOTS_MAX, WAIT_MS_MAX = 24 * 3600 * 1000, STOPPED_MS_MAX = 10000 };
+enum { FDS_MAX = 2 * TREE_ROOTS_MAX, WAIT_MS_MAX = 24 * 3600 * 1000, STOPPED_MS_MAX = 10000, END_MS_MAX = 10000 };
 
 struct head {
 	int code;
@@ -52,6 +52,7 @@ static bool write_all(int fd, const void *bytes, size_t size)
 /* What a walker is to do, and where its answer goes. All borrowed. */
 struct task {
 	const struct cell *cell; /* NULL: none */
+	bool apart;              /* number 1 of a PID namespace; in a cell always */
 	walker_fn *fn;
 	const void *arg;
 	const int *fds;
@@ -88,7 +89,7 @@ static void __attribute__((noreturn)) live(const struct worker_job *job, pid_t p
 		tell(task, &head);
 	if (proc_become(&job->identity) < 0)
 		_exit(2);
-	if (task->cell)
+	if (task->apart)
 		die_with_reader(task->out);
 	else
 		proc_die_with(parent);
@@ -112,7 +113,7 @@ static pid_t start(const struct worker_job *job, const struct task *task)
 	/* The lock must outlive the worker as long as anything of its job may still happen. */
 	if (job->lock_fd >= 0)
 		keep[kept++] = job->lock_fd;
-	pid = task->cell ? proc_fork_apart(keep, kept, cell_namespaces(job->as_root)) : proc_fork(keep, kept);
+	pid = task->apart ? proc_fork_apart(keep, kept, task->cell ? cell_namespaces(job->as_root) : 0) : proc_fork(keep, kept);
 	if (pid == 0)
 		live(job, parent, task);
 	return pid;
@@ -315,10 +316,46 @@ int walker_run(struct worker_job *job, walker_fn *fn, const void *arg, const int
 int walker_run_in_cell(struct worker_job *job, const struct cell *cell, walker_fn *fn, const void *arg, const int *fds,
 		       size_t count, void *answer, size_t answer_size, struct reason *why)
 {
-	struct task task = {.cell = cell, .fn = fn, .arg = arg, .fds = fds, .count = count, .answer = answer,
+	struct task task = {.cell = cell, .apart = true, .fn = fn, .arg = arg, .fds = fds, .count = count, .answer = answer,
 			    .answer_size = answer_size};
 
 	return run_watched(job, &task, why);
+}
+
+/* A killed process is gone when the last thing that it had open is closed, and not before. */
+static int wait_for_end(int life, struct reason *why)
+{
+	struct pollfd item = {.fd = life, .events = POLLIN};
+	int64_t end_ms = clock_running_ms() + END_MS_MAX, left_ms = END_MS_MAX;
+	int ready = 0;
+
+	while (left_ms > 0 && (ready = poll(&item, 1, (int)left_ms)) <= 0)
+		left_ms = end_ms - clock_running_ms();
+	return ready > 0 ? 0 : reason_set_retry(why, ERR_UNKNOWN, NULL, "a process that was killed does not end");
+}
+
+int walker_run_apart(struct worker_job *job, walker_fn *fn, const void *arg, const int *fds, size_t count, void *answer,
+		     size_t answer_size, struct reason *why)
+{
+	struct task task = {.apart = job->as_root, .fn = fn, .arg = arg, .count = count + 1, .answer = answer,
+			    .answer_size = answer_size};
+	scope_close int life = -1, held = -1;
+	struct reason second = {0};
+	int all[FDS_MAX], ends[2], error, ended;
+
+	if (count >= FDS_MAX)
+		return reason_set(why, ERR_TOO_LONG, NULL, "too many folders for one walk");
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return reason_set_errno(why, errno, "cannot make a pipe");
+	life = ends[0];
+	held = ends[1];
+	memcpy(all, fds, count * sizeof(int));
+	all[count] = held;
+	task.fds = all;
+	error = run_watched(job, &task, why);
+	close(scope_take_fd(held));
+	ended = wait_for_end(life, error < 0 ? &second : why);
+	return error < 0 ? error : ended;
 }
 
 static int measure(const void *arg, const int *fds, void *answer, struct reason *why)

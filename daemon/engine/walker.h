@@ -41,6 +41,13 @@ struct cell;
 int walker_run_in_cell(struct worker_job *job, const struct cell *cell, walker_fn *fn, const void *arg, const int *fds,
 		       size_t count, void *answer, size_t answer_size, struct reason *why);
 
+/*
+ * As walker_run(), and fn may start programs there, with this process's own namespaces but for that of PIDs (without root that one
+ * too). Each has to inherit fds[count] as well: when this returns none of them is left, for which it waits if need be.
+ */
+int walker_run_apart(struct worker_job *job, walker_fn *fn, const void *arg, const int *fds, size_t count, void *answer,
+		     size_t answer_size, struct reason *why);
+
 /* Bytes that the tree at root_fd takes (allocated, each inode once), names of other devices left out. */
 int walker_measure(struct worker_job *job, int root_fd, uint64_t *ret_bytes, struct reason *why);
 
