@@ -191,6 +191,7 @@ static void put_my_facts(struct writer *w, const struct ask_my_facts *my)
 	put_u8(w, my->wsrep);
 	put_u8(w, my->may_lock);
 	put_u8(w, my->may_position);
+	put_u8(w, my->may_watch);
 }
 
 static void get_my_facts(struct reader *r, struct ask_my_facts *my)
@@ -216,6 +217,7 @@ static void get_my_facts(struct reader *r, struct ask_my_facts *my)
 	my->wsrep = get_bool(r);
 	my->may_lock = get_bool(r);
 	my->may_position = get_bool(r);
+	my->may_watch = get_bool(r);
 }
 
 static void put_my_position(struct writer *w, const struct ask_my_position *position)

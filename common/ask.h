@@ -133,6 +133,7 @@ struct ask_my_facts {
 	bool wsrep;
 	bool may_lock;     /* RELOAD */
 	bool may_position; /* BINLOG MONITOR */
+	bool may_watch;    /* PROCESS */
 };
 
 /* Where a locked server's binary log is. */

@@ -158,7 +158,7 @@ static const struct schema_row cluster_table[] = {
 	 .doc = "How the server is reached: key=value pairs, a Unix socket, no password. For PostgreSQL as libpq reads "
 		"them; for MariaDB socket=PATH and user=NAME. Empty: \"" DEFAULT_POSTGRESQL "\" or \"" DEFAULT_MARIADB "\"."},
 	{"database.bindir", SCHEMA_PATH, CLUSTER(database.bindir), .fallback = "",
-	 .doc = "The folder of the server's programs, which verify and clones that run are served by: root's, and no other's to write, as each folder above it. "
+	 .doc = "The folder of the server's programs, which verify and clones that run are served by, and of mariadb-backup: root's, and no other's to write, as each folder above it. "
 		"Empty: where the server's executable lay when the backup was made, else where Debian has those of its release."},
 	{"database.quiesce", SCHEMA_WORD, CLUSTER(database.quiesce), .words = quiesces, .fallback = "auto",
 	 .doc = "How the server is made consistent around the cut; none: as after a crash."},

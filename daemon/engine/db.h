@@ -59,7 +59,8 @@ struct db_walk {
 	bool held; /* by hold(), until release(): all of the tree in one state, if it is quick */
 	const struct snap_tablespace *tablespaces;
 	size_t tablespace_count;
-	bool adds; /* after() adds to the image */
+	bool adds;  /* after() adds to the image */
+	bool makes; /* make_image() takes the place of the backend's cut, which is to copy */
 };
 
 /* What a verification that was carried out has to say. */
@@ -100,6 +101,13 @@ struct db_ops {
 	 * how long, 0 if nobody was. With hold().
 	 */
 	int (*release)(struct db *db, uint64_t *ret_held_us, struct reason *why);
+	/*
+	 * Instead of the backend's cut, if walk() says so: fills the image at image_fd, an empty folder that is the database
+	 * user's, so that it is what the backend would have left, and says what it made. Counts bytes for the job's gauge.
+	 * position may be completed. On failure what was made stays, and no process. Optional: NULL.
+	 */
+	int (*make_image)(struct db *db, int image_fd, struct db_position *position, struct tree_report *ret_report,
+			  struct reason *why);
 	/*
 	 * Right after the cut: is it still the same server (or still none)? Ends the server's own backup and adds to
 	 * backup_fd (the backup's folder, its image in data) what a start needs beside the image. position may be completed.

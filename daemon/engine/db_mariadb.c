@@ -2,7 +2,8 @@
 /*
  * MariaDB around a cut. Atomic, running: InnoDB recovers the image as after a
  * crash; tables without transactions cannot, so while there are such their writers
- * are held for the cut. Walked, running: the whole server is stopped for it. Stopped: cut, and prove that nobody began to write. What
+ * are held for the cut. Walked, running: the whole server is stopped for it. Copied, running: mariadb-backup does it. Stopped: cut, and
+ * prove that nobody began to write. What
  * is unsafe is refused here and in my_admit.
  */
 #include "daemon/engine/db_mariadb.h"
@@ -112,7 +113,13 @@ static int open_mariadb(struct worker_job *job, struct layout *layout, struct db
 /* Everything as it lies. */
 static void walk(struct db *db, struct db_walk *ret_walk)
 {
-	*ret_walk = (struct db_walk){.held = own(db)->freezes};
+	struct db_mariadb *my = own(db);
+
+	*ret_walk = (struct db_walk){.held = my->freezes, .makes = my->backs_up};
+	if (my->backs_up) {
+		ret_walk->plan.judge = my_judge_backup;
+		ret_walk->plan.arg = my;
+	}
 }
 
 static int before(struct db *db, struct db_position *ret_position, struct reason *why)
@@ -174,6 +181,9 @@ static int check_image(struct db *db, int image_fd, struct db_position *position
 	if (!image.data || !image.redo)
 		return reason_set_retry(why, ERR_STATE, NULL, "there is no %s in the snapshot",
 					image.data ? "redo log" : "ibdata1");
+	/* It has no binary log, and no table that was written while it was copied. */
+	if (my->backs_up)
+		return 0;
 	if (my->where.index[0] && !image.last_binlog)
 		return reason_set_retry(why, ERR_STATE, NULL, "the binary log is not in the snapshot");
 	if (my->mode == MY_MODE_RUNNING && !my->locks && image.plain[0])
@@ -195,6 +205,7 @@ const struct db_ops db_mariadb = {
 	.before = before,
 	.hold = my_hold,
 	.release = my_release,
+	.make_image = my_make_image,
 	.after = after,
 	.check_image = check_image,
 	.save_config = save_config,

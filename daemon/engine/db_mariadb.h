@@ -43,6 +43,8 @@ struct db_mariadb {
 	struct reason refused;          /* by my_admit(): why no snapshot would do */
 	bool locks;                     /* writers are held for the cut, by the server's lock */
 	bool freezes;                   /* the whole server is */
+	bool backs_up;                  /* its own program makes the image; nobody is held */
+	char backup_program[MSG_PATH_SIZE]; /* that program; "" not looked for */
 	int64_t locked_us;              /* since then (monotonic); 0: not */
 	uint64_t waited_us;             /* somebody may have been waiting before that */
 };
@@ -57,6 +59,13 @@ int my_admit(struct db *db, const struct snap_ops *snap, struct layout *layout, 
 int my_admit_frozen(struct db_mariadb *my, struct layout *layout, struct reason *why);
 /* Stops it, in what the lock has left of max_freeze. */
 int my_freeze(struct db_mariadb *my, struct reason *why);
+
+/* Finds mariadb-backup, of the server's release, where only root can have put it. */
+int my_find_backup(struct db_mariadb *my, struct reason *why);
+/* A tree_judge_fn for the data directory: what mariadb-backup does not take. arg: the struct db_mariadb. */
+enum tree_fate my_judge_backup(const void *arg, size_t root, const char *path, const struct stat *st, struct reason *why);
+/* See db_ops.make_image. */
+int my_make_image(struct db *db, int image_fd, struct db_position *position, struct tree_report *ret_report, struct reason *why);
 
 /* Refuses what lies elsewhere by a link. */
 int my_refuse_links(const struct my_tree *tree, struct reason *why);
@@ -81,6 +90,9 @@ int my_connect(struct db_mariadb *my, struct layout *layout, struct reason *why)
 
 /* 0 if no process serves or writes job's data_dir, else a code with why. */
 int my_refuse_served(const struct db_mariadb *my, struct reason *why);
+
+/* What people are told of a place in a binary log; none if it names no file. */
+void my_tell_position(const struct ask_my_position *from, struct db_position *position);
 
 /* Holds writers, and says where that is; lets go of them. See db_ops.hold and db_ops.release. */
 int my_hold(struct db *db, struct db_position *position, struct reason *why);

@@ -27,6 +27,7 @@ libengine_a_SOURCES = \
 	daemon/engine/manifest.c daemon/engine/manifest.h \
 	daemon/engine/mounts.c daemon/engine/mounts.h \
 	daemon/engine/my_admit.c \
+	daemon/engine/my_backup.c \
 	daemon/engine/my_clone.c \
 	daemon/engine/my_config.c \
 	daemon/engine/my_connect.c \

@@ -2,7 +2,7 @@
 /*
  * Which procedure cuts this MariaDB with that backend: D is one moment, under the
  * server's lock where tables without transactions would be torn; E a walk while the server stands still; G is a
- * server that does not run. One that is copied while it runs has no procedure yet.
+ * server that does not run; F a copy by the server's own program, which brings it to one moment.
  */
 #include "daemon/engine/db_mariadb.h"
 
@@ -67,7 +67,7 @@ static int refuse_running(const struct db_mariadb *my, struct reason *why)
 	char ignored[MANIFEST_LINES_SIZE];
 	int error = refuse_data_files(my, why);
 
-	for (int role = 0; error == 0 && role < MY_ROLES; role++)
+	for (int role = 0; error == 0 && role < (my->backs_up ? MY_BINLOG : MY_ROLES); role++)
 		error = refuse_part(my, (enum my_role)role, why);
 	if (error == 0 && !my->tree.redo)
 		error = reason_set(why, ERR_LAYOUT, NULL, "there is no redo log (ib_logfile0) where the server says");
@@ -130,7 +130,7 @@ static int admit_running(struct db_mariadb *my, bool atomic, struct layout *layo
 {
 	int error = refuse_running(my, why);
 
-	my->freezes = false;
+	my->freezes = my->backs_up = false;
 	my->locks = my->tree.plain[0] != '\0';
 	if (error == 0 && my->locks)
 		error = refuse_rights(my, why);
@@ -163,19 +163,60 @@ static int admit_files(struct db_mariadb *my, bool atomic, struct layout *layout
 	return 0;
 }
 
-/* What a better backend was refused for is what there is to do, where there is one. */
-static int refuse_copy(const struct db_mariadb *my, struct reason *why)
+/* The program puts them all into one folder, and so does not make what the server's own option files would start on. */
+static int refuse_folders(const struct db_mariadb *my, struct reason *why)
+{
+	for (int role = 0; role < MY_BINLOG; role++) {
+		if (my->parts[role].rest[0])
+			return reason_set(why, ERR_LAYOUT,
+					  "leave the setting at its default and restart the server as its manual says; or put the "
+					  "data directory on btrfs (a subvolume) or on an XFS made with reflink=1",
+					  "%s lies in a folder of its own (%.400s): mariadb-backup would not leave it there",
+					  my_role_name((enum my_role)role), my->parts[role].rest);
+	}
+	return 0;
+}
+
+static int refuse_backup_rights(const struct db_mariadb *my, struct reason *why)
+{
+	const struct ask_my_facts *facts = &my->facts;
+	bool position = facts->may_position || !facts->log_bin;
+
+	if (facts->may_lock && facts->may_watch && position)
+		return 0;
+	return reason_set(why, ERR_DATABASE,
+			  "as an administrator: GRANT RELOAD, PROCESS, BINLOG MONITOR ON *.* TO 'mysql'@'localhost' (the account of "
+			  "database.conninfo)",
+			  "mariadb-backup copies the running server, and the account lacks%s%s%s", facts->may_lock ? "" : " RELOAD",
+			  facts->may_watch ? "" : " PROCESS", position ? "" : " BINLOG MONITOR");
+}
+
+static int admit_copied(struct db_mariadb *my, struct layout *layout, struct reason *why)
 {
 	int error = refuse_galera(my, why);
 
-	if (my->refused.code) {
+	my->locks = my->freezes = false;
+	my->backs_up = true;
+	if (error == 0)
+		error = refuse_running(my, why);
+	if (error == 0)
+		error = refuse_folders(my, why);
+	/* What a better backend was refused for is what there is to do, where the copy has no layout either. */
+	if (error < 0 && my->refused.code)
 		*why = my->refused;
+	if (error < 0)
 		return why->code;
-	}
-	return error < 0 ? error : reason_set(why, ERR_LAYOUT,
-			  "put the data directory on btrfs (a subvolume) or on an XFS made with reflink=1, with snapshot_dir there "
-			  "too; or stop the server for the backup",
-			  "a running MariaDB is not copied byte by byte in this release: it would stand still for too long");
+	error = refuse_backup_rights(my, why);
+	if (error == 0)
+		error = my_find_backup(my, why);
+	if (error < 0)
+		return error;
+	if (my->tree.plain[0])
+		layout_add_line(layout->warnings, sizeof(layout->warnings),
+				"there are tables without transactions (%s): who writes them waits while mariadb-backup copies them",
+				my->tree.plain);
+	set_procedure(layout, "F", "recovered");
+	return 0;
 }
 
 int my_admit(struct db *db, const struct snap_ops *snap, struct layout *layout, struct reason *why)
@@ -188,7 +229,7 @@ int my_admit(struct db *db, const struct snap_ops *snap, struct layout *layout, 
 	if (my->mode != MY_MODE_RUNNING)
 		return admit_files(my, snap->atomic, layout, why);
 	if (!snap->atomic && !snap->prepare)
-		return refuse_copy(my, why);
+		return admit_copied(my, layout, why);
 	error = admit_running(my, snap->atomic, layout, why);
 	my->refused = *why;
 	return error;

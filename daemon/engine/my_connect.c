@@ -151,7 +151,7 @@ static int refuse_lock(const struct db_mariadb *my, const struct ask_answer *ans
 			  limit_ms(my), answer->text);
 }
 
-static void tell_position(const struct ask_my_position *from, struct db_position *position)
+void my_tell_position(const struct ask_my_position *from, struct db_position *position)
 {
 	if (!from->file[0])
 		snprintf(position->position, sizeof(position->position), "no binary log");
@@ -173,7 +173,7 @@ static int lock(struct db_mariadb *my, struct db_position *position, struct reas
 		return error;
 	my->locked_us = clock_measure_us();
 	my->waited_us = answer.my_position.held_us;
-	tell_position(&answer.my_position, position);
+	my_tell_position(&answer.my_position, position);
 	return 0;
 }
 

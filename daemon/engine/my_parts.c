@@ -214,7 +214,8 @@ static void add_of_server(const struct db_mariadb *my, struct lines *lines)
 {
 	const struct ask_my_facts *facts = &my->facts;
 
-	if (facts->log_bin) {
+	/* What its own program has prepared needs none: no transaction in it is undecided. */
+	if (facts->log_bin && !my->backs_up) {
 		add_below(lines, "log-bin", my->parts[MY_BINLOG].rest, my_base(facts->binlog));
 		add_below(lines, "log-bin-index", my->parts[MY_INDEX].rest, my_base(facts->binlog_index));
 	}

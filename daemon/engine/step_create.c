@@ -14,6 +14,7 @@
 #include "daemon/engine/names.h"
 #include "daemon/engine/remnant.h"
 #include "daemon/engine/snap.h"
+#include "daemon/engine/snap_walk.h"
 #include "daemon/engine/space.h"
 
 #include <errno.h>
@@ -205,21 +206,37 @@ static int let_go(struct create *c, int error)
 	return error < 0 ? error : released;
 }
 
+/* By the database itself, or by the backend. */
+static int make_image(struct create *c)
+{
+	scope_close int image_fd = -1;
+	struct snap_order order;
+	struct db_walk walk;
+
+	c->layout.db->walk(c->db, &walk);
+	if (!walk.makes) {
+		fill_order(c, &order);
+		return c->layout.snap->cut(&order, &c->made, c->why);
+	}
+	image_fd = snap_walk_make_image(c->job, c->fd, "data", c->why);
+	if (image_fd < 0)
+		return image_fd;
+	return c->layout.db->make_image(c->db, image_fd, &c->position, &c->made.report, c->why);
+}
+
 static int cut(struct create *c)
 {
 	struct msg_facts *facts = &c->manifest.facts;
-	struct snap_order order;
 	int64_t before;
 	int error;
 
 	error = c->layout.db->hold ? c->layout.db->hold(c->db, &c->position, c->why) : 0;
 	if (error < 0)
 		return error;
-	fill_order(c, &order);
 	gauge_begin(c->job, PHASE_CUTTING, stages(c)->cut, stages(c)->check,
 		    c->layout.snap->atomic ? 0 : c->needed ? c->needed : c->job->order.known_size);
 	before = clock_measure_us();
-	error = c->layout.snap->cut(&order, &c->made, c->why);
+	error = make_image(c);
 	facts->cut_us = (uint64_t)(clock_measure_us() - before);
 	if (c->layout.db->release)
 		error = let_go(c, error);

@@ -179,6 +179,7 @@ static bool ask_rights(MYSQL *mysql, struct ask_answer *answer)
 			continue;
 		answer->my.may_lock |= strcmp(right, "RELOAD") == 0;
 		answer->my.may_position |= strcmp(right, "BINLOG MONITOR") == 0;
+		answer->my.may_watch |= strcmp(right, "PROCESS") == 0;
 	}
 	mysql_free_result(result);
 	return result != NULL;

@@ -148,7 +148,7 @@ def mariadb_template(root, scratch):
 
 @pytest.fixture
 def make_mariadb(mariadb_template, scratch):
-    """make_mariadb(data_dir, start=True, **settings): a mariadb.Server on data_dir, ended after the test."""
+    """make_mariadb(data_dir, start=True, user="mysql", **settings): a mariadb.Server on data_dir, ended after the test."""
     made = []
 
     def make(data_dir, start=True, **settings):
@@ -164,11 +164,11 @@ def make_mariadb(mariadb_template, scratch):
 
 @pytest.fixture
 def start_mariadb_clone(root):
-    """start_mariadb_clone(path): the running mariadb.Server of a clone, ended after the test."""
+    """start_mariadb_clone(path, user="mysql"): the running mariadb.Server of a clone, ended after the test."""
     made = []
 
-    def start(path):
-        clone = mariadb.clone_server(path)
+    def start(path, **options):
+        clone = mariadb.clone_server(path, **options)
         made.append(clone)
         clone.start()
         return clone

@@ -35,9 +35,9 @@ QUOTA = {"manual_per_day": 10**6, "manual_retained": 10**6, "creates_per_day": 1
 class Cell:
     """A server on a disk and a daemon with the cluster `main` for it."""
 
-    def __init__(self, disk, server, daemon, database=None):
+    def __init__(self, disk, server, daemon, database=None, backend="auto"):
         self.disk, self.server, self.daemon = disk, server, daemon
-        daemon.add_mariadb("main", server, database, snapshot_dir=disk.path(".dbsnap", "main"), min_free="0%")
+        daemon.add_mariadb("main", server, database, snapshot_dir=disk.path(".dbsnap", "main"), min_free="0%", backend=backend)
         daemon.start()
         self.api = daemon.api
 
@@ -54,12 +54,12 @@ class Cell:
 
 @pytest.fixture
 def make_cell(make_disk, make_mariadb, make_daemon):
-    def make(database=None, kind="xfs", **settings):
+    def make(database=None, kind="xfs", backend="auto", **settings):
         disk = make_disk(kind, size="4G")
         data_dir = disk.path("my")
         os.mkdir(data_dir, 0o700)
         server = make_mariadb(data_dir, **settings)
-        return Cell(disk, server, make_daemon(quota=QUOTA), database)
+        return Cell(disk, server, make_daemon(quota=QUOTA), database, backend)
     return make
 
 
@@ -275,7 +275,7 @@ def refusal(cell):
 
 
 def test_expected_to_take_too_long(make_cell):
-    cell = make_cell({"max_freeze": "100ms"})
+    cell = make_cell({"max_freeze": "100ms"}, backend="reflink")
     add_files(cell.server, 1000)
     said = refusal(cell)
     assert "would stand still for about" in said and "raise database.max_freeze" in said, said
@@ -283,7 +283,7 @@ def test_expected_to_take_too_long(make_cell):
 
 
 def test_somebody_else_writes_there(make_cell):
-    cell = make_cell()
+    cell = make_cell(backend="reflink")
     with open(os.path.join(cell.server.data_dir, "ibdata1"), "r+b"):
         said = refusal(cell)
         assert "open for writing" in said and f"process {os.getpid()} " in said, said
@@ -307,7 +307,7 @@ def test_binary_log_elsewhere(make_cell, make_disk):
     folder = other.path("log")
     os.mkdir(folder)
     shutil.chown(folder, USER, USER)
-    said = refusal(make_cell(log_bin=os.path.join(folder, "mysql-bin")))
+    said = refusal(make_cell(backend="reflink", log_bin=os.path.join(folder, "mysql-bin")))
     assert "the binary log lies outside the data directory" in said, said
 
 

@@ -64,7 +64,8 @@ def install(data_dir):
 class Server:
     """A data directory and the server on it, by the option file it is started with."""
 
-    def __init__(self, data_dir, config, socket, log):
+    def __init__(self, data_dir, config, socket, log, user=USER):
+        self.user = user    # whose processes and files they are
         self.data_dir = data_dir
         self.config = config
         self.socket = socket
@@ -73,11 +74,11 @@ class Server:
 
     @property
     def conninfo(self):
-        return f"socket={self.socket} user={USER}"
+        return f"socket={self.socket} user={self.user}"
 
     def spawn(self, *options):
         self.process = subprocess.Popen(
-            [program("mariadbd"), f"--defaults-file={self.config}", *options], user=USER, group=USER,
+            [program("mariadbd"), f"--defaults-file={self.config}", *options], user=self.user, group=self.user,
             extra_groups=[], cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.main = Pid(self.process.pid)
 
@@ -167,13 +168,13 @@ class Server:
             self.kill()
 
 
-def make(data_dir, folder, template, **settings):
-    """A server on a copy of template; settings change SETTINGS (None: no value, False: not at all)."""
-    shutil.chown(folder, USER, USER)
+def make(data_dir, folder, template, user=USER, **settings):
+    """A server of user's on a copy of template; settings change SETTINGS (None: no value, False: not at all)."""
+    shutil.chown(folder, user, user)
     run("cp", "-a", f"{template}/.", data_dir)
-    run("chown", "-R", f"{USER}:", data_dir)
+    run("chown", "-R", f"{user}:", data_dir)
     server = Server(data_dir, os.path.join(folder, "my.cnf"), os.path.join(folder, "s"),
-                    os.path.join(folder, "log.err"))  # without an end it gets this one
+                    os.path.join(folder, "log.err"), user)  # without an end it gets this one
     configure(server, **settings)
     return server
 
@@ -188,10 +189,10 @@ def configure(server, **settings):
                 file.write(f"{key} = {value}\n" if value is not None else f"{key}\n")
 
 
-def clone_server(path):
+def clone_server(path, user=USER):
     """The server of a clone: started with the option file that it has, and nothing else."""
     return Server(path, os.path.join(path, "my.cnf"), os.path.join(path, "mariadb.sock"),
-                  os.path.join(path, "mariadb.err"))
+                  os.path.join(path, "mariadb.err"), user)
 
 
 def command(path):

@@ -1,0 +1,406 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A running MariaDB on ext4 through the real daemon: mariadb-backup copies it, whatever becomes of that program.
+
+DBSNAP_CUTS: cuts under load (3).
+"""
+import os
+import re
+import shutil
+import signal
+import subprocess
+import threading
+
+import MySQLdb
+import pytest
+
+from harness import invariants
+from harness.disk import run
+from harness.inject import Inject
+from harness.mariadb import USER, configure, program
+from harness.mariadb_load import Load, check_moment, check_sums, create
+from harness.process import children, eventually, held, status_fields
+from harness.process import program as program_of
+
+CUTS = int(os.environ.get("DBSNAP_CUTS", "3"))
+QUOTA = {"manual_per_day": 10**6, "manual_retained": 10**6, "creates_per_day": 10**6}
+REAL = program("mariadb-backup")
+IMAGE = "/proc/self/fd/3"
+
+pytestmark = pytest.mark.skipif(REAL is None, reason="needs mariadb-backup")
+
+
+class Cell:
+    """A server on a disk and a daemon with the cluster `main` for it."""
+
+    def __init__(self, disk, server, daemon, database=None, **settings):
+        self.disk, self.server, self.daemon = disk, server, daemon
+        daemon.add_mariadb("main", server, database,
+                           **{"snapshot_dir": disk.path(".dbsnap", "main"), "min_free": "0%", **settings})
+        daemon.start()
+        self.api = daemon.api
+
+    def check(self):
+        """dbsnap cluster check main: (exit status, what it says)."""
+        done = self.daemon.client("cluster", "check", "main")
+        return done.returncode, done.stdout + done.stderr
+
+    def refused(self, *words):
+        status, said = self.check()
+        assert status != 0 and all(word in said for word in words), said
+        assert self.api.call("CreateBackup", DBClusterId="main")[0] == 403
+
+    def create(self):
+        backup = self.api.create_and_wait("main", timeout=120)
+        assert backup["Dbsnap"]["State"] == "AVAILABLE", backup
+        assert [backup["Dbsnap"][key] for key in ("Backend", "Procedure", "Promise")] == ["copy", "F", "recovered"], backup
+        assert float(backup["Dbsnap"]["FreezeMs"]) == 0, backup
+        return backup
+
+    def fail(self):
+        """Why a create fails."""
+        backup = self.api.wait_final("main", self.api.create("main"), 120)
+        assert backup["Dbsnap"]["State"] == "FAILED", backup
+        return backup["Dbsnap"]["Cause"]
+
+    def clone(self, backup, name):
+        return self.api.clone_and_wait("main", backup["BackupId"], name, 120)["ClonePath"]
+
+    def image(self, number):
+        return os.path.join(self.daemon.snapshot_dir("main"), str(number), "data")
+
+
+@pytest.fixture
+def make_cell(make_disk, make_mariadb, make_daemon):
+    def build(database=None, kind="ext4", size="2G", daemon=None, **settings):
+        disk = make_disk(kind, size=size)
+        return Cell(disk, make_mariadb(disk.subvolume("my", USER), **settings), make_daemon(quota=QUOTA, **(daemon or {})),
+                    database)
+    return build
+
+
+class Bin:
+    """A folder of root's for database.bindir, and what stands in it for mariadb-backup."""
+
+    def __init__(self, path):
+        self.path = path
+        os.mkdir(path, 0o755)
+
+    def write(self, script):
+        """script gets the arguments of each run but --version; $real is the program itself."""
+        path = os.path.join(self.path, "mariadb-backup")
+        with open(path + ".new", "w", encoding="utf-8") as file:
+            file.write(f'#!/bin/bash\nPATH=/usr/bin:/bin\nreal={REAL}\n'
+                       f'[[ " $* " != *" --version "* ]] || exec $real "$@"\n{script}\n')
+        os.chmod(path + ".new", 0o755)
+        os.rename(path + ".new", path)
+
+
+@pytest.fixture
+def bindir(srv):
+    return Bin(os.path.join(srv, "bin"))
+
+
+class Ddl:
+    """Tables are made, rebuilt, renamed, emptied and dropped, one statement after the other."""
+
+    STATEMENTS = ["CREATE TABLE shop.d (id INT PRIMARY KEY, v VARCHAR(100)) ENGINE=InnoDB",
+                  "INSERT INTO shop.d SELECT seq, REPEAT('v', 90) FROM shop.seq_1_to_500",
+                  "ALTER TABLE shop.d ADD KEY (v)", "ALTER TABLE shop.d ADD COLUMN w INT, FORCE",
+                  "RENAME TABLE shop.d TO shop.r", "OPTIMIZE TABLE shop.r",
+                  "CREATE TABLE shop.d (id INT) ENGINE=MyISAM", "INSERT INTO shop.d VALUES (1)",
+                  "ALTER TABLE shop.d ENGINE=InnoDB", "TRUNCATE TABLE shop.r", "DROP TABLE shop.r", "DROP TABLE shop.d"]
+
+    def __init__(self, server):
+        self.server = server
+        self.stopping = threading.Event()
+        self.done, self.error = 0, None    # statements
+        self.thread = threading.Thread(target=self.run, daemon=True)
+
+    def run(self):
+        try:
+            while not self.stopping.is_set():
+                self.server.sql(self.STATEMENTS[self.done % len(self.STATEMENTS)])
+                self.done += 1
+        except MySQLdb.Error as error:
+            self.error = error
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopping.set()
+        self.thread.join(60)
+        assert not self.thread.is_alive() and self.error is None, self.error
+
+
+def test_under_load(make_cell, start_mariadb_clone, scratch):
+    """Every second copy is slow. The binary log lies elsewhere, and a transaction of somebody else is prepared: a clone
+    needs neither the one nor the other's end."""
+    folder = scratch.folder("binlog")
+    shutil.chown(folder, USER, USER)
+    cell = make_cell(log_bin=os.path.join(folder, "mysql-bin"))
+    server, cuts = cell.server, []
+    create(server, plain=True)
+    server.sql("CREATE TABLE shop.xa (id INT PRIMARY KEY) ENGINE=InnoDB")
+    prepared = server.connect()
+    for statement in ("XA START 'a'", "INSERT INTO shop.xa VALUES (1)", "XA END 'a'", "XA PREPARE 'a'"):
+        prepared.query(statement)
+    status, said = cell.check()
+    assert status == 0 and re.search(r"\bF\b", said) and "who writes them waits while mariadb-backup" in said, said
+    with Load(server, plain=True) as load, Ddl(server) as ddl:
+        for number in range(CUTS):
+            load.wait_more(50)
+            must, before = load.acked(), ddl.done
+            if number % 2:
+                with Inject(cell.daemon.main.pid, "fadvise64", "delay_enter=5000"):
+                    backup = cell.create()
+            else:
+                backup = cell.create()
+            cuts.append((backup, must, load.acked()))
+            print(f"cut: {backup['Dbsnap']['CutMs']} ms, {ddl.done - before} statements of DDL meanwhile")
+            assert ddl.done > before
+    for number, (backup, must, most) in enumerate(cuts):
+        gtid, file, offset = re.fullmatch(r"GTID (\S+), (mysql-bin\.\d+):(\d+)", backup["Dbsnap"]["Position"]).groups()
+        assert server.value(f"SELECT BINLOG_GTID_POS('{file}', {offset})") == gtid
+        clone = start_mariadb_clone(cell.clone(backup, f"c{number}"))
+        left = [name for name in os.listdir(clone.data_dir) if name.startswith(("backup-", "xtrabackup_", "mariadb_backup_"))]
+        assert not left, left
+        assert clone.sql("XA RECOVER") == ((1, 1, 0, b"a"),)
+        check_moment(clone, must, most)
+        check_sums(clone)
+        clone.check()
+        clone.stop()
+        with open(os.path.join(cell.image(backup["BackupId"]), "xtrabackup_checkpoints"), encoding="ascii") as file:
+            assert "full-backuped" not in file.read()
+        cell.api.ok("DeleteClone", DBClusterId="main", CloneName=f"c{number}")
+    prepared.query("XA ROLLBACK 'a'")
+    prepared.close()
+    server.check()
+    invariants.check(cell.daemon, cell.disk)
+
+
+def test_settings_of_files(make_disk, make_mariadb, make_daemon, start_mariadb_clone):
+    """Pages of another size, and a system tablespace of two files, are told to --prepare and to the clone. There is no
+    binary log; the size is what the image takes."""
+    disk = make_disk("ext4", size="2G")
+    data_dir = disk.subvolume("my", USER)
+    settings = {"innodb_page_size": "4k", "innodb_data_file_path": "ibdata1:12M;ibdata2:10M:autoextend"}
+    server = make_mariadb(data_dir, start=False, **settings, log_bin=False)
+    for name in os.listdir(data_dir):
+        run("rm", "-r", os.path.join(data_dir, name))
+    done = subprocess.run([program("mariadb-install-db"), f"--defaults-file={server.config}", "--skip-test-db",
+                           "--auth-root-authentication-method=socket", f"--auth-root-socket-user={USER}"],
+                          user=USER, group=USER, extra_groups=[], cwd="/", capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    server.start()
+    cell = Cell(disk, server, make_daemon(quota=QUOTA))
+    create(server)
+    with Load(server) as load:
+        must = load.acked()
+        backup = cell.create()
+        most = load.acked()
+    assert backup["Dbsnap"]["Position"] == "no binary log"
+    allocated = int(run("du", "-s", "--block-size=1", cell.image(backup["BackupId"])).split()[0])
+    assert abs(int(backup["BackupSetSize"]) - allocated) <= 1 << 20, (backup, allocated)
+    clone = start_mariadb_clone(cell.clone(backup, "c1"))
+    assert clone.value("SELECT @@innodb_page_size") == 4096
+    check_moment(clone, must, most)
+    check_sums(clone)
+    clone.check()
+
+
+# Refusals
+
+def test_rights_that_suffice(make_cell):
+    """Those that README.md names, and no less."""
+    cell = make_cell()
+    server = cell.server
+    server.sql("DROP USER 'mysql'@'localhost'")
+    server.sql("CREATE USER 'mysql'@'localhost' IDENTIFIED VIA unix_socket")
+    remedy = "GRANT RELOAD, PROCESS, BINLOG MONITOR ON *.*"
+    for missing, grant in ((" RELOAD PROCESS BINLOG MONITOR", "RELOAD"), (" PROCESS BINLOG MONITOR", "PROCESS"),
+                           (" BINLOG MONITOR", "BINLOG MONITOR")):
+        cell.refused(f"the account lacks{missing}", remedy)
+        server.sql(f"GRANT {grant} ON *.* TO 'mysql'@'localhost'")
+    create(server, plain=True)
+    assert "mysql-bin.0" in cell.create()["Dbsnap"]["Position"]
+
+
+def test_refuses_its_program(make_cell, bindir):
+    cell = make_cell({"bindir": bindir.path})
+    cell.refused("/srv/bin (database.bindir) has none", "install the package mariadb-backup")
+    bindir.write("exit 1")
+    path = os.path.join(bindir.path, "mariadb-backup")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("#!/bin/sh\necho mariadb-backup based on MariaDB server 10.6.18-MariaDB Linux\n")
+    cell.refused("is of another release", "10.6.18", "the package mariadb-backup of the server's release")
+    bindir.write("exit 1")
+    shutil.chown(path, USER)
+    cell.refused("is not run", "database.bindir")
+    # Beside a folder sbin is a folder bin.
+    bindir.write('exec $real "$@"')
+    os.mkdir("/srv/sbin", 0o755)
+    cell.daemon.add_mariadb("main", cell.server, {"bindir": "/srv/sbin"}, min_free="0%", snapshot_dir=cell.daemon.snapshot_dir("main"))
+    cell.daemon.reload()
+    assert cell.check()[0] == 0, cell.check()
+    cell.create()
+
+
+def test_refuses_folders_of_their_own(make_cell):
+    """In a clone the program's copy would do; the source's own option files would not start on it."""
+    cell = make_cell()
+    server = cell.server
+    server.stop()
+    os.mkdir(os.path.join(server.data_dir, "redo"))
+    os.rename(os.path.join(server.data_dir, "ib_logfile0"), os.path.join(server.data_dir, "redo", "ib_logfile0"))
+    run("chown", "-R", f"{USER}:", server.data_dir)
+    configure(server, innodb_log_group_home_dir="redo")
+    server.start()
+    cell.refused("the redo log lies in a folder of its own (redo)", "leave the setting at its default")
+
+
+# What becomes of its program
+
+FAILURES = {
+    'echo "Error: the disk is tired" >&2; echo bye >&2; exit 3':
+        "mariadb-backup --backup failed (status 3): Error: the disk is tired; last: bye",
+    'echo "completed OK!" >&2; echo but >&2': 'failed (it did not say "completed OK!"): but',
+    'echo "completed OK!" >&2; kill -9 $$': "failed (signal 9)",
+    'head -c 50M /dev/zero | tr "\\0" "\\1" >&2; printf "\\nthe \\033[1mend" >&2; exit 1': "failed (status 1): the ?[1mend",
+    '[[ "$*" == *--prepare* ]] || exec $real "$@"; echo "[ERROR] no" >&2; exit 1':
+        "mariadb-backup --prepare failed (status 1): [ERROR] no",
+}
+
+
+def test_program_that_fails(make_cell, bindir):
+    cell = make_cell({"bindir": bindir.path})
+    for script, words in FAILURES.items():
+        bindir.write(script)
+        cause = cell.fail()
+        assert words in cause, cause
+    invariants.check(cell.daemon, cell.disk)
+
+
+# Stands still in the middle of a copy, until it is told to go on.
+HOLD = """
+[[ "$*" == *--backup* && -e /srv/hold ]] || exec $real "$@"
+$real "$@" & pid=$!
+CHILD
+until [ -s %s/undo001 ]; do :; done
+kill -STOP $pid
+wait $pid
+""" % IMAGE
+# The same of a process that has no other.
+HOLD_ALONE = """
+[[ "$*" == *--backup* && -e /srv/hold ]] || exec $real "$@"
+echo begun >%s/undo001
+kill -STOP $$
+""" % IMAGE
+
+
+class Holding:
+    """A create whose program stands still in the middle."""
+
+    def __init__(self, cell):
+        self.daemon = cell.daemon
+        with open("/srv/hold", "w", encoding="ascii"):
+            pass
+        self.backup_id = cell.api.create("main")
+        self.stopped = eventually(self.find, 60, "it stands still")
+        os.unlink("/srv/hold")
+        self.processes = held(pid for worker in self.daemon.workers() for pid in below(worker))
+
+    def find(self):
+        return next((pid for pid in self.daemon.descendants() if status_fields(pid).get("State", "")[:1] == "T"), None)
+
+    def wait_gone(self):
+        for pid in self.processes:
+            pid.wait_end(30)
+
+
+def below(pid):
+    found = children(pid)
+    return found + [each for child in found for each in below(child)]
+
+
+def kill(pids):
+    for pid in held(pids):
+        pid.kill()
+
+
+def end_held(cell, event, holding):
+    """The event, after which none of the processes may be left."""
+    if event == "engine":
+        cell.daemon.kill()
+        holding.wait_gone()
+        cell.daemon.start()
+    elif event == "cancel":
+        cell.api.ok("CancelJob", JobId=holding.backup_id)
+    else:
+        kill(getattr(cell.daemon, event)())
+    holding.wait_gone()
+    backup = cell.api.wait_final("main", holding.backup_id, 120)
+    assert backup["Dbsnap"]["State"] == ("CANCELLED" if event == "cancel" else "AVAILABLE"), backup
+
+
+@pytest.mark.parametrize("event", ["workers", "walkers", "engine", "cancel"])
+def test_ended_in_the_middle(make_cell, bindir, event):
+    cell = make_cell({"bindir": bindir.path})
+    bindir.write(HOLD.replace("CHILD", "sleep 600 &"))
+    holding = Holding(cell)
+    programs = [program_of(pid.pid) for pid in holding.processes]
+    assert "mariadb-backup" in programs and len(programs) >= 5, programs
+    end_held(cell, event, holding)
+    invariants.check(cell.daemon, cell.disk)
+
+
+def test_without_root(carol, make_own_daemon, make_disk, make_mariadb, start_mariadb_clone, bindir):
+    """All of it an ordinary user's, by the rights that README.md names; there are no namespaces for what is ended."""
+    disk = make_disk("ext4", size="1G")
+    data_dir = carol.folder(os.path.join(carol.folder(disk.path("home"), 0o755), "my"))
+    server = make_mariadb(data_dir, user=carol.name)
+    create(server, plain=True)
+    server.sql("CREATE USER carol@localhost IDENTIFIED VIA unix_socket")
+    server.sql("GRANT RELOAD, PROCESS, BINLOG MONITOR ON *.* TO carol@localhost")
+    daemon = make_own_daemon(quota=QUOTA)
+    cell = Cell(disk, server, daemon, {"bindir": bindir.path}, snapshot_dir=os.path.join(carol.home, "backups"))
+    bindir.write('exec $real "$@"')
+    with Load(server, plain=True) as load:
+        must = load.acked()
+        backup = cell.create()
+        most = load.acked()
+    clone = start_mariadb_clone(cell.clone(backup, "c1"), user=carol.name)
+    check_moment(clone, must, most)
+    check_sums(clone)
+    clone.check()
+    bindir.write(HOLD_ALONE)
+    for event in ("workers", "walkers", "cancel"):
+        end_held(cell, event, Holding(cell))
+    invariants.check(daemon)
+
+
+def test_takes_too_long(make_cell, bindir):
+    cell = make_cell({"bindir": bindir.path}, daemon={"jobs": {"timeout": "2s"}})
+    bindir.write("sleep 600")
+    cause = cell.fail()
+    assert "took" in cause, cause
+    invariants.check(cell.daemon, cell.disk)
+
+
+def test_full_disk(make_disk, make_mariadb, make_daemon, bindir):
+    """Told before it begins, if it can be; else when it is full."""
+    disk, source = make_disk("ext4", size="256M"), make_disk("ext4", size="1G")
+    server = make_mariadb(source.subvolume("my", USER))
+    cell = Cell(disk, server, make_daemon(quota=QUOTA), {"bindir": bindir.path})
+    bindir.write(HOLD.replace("CHILD", ""))
+    disk.fill(10 << 20)
+    cause = cell.fail()
+    assert "a copy needs" in cause, cause
+    os.unlink(disk.path("ballast"))
+    holding = Holding(cell)
+    disk.fill(0)
+    os.kill(holding.stopped, signal.SIGCONT)
+    backup = cell.api.wait_final("main", holding.backup_id, 120)
+    assert backup["Dbsnap"]["State"] == "FAILED" and "No space left" in backup["Dbsnap"]["Cause"], backup
+    invariants.check(cell.daemon, disk)
