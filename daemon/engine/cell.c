@@ -63,13 +63,12 @@ static bool write_text(const char *path, const char *text)
 	return fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
 }
 
-/* In the new user namespace the caller keeps his number, and is nobody else. */
-static int map_user(uid_t uid, gid_t gid, struct reason *why)
+int cell_map_user(const struct proc_identity *identity, struct reason *why)
 {
 	char uids[64], gids[64];
 
-	snprintf(uids, sizeof(uids), "%u %u 1\n", (unsigned)uid, (unsigned)uid);
-	snprintf(gids, sizeof(gids), "%u %u 1\n", (unsigned)gid, (unsigned)gid);
+	snprintf(uids, sizeof(uids), "%u %u 1\n", (unsigned)identity->uid, (unsigned)identity->uid);
+	snprintf(gids, sizeof(gids), "%u %u 1\n", (unsigned)identity->gid, (unsigned)identity->gid);
 	/* The files of a process that cannot be dumped are root's. */
 	if (prctl(PR_SET_DUMPABLE, 1) < 0 || !write_text("/proc/self/uid_map", uids) ||
 	    !write_text("/proc/self/setgroups", "deny") || !write_text("/proc/self/gid_map", gids))
@@ -154,7 +153,7 @@ static int limit(struct reason *why)
 int cell_enter(const struct cell *cell, const struct proc_identity *identity, bool as_root, struct reason *why)
 {
 	scope_close int tree = -1;
-	int error = as_root ? 0 : map_user(identity->uid, identity->gid, why);
+	int error = as_root ? 0 : cell_map_user(identity, why);
 
 	if (error == 0)
 		tree = take_folder(cell, why);

@@ -30,6 +30,9 @@ int cell_namespaces(bool as_root);
 /* Says why those could not be had. The code. */
 int cell_refuse(int errno_value, bool as_root, struct reason *why);
 
+/* In the child, in a user namespace just made: it keeps its numbers, and is nobody else. 0 or a code with why. */
+int cell_map_user(const struct proc_identity *identity, struct reason *why);
+
 /*
  * In the child, before it becomes the database's user: no network but an unused loopback, everything read-only but
  * root_fd's folder at CELL_ROOT; /proc, /run, /dev/shm, /tmp, /var/tmp and hidden out of sight; limits. 0 or a code with why.

@@ -2,7 +2,7 @@
 /*
  * The server is number 1 of a PID namespace of its own, so its end, whatever ended it, is the end of all its
  * processes: none goes on with a query of its own. What they share by System V goes with a namespace too. Without root
- * there are no such namespaces; the server's processes then find out by themselves that it has died.
+ * that takes a user namespace, which not every system gives; the server's processes then find out by themselves that it has died.
  */
 #include "daemon/engine/serve.h"
 
@@ -10,6 +10,7 @@
 #include "common/err.h"
 #include "common/proc.h"
 #include "common/scope.h"
+#include "daemon/engine/cell.h"
 #include "daemon/engine/tree.h"
 #include "daemon/engine/walker.h"
 
@@ -106,7 +107,21 @@ static void __attribute__((noreturn)) be_asker(const struct serve *s, int alive)
 	_exit(0);
 }
 
-static int fork_child(const struct serve *s, void (*be)(const struct serve *, int), bool apart, struct child *child,
+/* Number 1 of namespaces, where they are to be had. */
+static pid_t fork_first(const struct serve *s, const int *keep, size_t count)
+{
+	bool as_root = s->job->as_root;
+	pid_t pid = proc_fork_apart(keep, count, CLONE_NEWIPC | (as_root ? 0 : CLONE_NEWUSER));
+	struct reason ignored = {0};
+
+	if (pid < 0 && !as_root)
+		return proc_fork(keep, count);
+	if (pid == 0 && !as_root && cell_map_user(&s->job->identity, &ignored) < 0)
+		_exit(127);
+	return pid;
+}
+
+static int fork_child(const struct serve *s, void (*be)(const struct serve *, int), bool first, struct child *child,
 		      struct reason *why)
 {
 	int ends[2];
@@ -114,7 +129,7 @@ static int fork_child(const struct serve *s, void (*be)(const struct serve *, in
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return reason_set_errno(why, errno, "cannot make a pipe");
-	pid = apart ? proc_fork_apart((int[]){s->root_fd, s->lock_fd, ends[1]}, 3, CLONE_NEWIPC) :
+	pid = first ? fork_first(s, (int[]){s->root_fd, s->lock_fd, ends[1]}, 3) :
 		      proc_fork((int[]){s->root_fd, s->lock_fd, ends[1]}, 3);
 	if (pid == 0)
 		be(s, ends[1]);
@@ -122,7 +137,7 @@ static int fork_child(const struct serve *s, void (*be)(const struct serve *, in
 	close(ends[1]);
 	if (pid < 0) {
 		close(ends[0]);
-		return reason_set_errno(why, errno, "cannot start a process%s", apart ? " in namespaces" : "");
+		return reason_set_errno(why, errno, "cannot start a process%s", first ? " in namespaces" : "");
 	}
 	child->pid = pid;
 	child->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
@@ -279,7 +294,7 @@ int serve_run(const struct serve *serve, serve_ready_fn *ready, struct reason *w
 	int error;
 
 	run.ends_ms = serve->ttl_ms ? clock_running_ms() + serve->ttl_ms : 0;
-	error = fork_child(serve, be_server, serve->job->as_root, &run.server, why);
+	error = fork_child(serve, be_server, true, &run.server, why);
 	if (error == 0)
 		error = fork_child(serve, be_asker, false, &run.asker, why);
 	if (error == 0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Clones with a server: beside the busy source on every backend, for a time, and ended with whatever runs them."""
+"""Clones with a server: for a time, and ended with whatever runs them. Beside their busy sources: test_clone_running_cells."""
 import fcntl
 import os
 import subprocess
@@ -8,37 +8,35 @@ import time
 
 import pytest
 
-from harness import invariants
-from harness.load import Acked, Pgbench, check_sums
 from harness.postgres import USER
 from harness.process import Pid, eventually
 
-CELLS = [("btrfs", "btrfs", "A"), ("xfs", "reflink", "B"), ("ext4", "copy", "B")]
 QUOTA = {"manual_per_day": 10**6, "manual_retained": 10**6, "creates_per_day": 10**6}
 
 
 @pytest.fixture
-def cell(make_disk, make_server, make_daemon, request):
-    """(daemon, server, disk) of a cell of CELLS; on btrfs without a parameter."""
-    kind = getattr(request, "param", CELLS[0])[0]
-    disk = make_disk(kind)
-    server = make_server(disk.subvolume("pg", USER) if kind == "btrfs" else disk.path("pg"))
+def cell(make_disk, make_server, make_daemon):
+    """(daemon, server, disk)"""
+    disk = make_disk()
+    server = make_server(disk.subvolume("pg", USER))
     daemon = make_daemon(quota=QUOTA)
     daemon.add_server("main", server, snapshot_dir=disk.path(".dbsnap", "main"), min_free="0%")
     return daemon.start(), server, disk
 
 
 def servers():
-    """{data directory: pid} of every postmaster that runs on a clone."""
+    """{data directory: pid} of the main process of every server that runs on a clone."""
     found = {}
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:
-            with open(f"/proc/{name}/cmdline", "rb") as file:
-                words = file.read().split(b"\0")
+            with open(f"/proc/{name}/cmdline", encoding="utf-8", errors="replace") as file:
+                words = file.read().split("\0")
         except OSError:
             continue
-        if words[0].endswith(b"/postgres") and len(words) > 2 and b"/clones/" in words[2]:
-            found[os.fsdecode(words[2])] = int(name)
+        if os.path.basename(words[0]) == "postgres" and len(words) > 2 and "/clones/" in words[2]:
+            found[words[2]] = int(name)
+        elif os.path.basename(words[0]) == "mariadbd" and "/clones/" in words[1]:
+            found[os.path.dirname(words[1].partition("=")[2])] = int(name)
     return found
 
 
@@ -75,47 +73,12 @@ def gone(daemon, clone):
     assert inside(path) == 0
 
 
-def ask(clone, sql):
+def ask(clone, sql, user=USER, options="-XAt -v ON_ERROR_STOP=1 -f -"):
     """What the printed command says."""
-    command = clone["Connect"] + " -XAt -v ON_ERROR_STOP=1 -f -"
-    done = subprocess.run(["runuser", "-u", USER, "--", "sh", "-c", command], input=sql, text=True,
+    done = subprocess.run(["runuser", "-u", user, "--", "sh", "-c", f"{clone['Connect']} {options}"], input=sql, text=True,
                           capture_output=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
-
-
-@pytest.mark.parametrize("cell", CELLS, indirect=True, ids=[c[0] for c in CELLS])
-def test_beside_its_busy_source(cell):
-    """Written to and crashed; the source has every value that it had, and every one that it acknowledged since."""
-    daemon, server, disk = cell
-    server.sql("CREATE TABLE still AS SELECT i, md5(i::text) AS v FROM generate_series(1, 20000) i")
-    with Pgbench(server), Acked(server) as ids:
-        ids.wait_more(100)
-        must = ids.acked()
-        before = server.sql("SELECT * FROM still ORDER BY i")
-        backup = daemon.api.create_and_wait("main", timeout=120)
-        clone = start(daemon, backup)
-        assert ask(clone, "SELECT 1") == "1"
-        assert clone["SocketDir"] == clone["ClonePath"] and "Cause" not in clone
-        ask(clone, "UPDATE still SET v = 'clone'; DELETE FROM still WHERE i % 2 = 0; CHECKPOINT;"
-                   "UPDATE pgbench_accounts SET abalance = 0; CREATE TABLE own AS SELECT 1")
-        assert ask(clone, "SELECT count(*) FROM still WHERE v = 'clone'") == "10000"
-        ids.wait_more(100)
-        Pid(servers()[clone["ClonePath"]]).kill()
-        ended = eventually(lambda: (c := daemon.api.clone("main", "c1"))["Running"] == "false" and c, 30, "its end seen")
-        assert "signal 9" in ended["Cause"] and ended["State"] == "Available"
-        assert inside(clone["ClonePath"]) == 0
-        ids.wait_more(100)
-        assert server.sql("SELECT * FROM still ORDER BY i") == before
-        acked = ids.acked()
-    assert not ids.missing(server, acked) and set(must) <= set(acked)
-    check_sums(server)
-    assert server.value("SELECT count(*) FROM pg_class WHERE relname = 'own'") == 0
-    server.amcheck()
-    # It is not started again by itself, and goes like any other.
-    daemon.api.ok("DeleteClone", CloneName="c1")
-    gone(daemon, clone)
-    invariants.check(daemon, disk)
 
 
 def test_its_time_ends(cell):
@@ -262,24 +225,6 @@ def test_plain_files_have_no_server(make_disk, make_daemon):
     status, answer = daemon.api.call("CloneBackup", BackupId=backup["BackupId"], CloneName="c1", Start="true")
     assert status == 400 and "database.type is none" in answer["Message"], answer
     assert daemon.api.clone("main", "c1") is None
-
-
-def test_mariadb(make_mariadb, make_disk, make_daemon):
-    disk = make_disk("btrfs")
-    server = make_mariadb(disk.subvolume("my", "mysql"))
-    server.sql("CREATE DATABASE shop")
-    server.sql("CREATE TABLE shop.still AS SELECT seq, md5(seq) AS v FROM shop.seq_1_to_1000")
-    before = server.sql("SELECT * FROM shop.still ORDER BY seq")
-    daemon = make_daemon(quota=QUOTA)
-    daemon.add_mariadb("main", server, snapshot_dir=disk.path(".dbsnap", "main"), min_free="0%")
-    daemon.start()
-    clone = start(daemon, daemon.api.create_and_wait("main"))
-    done = subprocess.run(["runuser", "-u", "mysql", "--", "sh", "-c", clone["Connect"] + " -N -e \"UPDATE shop.still SET v = 'x';"
-                          "SELECT count(*) FROM shop.still WHERE v = 'x'\""], text=True, capture_output=True, timeout=60)
-    assert (done.returncode, done.stdout.strip()) == (0, "1000"), done
-    assert server.sql("SELECT * FROM shop.still ORDER BY seq") == before
-    daemon.api.ok("DeleteClone", CloneName="c1")
-    gone(daemon, clone)
 
 
 def test_it_does_not_outlive_its_time_by_its_worker_alone(cell):
