@@ -177,6 +177,17 @@ static int refuse_folders(const struct db_mariadb *my, struct reason *why)
 	return 0;
 }
 
+/* It leaves out what it does not know, and does not say so. */
+static int refuse_engines(const struct db_mariadb *my, struct reason *why)
+{
+	if (!my->tree.odd[0])
+		return 0;
+	return reason_set(why, ERR_LAYOUT,
+			  "turn the table into one of InnoDB, Aria or MyISAM, or move the file out of the data directory, if it is no "
+			  "table's; or put the data directory on btrfs (a subvolume) or on an XFS made with reflink=1",
+			  "mariadb-backup would leave out a file, which is of an engine that it does not know: %s", my->tree.odd);
+}
+
 static int refuse_backup_rights(const struct db_mariadb *my, struct reason *why)
 {
 	const struct ask_my_facts *facts = &my->facts;
@@ -201,6 +212,8 @@ static int admit_copied(struct db_mariadb *my, struct layout *layout, struct rea
 		error = refuse_running(my, why);
 	if (error == 0)
 		error = refuse_folders(my, why);
+	if (error == 0)
+		error = refuse_engines(my, why);
 	/* What a better backend was refused for is what there is to do, where the copy has no layout either. */
 	if (error < 0 && my->refused.code)
 		*why = my->refused;

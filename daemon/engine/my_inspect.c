@@ -198,6 +198,16 @@ static void note_table(const char *database, const char *path, const char *name,
 		snprintf(tree->plain, sizeof(tree->plain), "%.250s", path);
 }
 
+/* What mariadb-backup takes, and what no table needs. */
+static bool is_of_known_engine(const char *name)
+{
+	static const char *const kinds[] = {".frm", ".ibd", ".isl", ".MYD", ".MYI", ".MAD", ".MAI", ".MRG", ".ARM", ".ARZ", ".CSM",
+					    ".CSV", ".opt", ".par", ".TRG", ".TRN", ".cfg", ".cfp", ".TMD", ".BAK", ".old"};
+
+	return strncmp(name, "#sql", 4) == 0 || ends_in_one_of(name, kinds, sizeof(kinds) / sizeof(kinds[0])) ||
+	       strcmp(name, "db.opt") == 0;
+}
+
 /* Kind of a name; what the folder does not tell is asked. DT_UNKNOWN: gone. */
 static unsigned char kind_of(int dir_fd, const struct dirent *entry)
 {
@@ -225,6 +235,8 @@ static int look_at_database(int root_fd, const char *database, struct my_tree *t
 		if (ends(entry->d_name, ".index") && !strstr(entry->d_name, "relay"))
 			snprintf(tree->other_binlog, sizeof(tree->other_binlog), "%.120s", path);
 		note_table(database, path, entry->d_name, tree);
+		if (!tree->odd[0] && kind_of(fd, entry) == DT_REG && !is_of_known_engine(entry->d_name))
+			snprintf(tree->odd, sizeof(tree->odd), "%.250s", path);
 	}
 	return errno ? reason_set_errno(why, errno, "cannot list %s", database) : 0;
 }
@@ -287,6 +299,7 @@ static void tidy(struct my_tree *tree)
 	tidy_text(tree->other_binlog, sizeof(tree->other_binlog));
 	tidy_text(tree->link, sizeof(tree->link));
 	tidy_text(tree->plain, sizeof(tree->plain));
+	tidy_text(tree->odd, sizeof(tree->odd));
 }
 
 int my_inspect(struct worker_job *job, int root_fd, const struct my_question *question, struct my_tree *ret_tree,

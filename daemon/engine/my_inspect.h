@@ -36,6 +36,7 @@ struct my_tree {
 	char link[256];          /* where InnoDB, MyISAM or Aria keep data: "shop/t.MYD -> /somewhere", "shop/t.isl"; "" */
 	char plain[256];         /* a user's table without transactions, "shop/log.MYD"; "" */
 	bool old_system;         /* system tables that are such */
+	char odd[256];           /* in a database's folder, of no engine that mariadb-backup knows, "shop/t.mrn"; "" */
 	uint32_t files;          /* names, at the top and one level below it */
 };
 

@@ -71,10 +71,10 @@ class Cell:
 
 @pytest.fixture
 def make_cell(make_disk, make_mariadb, make_daemon):
-    def build(database=None, kind="ext4", size="2G", daemon=None, **settings):
-        disk = make_disk(kind, size=size)
+    def build(database=None, daemon=None, restore="off", **settings):
+        disk = make_disk("ext4", size="2G")
         return Cell(disk, make_mariadb(disk.subvolume("my", USER), **settings), make_daemon(quota=QUOTA, **(daemon or {})),
-                    database)
+                    database, restore=restore)
     return build
 
 
@@ -258,6 +258,43 @@ def test_refuses_folders_of_their_own(make_cell):
     configure(server, innodb_log_group_home_dir="redo")
     server.start()
     cell.refused("the redo log lies in a folder of its own (redo)", "leave the setting at its default")
+
+
+def test_refuses_engines_that_it_leaves_out(make_cell):
+    cell = make_cell()
+    create(cell.server, plain=True)
+    for kind in ("Aria", "CSV", "MRG_MyISAM UNION=(shop.plain_myisam)", "InnoDB PARTITION BY HASH (id) PARTITIONS 2"):
+        cell.server.sql(f"CREATE TABLE shop.t{kind[:2]} (id BIGINT NOT NULL) ENGINE={kind}")
+    cell.server.sql("CREATE TRIGGER shop.tr BEFORE INSERT ON shop.gone FOR EACH ROW SET NEW.v = 'x'")
+    assert cell.check()[0] == 0, cell.check()
+    path = os.path.join(cell.server.data_dir, "shop", "t.mrn")
+    with open(path, "w", encoding="ascii"):
+        pass
+    cell.refused("an engine that it does not know: shop/t.mrn", "turn the table into one of InnoDB")
+
+
+# A restore
+
+def test_restored(make_cell):
+    """By its own option file it starts, with a binary log anew."""
+    cell = make_cell(restore="in-place")
+    server = cell.server
+    create(server, plain=True)
+    with Load(server, plain=True) as load:
+        must = load.acked()
+        backup = cell.create()
+        most = load.acked()
+        load.wait_more(100)
+    server.stop()
+    done = cell.daemon.client("restore", backup["BackupId"], "--yes", "--wait")
+    assert done.returncode == 0, done.stdout + done.stderr
+    server.start()
+    check_moment(server, must, most)
+    check_sums(server)
+    server.check()
+    assert [row[0] for row in server.sql("SHOW BINARY LOGS")] == ["mysql-bin.000001"]
+    assert cell.check()[0] == 0, cell.check()
+    cell.create()
 
 
 # What becomes of its program
