@@ -21,6 +21,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -176,7 +177,7 @@ struct run {
 	size_t fd_count;
 	char first[LINE_SIZE]; /* that speaks of an error; "" none */
 	char last[LINE_SIZE];
-	bool full;               /* the disk */
+	int errno_value;         /* that it met and that has a remedy; 0: none */
 	char growing[NAME_MAX * 2]; /* the file that is being copied, from the image; "" none */
 	uint64_t done;           /* bytes of those before it */
 };
@@ -226,7 +227,10 @@ static void hear(void *arg, const char *line)
 	struct run *run = arg;
 
 	take_progress(run, line);
-	run->full |= strstr(line, "No space left on device") || strstr(line, "Disk quota exceeded");
+	if (strstr(line, "No space left on device") || strstr(line, "Disk quota exceeded"))
+		run->errno_value = ENOSPC;
+	else if (strstr(line, "Too many open files"))
+		run->errno_value = EMFILE;
 	if (!run->first[0] && speaks_of_error(line))
 		snprintf(run->first, sizeof(run->first), "%.*s", LINE_SIZE - 1, line);
 	snprintf(run->last, sizeof(run->last), "%.*s", LINE_SIZE - 1, line);
@@ -250,8 +254,11 @@ static int refuse_run(struct run *run, const char *what, const struct program *p
 	int status = program->status;
 	char how[48];
 
-	if (run->full)
+	if (run->errno_value == ENOSPC)
 		return reason_set_errno(why, ENOSPC, "%s could not write the image", name);
+	if (run->errno_value == EMFILE)
+		return reason_set(why, ERR_LAYOUT, "raise the limit (LimitNOFILE= in dbsnapd.service, ulimit -Hn): it opens all tables at once",
+				  "%s may not open so many files", name);
 	clean(run->first, sizeof(run->first));
 	clean(run->last, sizeof(run->last));
 	if (program_succeeded(program))
@@ -277,6 +284,17 @@ static int run_program(struct run *run, const char *what, char *const argv[], st
 	if (program_succeeded(&program) && is_completed(run))
 		return 0;
 	return refuse_run(run, what, &program, why);
+}
+
+/* As many as there may be: all tables of InnoDB are open at the same time. What it was stays on failure. */
+static void raise_limit(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &files);
+	}
 }
 
 static int copy(struct run *run, struct reason *why)
@@ -345,6 +363,7 @@ static int make(const void *arg, const int *fds, void *answer, struct reason *wh
 	run.fds[run.fd_count++] = fds[1];
 	if (my->job->lock_fd >= 0)
 		run.fds[run.fd_count++] = my->job->lock_fd;
+	raise_limit();
 	error = copy(&run, why);
 	if (error == 0)
 		error = prepare(&run, why);

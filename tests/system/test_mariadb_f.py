@@ -5,6 +5,7 @@ DBSNAP_CUTS: cuts under load (3).
 """
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -12,11 +13,12 @@ import threading
 
 import MySQLdb
 import pytest
+import yaml
 
 from harness import invariants
 from harness.disk import run
 from harness.inject import Inject
-from harness.mariadb import USER, configure, program
+from harness.mariadb import USER, configure, make, program
 from harness.mariadb_load import Load, check_moment, check_sums, create
 from harness.process import children, eventually, held, status_fields
 from harness.process import program as program_of
@@ -273,6 +275,20 @@ def test_refuses_engines_that_it_leaves_out(make_cell):
     cell.refused("an engine that it does not know: shop/t.mrn", "turn the table into one of InnoDB")
 
 
+def test_more_tables_than_the_daemon_may_open_files(make_cell):
+    cell = make_cell()
+    connection = cell.server.connect()
+    connection.query("CREATE DATABASE shop")
+    for number in range(350):
+        connection.query(f"CREATE TABLE shop.t{number} (id INT) ENGINE=InnoDB")
+    connection.close()
+    resource.prlimit(cell.daemon.main.pid, resource.RLIMIT_NOFILE, (300, 3000))
+    cell.create()
+    resource.prlimit(cell.daemon.main.pid, resource.RLIMIT_NOFILE, (300, 300))
+    cause = cell.fail()
+    assert "may not open so many files" in cause, cause
+
+
 # A restore
 
 def test_restored(make_cell):
@@ -415,6 +431,23 @@ def test_without_root(carol, make_own_daemon, make_disk, make_mariadb, start_mar
     for event in ("workers", "walkers", "cancel"):
         end_held(cell, event, Holding(cell))
     invariants.check(daemon)
+
+
+def test_inside_the_sandbox_of_the_unit(make_systemd, srv, make_disk, mariadb_template):
+    # Not below /var/tmp, which the service does not see (PrivateTmp=).
+    disk = make_disk("ext4", "1G", mnt="/srv/my")
+    os.mkdir("/srv/run")
+    server = make(disk.subvolume("data", USER), "/srv/run", mariadb_template)
+    system = make_systemd(srv)
+    system.write("/usr/local/etc/dbsnap/clusters.d/main.yaml", yaml.safe_dump({
+        "id": "main", "data_dir": server.data_dir, "snapshot_dir": disk.path(".dbsnap", "main"), "min_free": "0%",
+        "database": {"type": "mariadb", "conninfo": server.conninfo}}))
+    system.run("systemd-run", "--quiet", "--unit=my", "--service-type=notify", f"--uid={USER}", program("mariadbd"),
+               f"--defaults-file={server.config}")
+    create(server, plain=True)
+    system.systemctl("start", "dbsnapd.service")
+    item = system.api().create_and_wait("main", timeout=120)
+    assert item["Dbsnap"]["Procedure"] == "F", item
 
 
 def test_takes_too_long(make_cell, bindir):
