@@ -8,7 +8,7 @@ AM_TESTS_ENVIRONMENT = \
 	DBSNAP_SRCDIR='$(abs_top_srcdir)'; export DBSNAP_SRCDIR; \
 	DBSNAP_BUILDDIR='$(abs_top_builddir)'; export DBSNAP_BUILDDIR;
 
-EXTRA_DIST += tests/distcheck tests/run-pytest tests/sanitizer_plugin.py tests/summary tests/tap_plugin.py
+EXTRA_DIST += tests/distcheck tests/run-pytest tests/sanitizer_plugin.py tests/soak tests/summary tests/tap_plugin.py
 
 # Folders of pytest files, taken whole: a new file in one needs no line here.
 # The longest first, so that they share the time.

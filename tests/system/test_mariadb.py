@@ -76,7 +76,7 @@ def test_under_load(make_cell, start_mariadb_clone, plain):
     def see(backup):
         assert backup["Dbsnap"]["Procedure"] == "D" and backup["Dbsnap"]["Promise"] == "atomic"
         assert (float(backup["Dbsnap"]["FreezeMs"]) > 0) == plain
-    cut_and_check(cell, "mariadb-d-locked" if plain else "mariadb-d", CUTS, make, start_mariadb_clone, see, plain)
+    cut_and_check(cell, "mariadb-d-locked" if plain else "mariadb-d", CUTS, make, start_mariadb_clone, see, plain=plain)
 
 
 # What a server keeps where, inside its data directory.

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A running MariaDB on ext4 through the real daemon: mariadb-backup copies it, whatever becomes of that program.
 
-DBSNAP_CUTS: cuts under load (3).
+DBSNAP_CUTS: cuts under load (8).
 """
+import contextlib
 import os
 import re
 import resource
@@ -19,11 +20,12 @@ from harness import invariants
 from harness.disk import run
 from harness.inject import Inject
 from harness.mariadb import USER, configure, make, program
+from harness.mariadb_cuts import cut_and_check
 from harness.mariadb_load import Load, check_moment, check_sums, create
 from harness.process import children, eventually, held, status_fields
 from harness.process import program as program_of
 
-CUTS = int(os.environ.get("DBSNAP_CUTS", "3"))
+CUTS = int(os.environ.get("DBSNAP_CUTS", "8"))
 QUOTA = {"manual_per_day": 10**6, "manual_retained": 10**6, "creates_per_day": 10**6}
 REAL = program("mariadb-backup")
 IMAGE = "/proc/self/fd/3"
@@ -141,8 +143,8 @@ def test_under_load(make_cell, start_mariadb_clone, scratch):
     needs neither the one nor the other's end."""
     folder = scratch.folder("binlog")
     shutil.chown(folder, USER, USER)
-    cell = make_cell(log_bin=os.path.join(folder, "mysql-bin"))
-    server, cuts = cell.server, []
+    cell = make_cell(size="4G", log_bin=os.path.join(folder, "mysql-bin"))
+    server = cell.server
     create(server, plain=True)
     server.sql("CREATE TABLE shop.xa (id INT PRIMARY KEY) ENGINE=InnoDB")
     prepared = server.connect()
@@ -150,36 +152,28 @@ def test_under_load(make_cell, start_mariadb_clone, scratch):
         prepared.query(statement)
     status, said = cell.check()
     assert status == 0 and re.search(r"\bF\b", said) and "who writes them waits while mariadb-backup" in said, said
-    with Load(server, plain=True) as load, Ddl(server) as ddl:
-        for number in range(CUTS):
-            load.wait_more(50)
-            must, before = load.acked(), ddl.done
-            if number % 2:
-                with Inject(cell.daemon.main.pid, "fadvise64", "delay_enter=5000"):
-                    backup = cell.create()
-            else:
-                backup = cell.create()
-            cuts.append((backup, must, load.acked()))
-            print(f"cut: {backup['Dbsnap']['CutMs']} ms, {ddl.done - before} statements of DDL meanwhile")
-            assert ddl.done > before
-    for number, (backup, must, most) in enumerate(cuts):
+
+    def cut(number, _):
+        before = ddl.done
+        with Inject(cell.daemon.main.pid, "fadvise64", "delay_enter=2000") if number % 2 else contextlib.nullcontext():
+            backup = cell.create()
+        assert ddl.done > before, "no DDL meanwhile"
+        return backup
+
+    def see(backup):
         gtid, file, offset = re.fullmatch(r"GTID (\S+), (mysql-bin\.\d+):(\d+)", backup["Dbsnap"]["Position"]).groups()
         assert server.value(f"SELECT BINLOG_GTID_POS('{file}', {offset})") == gtid
-        clone = start_mariadb_clone(cell.clone(backup, f"c{number}"))
+        with open(os.path.join(cell.image(backup["BackupId"]), "xtrabackup_checkpoints"), encoding="ascii") as file:
+            assert "full-backuped" not in file.read()
+
+    def look(clone):
         left = [name for name in os.listdir(clone.data_dir) if name.startswith(("backup-", "xtrabackup_", "mariadb_backup_"))]
         assert not left, left
         assert clone.sql("XA RECOVER") == ((1, 1, 0, b"a"),)
-        check_moment(clone, must, most)
-        check_sums(clone)
-        clone.check()
-        clone.stop()
-        with open(os.path.join(cell.image(backup["BackupId"]), "xtrabackup_checkpoints"), encoding="ascii") as file:
-            assert "full-backuped" not in file.read()
-        cell.api.ok("DeleteClone", DBClusterId="main", CloneName=f"c{number}")
+    with Ddl(server) as ddl:
+        cut_and_check(cell, "mariadb-f", CUTS, cut, start_mariadb_clone, see, look, plain=True)
     prepared.query("XA ROLLBACK 'a'")
     prepared.close()
-    server.check()
-    invariants.check(cell.daemon, cell.disk)
 
 
 def test_settings_of_files(make_disk, make_mariadb, make_daemon, start_mariadb_clone):

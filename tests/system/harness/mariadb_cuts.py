@@ -10,6 +10,10 @@ from .tally import Tally
 BATCH = 8
 
 
+def nothing(_):
+    pass
+
+
 def purge_backlog(server, load, count=1000):
     """No lock stops purge. It has had nothing to do for so many ids, and has all of that to do now."""
     view = server.connect(autocommit=False)
@@ -35,7 +39,7 @@ class Cut:
         self.backup = create(number, load)
         self.most = load.acked()
 
-    def check(self, cell, name, start_clone):
+    def check(self, cell, name, start_clone, look=nothing):
         """The clone starts, is the source at one moment between request and end, and is whole. Nothing of it stays."""
         path = cell.clone(self.backup, name)
         try:
@@ -43,6 +47,7 @@ class Cut:
             try:
                 check_moment(clone, self.must, self.most)
                 check_sums(clone)
+                look(clone)
                 clone.check()
                 clone.stop()
             finally:
@@ -52,17 +57,17 @@ class Cut:
             cell.api.delete_and_wait("main", self.backup["BackupId"])
 
 
-def cut_and_check(cell, name, count, create, start_clone, see=lambda backup: None, plain=False):
+def cut_and_check(cell, name, count, create, start_clone, see=nothing, look=nothing, plain=False):
     """
     So many cuts, a few at a time, as disks are small. The name is the tally's; see(backup) looks at each one's
-    record; plain: the load has tables without transactions as well.
+    record, look(clone) at its server; plain: the load has tables without transactions as well.
     """
     tally, todo = Tally(name), list(range(count))
 
     def check(number, cut):
         def both():
             see(cut.backup)
-            cut.check(cell, f"c{number}", start_clone)
+            cut.check(cell, f"c{number}", start_clone, look)
             return True
         if tally.attempt(number, both):
             tally.good(number, cut.backup["Dbsnap"]["CutMs"], cut.backup["Dbsnap"]["FreezeMs"])
