@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 enum freeze_state {
 	FREEZE_NONE,
@@ -28,6 +29,7 @@ struct freeze {
 	pid_t pid;
 	int pidfd;
 	int proc_fd;   /* /proc/PID */
+	timer_t guard; /* lets it go shortly after until_us, should nobody have called freeze_end() */
 	int64_t since_us, until_us; /* clock_measure_us(): when it was told to stop, and must go on at the latest */
 	bool settled;               /* all of them stood still at one look */
 	uint64_t threads, switches; /* at that look: how many, and how often they had run */
@@ -43,7 +45,8 @@ struct freeze_order {
 };
 
 /*
- * Notes it and stops it; waits for nothing. 0, and the hold is in FREEZE_STOPPING. On a failure nothing is held or
+ * Notes it and stops it; waits for nothing. From its time on a signal of this process (SIGALRM) lets it go, whatever the
+ * process waits for, but not a disk that does not answer; freeze_end() is to be called all the same. 0, and the hold is in FREEZE_STOPPING. On a failure nothing is held or
  * noted: ERR_NOT_FOUND (ended), ERR_MISMATCH (another process of that number), ERR_UNTRUSTED (another user's process or folder),
  * ERR_EXISTS (there is a note of that cluster), or the note cannot be written.
  */

@@ -104,7 +104,8 @@ void hold_release(struct worker *w)
 	if (w->freeze.state == FREEZE_NONE)
 		return;
 	still = w->freeze.state == FREEZE_STILL ? freeze_look(&w->freeze) : ERR_STATE;
-	if (still > 0 && clock_measure_us() >= w->freeze.until_us)
+	/* Also if its guard has let it go meanwhile. */
+	if (clock_measure_us() >= w->freeze.until_us)
 		still = ERR_TIMEOUT;
 	let_go(w, still < 0 ? still : 0);
 }

@@ -5,9 +5,11 @@ than database.max_freeze, and never left held.
 DBSNAP_CUTS: cuts under load (8). DBSNAP_HOLDS: holds that end otherwise than by themselves (as many as fit HOLDS_S).
 """
 import errno
+import fcntl
 import os
 import random
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -276,6 +278,42 @@ def test_reload_while_held(make_cell):
         slow.wait(10)
     assert backup["Dbsnap"]["State"] in ("AVAILABLE", "FAILED"), backup
     assert longest <= 0.3 + SLACK_S, longest
+
+
+def test_engine_that_hangs_while_it_holds(make_cell):
+    """Nobody reads what it logs: a terminal that was stopped by ^S, say. The server's time is over all the same."""
+    cell = make_cell({"max_freeze": "1s"})
+    cell.daemon.stop()
+    cell.daemon.log = os.path.join(cell.daemon.folder, "pipe")
+    os.mkfifo(cell.daemon.log)
+    pipe = os.open(cell.daemon.log, os.O_RDWR)
+    size = fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ)
+    reader = threading.Thread(target=lambda: all(iter(lambda: b"END" not in os.read(pipe, size), False)))
+    cell.daemon.start()
+    try:
+        # Some seconds for all files.
+        with Inject(cell.daemon.main.pid, "ioctl", "delay_enter=50000"), Stills(cell.server.main.pid) as stills:
+            backup_id = cell.api.create("main")
+            stills.wait()
+            while select.select([], [pipe], [], 0)[1]:
+                os.write(pipe, b"x" * select.PIPE_BUF)
+            cell.api.call("DeleteBackup", DBClusterId="main", BackupId="999")
+            try:
+                eventually(lambda: stills.since is None, 10, "it runs again")
+                longest = stills.longest()
+            finally:
+                reader.start()
+        item = cell.api.wait_final("main", backup_id, 120)
+    finally:
+        cell.daemon.stop()
+        os.write(pipe, b"END")
+        reader.join()
+        os.close(pipe)
+        os.unlink(cell.daemon.log)
+        with open(cell.daemon.log, "w", encoding="ascii"):
+            pass
+    assert item["Dbsnap"]["State"] == "FAILED" and "over max_freeze" in item["Dbsnap"]["Cause"], item
+    assert longest <= 1.1 + SLACK_S, longest
 
 
 def test_server_that_never_stands_still(make_cell):

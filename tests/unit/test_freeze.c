@@ -290,6 +290,23 @@ static void test_thaw_all(void **state)
 	assert_int_equal(freeze_end(&lost, &held_us), 0);
 }
 
+/* Nobody looks at it any more. */
+static void test_its_time_ends_by_itself(void **state)
+{
+	const struct stage *stage = *state;
+	struct freeze_order order = order_of(stage);
+	struct freeze freeze;
+
+	order.max_ms = 200;
+	assert_int_equal(freeze_begin(&freeze, stage->socket, &order), 0);
+	assert_int_equal(wait_still(&freeze), 1);
+	wait_runs(stage->pid);
+	assert_true(clock_measure_us() >= freeze.until_us);
+	assert_true(is_noted(stage));
+	assert_int_equal(freeze_look(&freeze), ERR_STATE);
+	let_go(stage, &freeze);
+}
+
 /* A folder in which somebody else could remove a note, or write one. */
 static void test_folder_of_others(void **state)
 {
@@ -319,6 +336,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_one_that_does_not_stop, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_thaw_all, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_folder_of_others, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_its_time_ends_by_itself, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
