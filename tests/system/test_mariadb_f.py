@@ -76,7 +76,7 @@ class Cell:
 @pytest.fixture
 def make_cell(make_disk, make_mariadb, make_daemon):
     def build(database=None, daemon=None, restore="off", **settings):
-        disk = make_disk("ext4", size="2G")
+        disk = make_disk("ext4", size="4G")
         return Cell(disk, make_mariadb(disk.subvolume("my", USER), **settings), make_daemon(quota=QUOTA, **(daemon or {})),
                     database, restore=restore)
     return build
@@ -143,7 +143,7 @@ def test_under_load(make_cell, start_mariadb_clone, scratch):
     needs neither the one nor the other's end."""
     folder = scratch.folder("binlog")
     shutil.chown(folder, USER, USER)
-    cell = make_cell(size="4G", log_bin=os.path.join(folder, "mysql-bin"))
+    cell = make_cell(log_bin=os.path.join(folder, "mysql-bin"))
     server = cell.server
     create(server, plain=True)
     server.sql("CREATE TABLE shop.xa (id INT PRIMARY KEY) ENGINE=InnoDB")
