@@ -14,6 +14,7 @@ libengine_a_SOURCES = \
 	daemon/engine/db_postgresql.c daemon/engine/db_postgresql.h \
 	daemon/engine/dispatch.c daemon/engine/dispatch.h \
 	daemon/engine/engine.c daemon/engine/engine.h \
+	daemon/engine/examine.c daemon/engine/examine.h \
 	daemon/engine/file_copy.c daemon/engine/file_copy.h \
 	daemon/engine/freeze.c daemon/engine/freeze.h \
 	daemon/engine/gauge.c daemon/engine/gauge.h \

@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/*
- * The worker's side of a verification: which programs, in which cell, and how
- * much of the answer is believed. What the clone's own configuration says is never used.
- */
+/* The worker's side of a verification: which programs. What the clone's own configuration says is never used. */
 #include "daemon/engine/pg_verify.h"
 
 #include "common/err.h"
-#include "daemon/engine/cell.h"
 #include "daemon/engine/db_postgresql.h"
+#include "daemon/engine/examine.h"
 #include "daemon/engine/manifest.h"
 #include "daemon/engine/tree.h"
-#include "daemon/engine/walker.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -37,40 +33,13 @@ static void find_socket_dir(const char *conninfo, char *path, size_t size)
 		snprintf(path, size, "%.*s", (int)strcspn(host + 5, " '"), host + 5);
 }
 
-/* The database user's words: text, and bounded. */
-static void clean(char *text, size_t size)
-{
-	text[size - 1] = '\0';
-	for (; *text; text++) {
-		if (*text != '\n' && (*text < 0x20 || *text > 0x7e))
-			*text = '?';
-	}
-}
-
-static void judge(const unsigned char *good, struct db_verified *verified)
-{
-	verified->good = *good == 1;
-	clean(verified->checked, sizeof(verified->checked));
-	clean(verified->found, sizeof(verified->found));
-	if (!verified->good && !verified->found[0])
-		snprintf(verified->found, sizeof(verified->found), "the programs that looked at it found damage");
-}
-
 static int run(struct worker_job *job, const struct pg_verify *question, int clone_fd, struct db_verified *ret_verified,
 	       struct reason *why)
 {
 	char socket_dir[MSG_PATH_SIZE];
-	struct cell cell = {.root_fd = clone_fd, .hidden = {job->cluster->data_dir}};
-	int error = cell_find_path(clone_fd, cell.path, why);
 
 	find_socket_dir(job->cluster->database.conninfo, socket_dir, sizeof(socket_dir));
-	if (socket_dir[0] == '/')
-		cell.hidden[1] = socket_dir;
-	if (error == 0)
-		error = walker_run_in_cell(job, &cell, pg_verify_run, question, &clone_fd, 1, ret_verified, sizeof(*ret_verified), why);
-	if (error == 0)
-		judge((const unsigned char *)&ret_verified->good, ret_verified);
-	return error;
+	return examine_in_cell(job, clone_fd, socket_dir, pg_verify_run, question, ret_verified, why);
 }
 
 int pg_verify(struct worker_job *job, const struct manifest *manifest, int clone_fd, struct db_verified *ret_verified,

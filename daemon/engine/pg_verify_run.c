@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Inside the cell: starts the server on the clone and lets the database's own programs look at all of it. Two things are
- * kept apart: what says that the backup is damaged, and what only says that this machine could not look (no room, no
- * memory, a program that is missing); the second is no verdict.
+ * Inside the cell: starts the server on the clone and lets the database's own programs look at all of it.
  *
  * The first start is in single-user mode: nothing but recovery has written then, so the last checkpoint tells where
  * recovery ended, and a role to connect by can be made whatever roles the database has.
@@ -16,9 +14,9 @@
 #include "common/ident.h"
 #include "common/scope.h"
 #include "daemon/engine/cell.h"
+#include "daemon/engine/examine.h"
 #include "daemon/engine/layout.h"
 #include "daemon/engine/pg_control.h"
-#include "daemon/engine/program.h"
 #include "daemon/engine/tree.h"
 
 #include <errno.h>
@@ -28,15 +26,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 enum { ARGS_MAX = 128, NAMES_MAX = 4096, NAME_SIZE = 64 };
 
 struct run {
 	const struct pg_verify *question;
-	struct db_verified *answer;
-	struct reason *why;
+	struct examine x;
 	int root;
 	uint32_t major;
 	struct pg_control control;
@@ -44,14 +40,11 @@ struct run {
 	char settings[8][64]; /* by release and cluster */
 	char *args[ARGS_MAX];
 	size_t fixed;       /* args that every server is started with */
-	struct program server, tool;
 	bool ready;         /* the server accepts connections */
 	bool killed;        /* one of the server's processes was, by nobody of ours: trouble says so */
 	bool severe_only;   /* of what the tool says: the server's */
 	bool errors_only;   /* a program's own */
 	bool lists;         /* the tool's lines are names of databases */
-	char trouble[256];  /* a line that speaks of this machine; "" none */
-	char said[MSG_TEXT_SIZE]; /* by the tool that runs, lines */
 	unsigned page, segment_pages; /* as the server was built; 0 not known */
 	uint64_t reached;   /* LSN at which recovery ended; 0 not known */
 	char (*names)[NAME_SIZE]; /* databases; owned */
@@ -82,33 +75,9 @@ static char *const client_env[] = {"LC_ALL=C", "PGOPTIONS=" CLIENT_OPTIONS, "PGC
 
 /* ---- what programs say ---- */
 
-/* By the kernel, when memory runs out. */
-static const char killed_word[] = "was terminated by signal 9";
-static const char killed_remedy[] = "look in the kernel's log: was there enough memory?";
-
-static bool speaks_of_machine(const char *line)
-{
-	static const char *const words[] = {"No space left on device", "ut of memory", "Cannot allocate memory", "could not fork",
-					    "oo many open files", "cannot start ", "could not load library",
-					    "could not access file \"$libdir", "could not open extension control file",
-					    "Disk quota exceeded", "error while loading shared libraries", killed_word};
-
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		if (strstr(line, words[i]))
-			return true;
-	}
-	return false;
-}
-
 static bool is_severe(const char *line)
 {
 	return strncmp(line, "FATAL:", 6) == 0 || strncmp(line, "PANIC:", 6) == 0 || strncmp(line, "ERROR:", 6) == 0;
-}
-
-static void set_done(struct run *run, unsigned percent)
-{
-	if (run->question->done)
-		__atomic_store_n(run->question->done, run->question->total / 100 * percent, __ATOMIC_RELAXED);
 }
 
 /* "12/345 relations (3%), 678/9012 pages (7%)" */
@@ -119,7 +88,7 @@ static bool take_progress(struct run *run, const char *line)
 
 	if (!pages || sscanf(pages, " pages (%u%%)", &percent) != 1)
 		return false;
-	set_done(run, 20 + (percent > 100 ? 100 : percent) * 6 / 10);
+	examine_set_done(&run->x, 20 + (percent > 100 ? 100 : percent) * 6 / 10);
 	return true;
 }
 
@@ -150,12 +119,11 @@ static void hear_tool(void *arg, const char *line)
 	take_facts(run, line);
 	if (take_progress(run, line))
 		return;
-	if (speaks_of_machine(line) && !run->trouble[0])
-		snprintf(run->trouble, sizeof(run->trouble), "%.255s", line);
+	examine_take_trouble(&run->x, line);
 	if (run->lists)
 		keep_name(run, line);
 	else if ((!run->severe_only || is_severe(line)) && (!run->errors_only || strstr(line, "error:")))
-		layout_add_line(run->said, sizeof(run->said), "%.400s", line);
+		layout_add_line(run->x.said, sizeof(run->x.said), "%.400s", line);
 }
 
 static void hear_server(void *arg, const char *line)
@@ -164,79 +132,35 @@ static void hear_server(void *arg, const char *line)
 
 	if (strstr(line, "database system is ready to accept connections"))
 		run->ready = true;
-	run->killed |= strstr(line, killed_word) != NULL;
-	if (speaks_of_machine(line) && !run->trouble[0])
-		snprintf(run->trouble, sizeof(run->trouble), "%.255s", line);
-	else if (strncmp(line, "PANIC:", 6) == 0 || (!run->ready && is_severe(line)))
-		layout_add_line(run->answer->found, sizeof(run->answer->found), "the server says %.400s", line);
+	run->killed |= strstr(line, EXAMINE_KILLED) != NULL;
+	if (!examine_take_trouble(&run->x, line) && (strncmp(line, "PANIC:", 6) == 0 || (!run->ready && is_severe(line))))
+		layout_add_line(run->x.answer->found, sizeof(run->x.answer->found), "the server says %.400s", line);
 }
 
 /* ---- what became of it ---- */
 
-/* Is there a verdict? It is "bad" for good. */
-static bool is_over(const struct run *run)
-{
-	return run->answer->found[0] != '\0';
-}
-
-static void find_bad(struct run *run, const char *what)
-{
-	char *found = run->answer->found;
-
-	if (run->said[0])
-		layout_add_line(found, sizeof(run->answer->found), "%s:\n%s", what, run->said);
-	if (!found[0] || !run->said[0])
-		layout_add_line(found, sizeof(run->answer->found), "%s", what);
-}
-
 static int refuse_trouble(struct run *run)
 {
-	bool missing = strstr(run->trouble, "could not open extension") || strstr(run->trouble, "$libdir");
+	bool missing = strstr(run->x.trouble, "could not open extension") || strstr(run->x.trouble, "$libdir");
 
-	return reason_set(run->why, ERR_DATABASE,
-			  missing ? "install the extension amcheck (postgresql-contrib in some distributions)" :
-			  run->killed ? killed_remedy : "see to what the line names, and try again",
-			  "the backup could not be looked at: %s", run->trouble);
+	return examine_refuse_trouble(&run->x, missing ? "install the extension amcheck (postgresql-contrib in some distributions)" :
+							 NULL);
 }
 
 /* The tool's end. 0: it is content, or there is a verdict; or a code. */
 static int judge_tool(struct run *run, const char *what)
 {
-	if (program_succeeded(&run->tool))
-		return 0;
-	if (run->trouble[0])
+	if (run->x.trouble[0] && !program_succeeded(&run->x.tool))
 		return refuse_trouble(run);
-	if (WIFSIGNALED(run->tool.status) && WTERMSIG(run->tool.status) == SIGKILL)
-		return reason_set(run->why, ERR_UNKNOWN, killed_remedy,
-				  "the backup could not be looked at: a program that looks was killed");
-	find_bad(run, what);
-	return 0;
+	return examine_judge_tool(&run->x, what);
 }
 
 /* ---- running one ---- */
 
-static int start(struct run *run, struct program *program, const char *name, char *const argv[], char *const env[],
-		 const char *input, program_line_fn *fn)
-{
-	char path[MSG_PATH_SIZE + 32];
-
-	snprintf(path, sizeof(path), "%s/%s", run->question->bindir, name);
-	((char **)(uintptr_t)argv)[0] = path;
-	if (program_start(program, path, argv, env, input, fn, run) == 0)
-		return 0;
-	return reason_set_retry(run->why, ERR_IO, NULL, "cannot start %s", path);
-}
-
 /* Runs a tool to its end, while the server (if there is one) is heard. */
-static int run_tool(struct run *run, const char *name, char *const argv[], char *const env[], const char *input)
+static int run_tool(struct run *run, const char *name, char *argv[], char *const env[], const char *input)
 {
-	int error;
-
-	run->said[0] = '\0';
-	error = start(run, &run->tool, name, argv, env, input, hear_tool);
-	if (error == 0 && program_read(&run->tool, run->server.out >= 0 ? &run->server : NULL, NULL) < 0)
-		error = reason_set_retry(run->why, ERR_IO, NULL, "cannot listen to %s", name);
-	return error;
+	return examine_run_tool(&run->x, run->question->bindir, name, argv, env, input, hear_tool, run);
 }
 
 /* ---- preparing ---- */
@@ -256,13 +180,13 @@ static int write_file(int root, const char *name, const char *text, struct reaso
 static int prepare_files(struct run *run)
 {
 	static const char *const own[] = {"postgresql.auto.conf", "postgresql.conf"};
-	int error = write_file(run->root, "dbsnap.conf", "", run->why);
+	int error = write_file(run->root, "dbsnap.conf", "", run->x.why);
 
 	if (error == 0)
-		error = write_file(run->root, "dbsnap_hba.conf", "local all all trust\n", run->why);
+		error = write_file(run->root, "dbsnap_hba.conf", "local all all trust\n", run->x.why);
 	for (size_t i = 0; error == 0 && i < sizeof(own) / sizeof(own[0]); i++) {
 		if (unlinkat(run->root, own[i], 0) < 0 && errno != ENOENT)
-			error = reason_set_errno(run->why, errno, "cannot remove the clone's %s", own[i]);
+			error = reason_set_errno(run->x.why, errno, "cannot remove the clone's %s", own[i]);
 	}
 	return error;
 }
@@ -278,7 +202,7 @@ static int read_control(struct run *run)
 	if (error == 0 && (tree_read(run->root, "PG_VERSION", text, sizeof(text)) <= 0 || sscanf(text, "%u", &major) != 1))
 		error = ERR_CORRUPT;
 	run->major = major;
-	return error < 0 ? reason_set(run->why, error, NULL, "the clone's pg_control or PG_VERSION cannot be read") : 0;
+	return error < 0 ? reason_set(run->x.why, error, NULL, "the clone's pg_control or PG_VERSION cannot be read") : 0;
 }
 
 static void add_arg(struct run *run, const char *arg)
@@ -334,15 +258,15 @@ static int check_version(struct run *run)
 	char *argv[] = {NULL, "--version", NULL};
 	unsigned major = 0;
 	int error = run_tool(run, "postgres", argv, server_env, NULL);
-	const char *number = strstr(run->said, "(PostgreSQL) ");
+	const char *number = strstr(run->x.said, "(PostgreSQL) ");
 
 	if (error < 0)
 		return error;
 	if (number && sscanf(number, "(PostgreSQL) %u", &major) == 1 && major == run->major)
 		return 0;
-	return reason_set(run->why, ERR_VERSION, "install that release, or set database.bindir to where its programs are",
+	return reason_set(run->x.why, ERR_VERSION, "install that release, or set database.bindir to where its programs are",
 			  "the backup is of PostgreSQL %" PRIu32 ", and %s holds other programs: %.200s", run->major,
-			  run->question->bindir, run->said);
+			  run->question->bindir, run->x.said);
 }
 
 static int recover_in(struct run *run, const char *database)
@@ -368,20 +292,20 @@ static int recover(struct run *run)
 	int error = recover_in(run, "template1");
 
 	/* Nobody is forced to keep it. */
-	if (error == 0 && strstr(run->said, "database \"template1\" does not exist"))
+	if (error == 0 && strstr(run->x.said, "database \"template1\" does not exist"))
 		error = recover_in(run, "postgres");
 	if (error == 0)
 		error = judge_tool(run, "the server cannot be started");
-	if (error < 0 || is_over(run))
+	if (error < 0 || examine_is_over(&run->x))
 		return error;
-	if (run->said[0] || !run->reached)
-		find_bad(run, "the server was started, and its catalogue cannot be used");
+	if (run->x.said[0] || !run->reached)
+		examine_find(&run->x, "the server was started, and its catalogue cannot be used");
 	else if (run->reached < run->question->floor)
-		layout_add_line(run->answer->found, sizeof(run->answer->found),
+		layout_add_line(run->x.answer->found, sizeof(run->x.answer->found),
 				"recovery ends at %" PRIX32 "/%" PRIX32 ", and the backup has to reach %" PRIX32 "/%" PRIX32,
 				(uint32_t)(run->reached >> 32), (uint32_t)run->reached, (uint32_t)(run->question->floor >> 32),
 				(uint32_t)run->question->floor);
-	set_done(run, 15);
+	examine_set_done(&run->x, 15);
 	return 0;
 }
 
@@ -393,14 +317,14 @@ static int start_server(struct run *run)
 	/* Without args[1]. */
 	memcpy(argv + 1, run->args + 2, (run->fixed - 2) * sizeof(argv[0]));
 	argv[run->fixed - 1] = NULL;
-	error = start(run, &run->server, "postgres", argv, server_env, NULL, hear_server);
-	if (error == 0 && program_read(&run->server, NULL, &run->ready) < 0)
-		error = reason_set_retry(run->why, ERR_IO, NULL, "cannot listen to the server");
+	error = examine_start(&run->x, &run->x.server, run->question->bindir, "postgres", argv, server_env, NULL, hear_server, run);
+	if (error == 0 && program_read(&run->x.server, NULL, &run->ready) < 0)
+		error = reason_set_retry(run->x.why, ERR_IO, NULL, "cannot listen to the server");
 	if (error < 0 || run->ready)
 		return error;
-	if (run->trouble[0])
+	if (run->x.trouble[0])
 		return refuse_trouble(run);
-	layout_add_line(run->answer->found, sizeof(run->answer->found), "the server cannot be started");
+	layout_add_line(run->x.answer->found, sizeof(run->x.answer->found), "the server cannot be started");
 	return 0;
 }
 
@@ -434,7 +358,7 @@ static int list_databases(struct run *run)
 
 	run->lists = true;
 	error = ask(run, "template1", query);
-	if (error == 0 && !program_succeeded(&run->tool)) {
+	if (error == 0 && !program_succeeded(&run->x.tool)) {
 		run->name_count = 0;
 		error = ask(run, "postgres", query);
 	}
@@ -458,8 +382,8 @@ static int check_sizes(struct run *run, const char *database)
 
 	if (error == 0)
 		error = judge_tool(run, "a database cannot be used");
-	if (error == 0 && program_succeeded(&run->tool) && run->said[0])
-		find_bad(run, "tables or indexes are shorter than they were");
+	if (error == 0 && program_succeeded(&run->x.tool) && run->x.said[0])
+		examine_find(&run->x, "tables or indexes are shorter than they were");
 	return error;
 }
 
@@ -469,7 +393,7 @@ static int check_all_sizes(struct run *run)
 
 	for (size_t i = 0; error == 0 && i < run->name_count; i++)
 		error = check_sizes(run, run->names[i]);
-	set_done(run, 20);
+	examine_set_done(&run->x, 20);
 	return error;
 }
 
@@ -485,18 +409,18 @@ static int check_contents(struct run *run)
 /* It may have gone already: then what it said is found. */
 static int stop_server(struct run *run)
 {
-	bool alive = run->server.pid > 0 && run->server.out >= 0;
+	bool alive = run->x.server.pid > 0 && run->x.server.out >= 0;
 
 	if (!alive)
 		return 0;
-	kill(run->server.pid, SIGINT);
-	if (program_read(&run->server, NULL, NULL) < 0)
-		return reason_set_retry(run->why, ERR_IO, NULL, "cannot listen to the server");
-	if (program_succeeded(&run->server))
+	kill(run->x.server.pid, SIGINT);
+	if (program_read(&run->x.server, NULL, NULL) < 0)
+		return reason_set_retry(run->x.why, ERR_IO, NULL, "cannot listen to the server");
+	if (program_succeeded(&run->x.server))
 		return 0;
-	if (run->trouble[0])
+	if (run->x.trouble[0])
 		return refuse_trouble(run);
-	layout_add_line(run->answer->found, sizeof(run->answer->found), "the server does not stop cleanly");
+	layout_add_line(run->x.answer->found, sizeof(run->x.answer->found), "the server does not stop cleanly");
 	return 0;
 }
 
@@ -505,7 +429,7 @@ static int check_checksums(struct run *run)
 	char *argv[] = {NULL, "--check", "-D", CELL_ROOT, NULL};
 	int error;
 
-	set_done(run, 85);
+	examine_set_done(&run->x, 85);
 	if (!run->control.checksums)
 		return 0;
 	run->errors_only = true;
@@ -517,14 +441,14 @@ static int check_checksums(struct run *run)
 /* With other sizes than usual the files are not read: what is a page in them is another matter. */
 static int check_files(struct run *run)
 {
-	if (!program_succeeded(&run->server) || run->page != PG_VERIFY_PAGE || run->segment_pages != PG_VERIFY_SEGMENT_PAGES)
+	if (!program_succeeded(&run->x.server) || run->page != PG_VERIFY_PAGE || run->segment_pages != PG_VERIFY_SEGMENT_PAGES)
 		return 0;
-	return pg_verify_files(run->root, run->answer->found, sizeof(run->answer->found), run->why);
+	return pg_verify_files(run->root, run->x.answer->found, sizeof(run->x.answer->found), run->x.why);
 }
 
 static void describe(struct run *run)
 {
-	snprintf(run->answer->checked, sizeof(run->answer->checked),
+	snprintf(run->x.answer->checked, sizeof(run->x.answer->checked),
 		 "recovery to %" PRIX32 "/%" PRIX32 ", pg_amcheck of %zu databases (heapallindexed, parent-check), sizes, %s",
 		 (uint32_t)(run->reached >> 32), (uint32_t)run->reached, run->name_count,
 		 run->control.checksums ? "pg_checksums" : "no checksums: the cluster has none");
@@ -535,7 +459,7 @@ static int check_live(struct run *run)
 {
 	int error = start_server(run), stopped;
 
-	if (error == 0 && !is_over(run))
+	if (error == 0 && !examine_is_over(&run->x))
 		error = check_all_sizes(run);
 	/* Even if something was found: whoever has to repair it wants to know all of it. */
 	if (error == 0 && run->ready)
@@ -560,7 +484,7 @@ static int check(struct run *run)
 	error = check_version(run);
 	if (error == 0)
 		error = recover(run);
-	if (error == 0 && !is_over(run))
+	if (error == 0 && !examine_is_over(&run->x))
 		error = check_live(run);
 	if (error == 0 && run->ready)
 		error = check_checksums(run);
@@ -578,10 +502,12 @@ int pg_verify_run(const void *arg, const int *fds, void *answer, struct reason *
 
 	if (!run)
 		return reason_set_retry(why, ERR_NOMEM, NULL, "out of memory");
-	*run = (struct run){.question = arg, .answer = answer, .why = why, .root = fds[0], .server = {.out = -1}};
+	*run = (struct run){.question = arg, .root = fds[0]};
+	run->x = (struct examine){.answer = answer, .why = why, .done = run->question->done, .total = run->question->total,
+				  .server = {.out = -1}};
 	run->names = calloc(NAMES_MAX, sizeof(*run->names));
 	error = run->names ? check(run) : reason_set_retry(why, ERR_NOMEM, NULL, "out of memory");
-	run->answer->good = error == 0 && !is_over(run);
+	run->x.answer->good = error == 0 && !examine_is_over(&run->x);
 	free(run->names);
 	free(run);
 	return error;
