@@ -186,6 +186,7 @@ static void put_my_facts(struct writer *w, const struct ask_my_facts *my)
 	put_u32(w, my->page_size);
 	put_u32(w, my->aria_block_size);
 	put_u32(w, my->lower_case_names);
+	put_u64(w, my->lsn);
 	put_u8(w, my->log_bin);
 	put_u8(w, my->doublewrite);
 	put_u8(w, my->wsrep);
@@ -212,6 +213,7 @@ static void get_my_facts(struct reader *r, struct ask_my_facts *my)
 	my->page_size = get_u32(r);
 	my->aria_block_size = get_u32(r);
 	my->lower_case_names = get_u32(r);
+	my->lsn = get_u64(r);
 	my->log_bin = get_bool(r);
 	my->doublewrite = get_bool(r);
 	my->wsrep = get_bool(r);

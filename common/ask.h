@@ -128,6 +128,7 @@ struct ask_my_facts {
 	uint32_t page_size;                /* innodb_page_size */
 	uint32_t aria_block_size;
 	uint32_t lower_case_names;         /* lower_case_table_names */
+	uint64_t lsn;                      /* up to which the redo log was flushed; 0: the server does not say */
 	bool log_bin;
 	bool doublewrite;
 	bool wsrep;

@@ -21,7 +21,7 @@ struct db {
 
 /* What the backup is a state of. */
 struct db_position {
-	char floor[64];             /* LSN that the cut is at or over; "" */
+	char floor[64];             /* LSN that the cut is at or over, as the server writes it; "" */
 	char position[128];         /* for people: "LSN 0/3000148, timeline 1"; "" */
 	char system_identifier[24]; /* "" for none */
 	uint64_t added;             /* bytes that after() put into the backup beside the cut */

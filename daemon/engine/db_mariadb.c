@@ -9,7 +9,9 @@
 #include "daemon/engine/db_mariadb.h"
 
 #include "common/err.h"
+#include "daemon/engine/cell.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -132,6 +134,8 @@ static int before(struct db *db, struct db_position *ret_position, struct reason
 		return error;
 	if (my->mode == MY_MODE_RUNNING)
 		snprintf(position.position, sizeof(position.position), "see the clone after recovery");
+	if (my->mode == MY_MODE_RUNNING && my->facts.lsn)
+		snprintf(position.floor, sizeof(position.floor), "%" PRIu64, my->facts.lsn);
 	*ret_position = position;
 	return 0;
 }
@@ -215,4 +219,6 @@ const struct db_ops db_mariadb = {
 	.make_original = my_make_original,
 	.server = my_server,
 	.answers = my_answers,
+	.verify_path = CELL_ROOT,
+	.verify = my_verify,
 };

@@ -109,6 +109,17 @@ int my_make_clone(struct worker_job *job, const struct manifest *manifest, int c
 int my_prove_stopped(struct worker_job *job, struct reason *why);
 int my_make_original(struct worker_job *job, const struct manifest *manifest, int copy_fd, struct reason *why);
 
+/*
+ * The folder of the server's program: database.bindir, else recorded ("" none), where the source's own lay, else the usual one.
+ * And that of the client. 0 or a code with why: none, or not root's alone.
+ */
+int my_find_server(const struct worker_job *job, const char *recorded, char ret_path[static MSG_PATH_SIZE], struct reason *why);
+int my_find_client(const struct worker_job *job, const char *bindir, char ret_path[static MSG_PATH_SIZE], struct reason *why);
+
+/* See db_ops.verify. */
+int my_verify(struct worker_job *job, const struct manifest *manifest, int clone_fd, struct db_verified *ret_verified,
+	      struct reason *why);
+
 /* See db_ops.server and db_ops.answers. */
 int my_server(struct worker_job *job, const struct db_place *place, const struct db_clone *clone, struct db_server *ret_server,
 	      struct reason *why);

@@ -36,7 +36,9 @@ libengine_a_SOURCES = \
 	daemon/engine/my_inspect.c daemon/engine/my_inspect.h \
 	daemon/engine/my_original.c \
 	daemon/engine/my_parts.c \
+	daemon/engine/my_programs.c \
 	daemon/engine/my_serve.c \
+	daemon/engine/my_verify.c daemon/engine/my_verify_pages.c daemon/engine/my_verify_run.c daemon/engine/my_verify.h \
 	daemon/engine/names.c daemon/engine/names.h \
 	daemon/engine/note.c daemon/engine/note.h \
 	daemon/engine/notes.c daemon/engine/notes.h \

@@ -83,7 +83,7 @@ struct manifest {
 	uint32_t uid, gid;            /* of the database's user */
 	char bindir[MSG_PATH_SIZE];   /* where the server's executable lay; "" none ran */
 	uint64_t files;               /* of a walk: names of regular files; 0: not known */
-	char floor[64];               /* LSN that the cut is at or over */
+	char floor[64];               /* LSN that the cut is at or over, as the server writes it */
 	char system_identifier[24];
 	char settings[MANIFEST_LINES_SIZE]; /* lines: of an option file (MariaDB), without which no server starts on it */
 	char skipped[MANIFEST_LINES_SIZE]; /* lines: names left out, links not followed */

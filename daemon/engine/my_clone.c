@@ -9,6 +9,7 @@
 
 #include "common/err.h"
 #include "common/scope.h"
+#include "daemon/engine/cell.h"
 #include "daemon/engine/names.h"
 #include "daemon/engine/tree.h"
 #include "daemon/engine/walker.h"
@@ -30,6 +31,7 @@ static const char config_name[] = MY_CLONE_CONFIG, temporary[] = ".dbsnap-tmp", 
 struct my_clone {
 	const char *path;     /* as the clone will be known */
 	const char *settings; /* the manifest's */
+	bool proof;           /* made to be looked at: what is missing and could be done without is told */
 };
 
 static bool ends(const char *name, const char *end)
@@ -94,8 +96,8 @@ static int write_file(int root_fd, const char *path, const char *text, struct re
 	return reason_set_errno(why, done < 0 ? errno : ENOSPC, "cannot write the clone's %s", path);
 }
 
-/* Each name that is there, by its path in the clone. The caller frees; NULL: no memory. */
-static char *own_names(int root_fd, const char *folder, char *old)
+/* Each name that is there, by its path in the clone; missing gets one that is not. The caller frees; NULL: no memory. */
+static char *own_names(int root_fd, const char *folder, char *old, char missing[static ASK_PATH_SIZE])
 {
 	size_t size, length;
 	scope_free char *text = NULL;
@@ -108,6 +110,8 @@ static char *own_names(int root_fd, const char *folder, char *old)
 		length = (size_t)snprintf(path, sizeof(path), "%s%s%s", folder, folder[0] ? "/" : "", name);
 		if (length < sizeof(path) && fstatat(root_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
 			fprintf(out, "./%s\n", path);
+		else
+			snprintf(missing, ASK_PATH_SIZE, "%s", name);
 	}
 	if (!out || fclose(out) != 0)
 		return NULL;
@@ -118,19 +122,21 @@ static char *own_names(int root_fd, const char *folder, char *old)
  * A server whose log_bin is a path notes absolute ones, and purges by them: left alone, a clone would remove the
  * source's binary log. What it may have noted of others' logs is gone with the clone's own setting relay-log.
  */
-static int rewrite_index(int root_fd, const char *settings, struct reason *why)
+static int rewrite_index(int root_fd, const struct my_clone *clone, struct reason *why)
 {
 	scope_free char *old = malloc(INDEX_MAX), *text = NULL;
-	char index[ASK_PATH_SIZE], base[ASK_PATH_SIZE];
+	char index[ASK_PATH_SIZE], base[ASK_PATH_SIZE], missing[ASK_PATH_SIZE] = "";
 	int size;
 
-	if (!my_find_setting(settings, "log-bin-index", index) || !my_find_setting(settings, "log-bin", base))
+	if (!my_find_setting(clone->settings, "log-bin-index", index) || !my_find_setting(clone->settings, "log-bin", base))
 		return 0;
 	size = old ? tree_read(root_fd, index, old, INDEX_MAX) : ERR_NOMEM;
 	if (size < 0)
 		return reason_set(why, size, again, "the clone's %s cannot be read: %s", index, err_text(size));
 	base[my_base(base) > base ? my_base(base) - base - 1 : 0] = '\0';
-	text = own_names(root_fd, base, old);
+	text = own_names(root_fd, base, old, missing);
+	if (clone->proof && missing[0])
+		return reason_set(why, ERR_NOT_FOUND, again, "the binary log %.200s is not there, and its index names it", missing);
 	return text ? write_file(root_fd, index, text, why) : reason_set(why, ERR_NOMEM, NULL, "out of memory");
 }
 
@@ -201,7 +207,7 @@ static int make(const void *arg, const int *fds, void *answer, struct reason *wh
 	if (error == 0)
 		error = remove_files(root, why);
 	if (error == 0)
-		error = rewrite_index(root, clone->settings, why);
+		error = rewrite_index(root, clone, why);
 	if (error == 0)
 		error = make_temporary(root, why);
 	if (error == 0)
@@ -214,7 +220,7 @@ static int make(const void *arg, const int *fds, void *answer, struct reason *wh
 int my_make_clone(struct worker_job *job, const struct manifest *manifest, int clone_fd, const char *path,
 		  struct db_clone *ret_clone, struct reason *why)
 {
-	struct my_clone clone = {.path = path, .settings = manifest->settings};
+	struct my_clone clone = {.path = path, .settings = manifest->settings, .proof = strcmp(path, CELL_ROOT) == 0};
 	char nothing;
 	int error;
 

@@ -105,6 +105,8 @@ static int learn(struct db_mariadb *my, struct layout *layout, struct reason *wh
 
 	session_let_socket_go(my->session);
 	if (error == 0)
+		server_bindir(&my->server, layout->bindir, sizeof(layout->bindir));
+	if (error == 0)
 		error = session_ask(my->session, &question, REACH_FACTS_MS, &answer, why);
 	if (error == 0 && answer.outcome != ASK_DONE)
 		error = refuse_answer(my, &answer, why);

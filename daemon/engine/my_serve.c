@@ -4,7 +4,6 @@
 
 #include "common/err.h"
 #include "common/scope.h"
-#include "daemon/engine/bindir.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -15,20 +14,17 @@
 
 enum { ANSWER_S = 5 };
 
-static const char *const programs[] = {"mariadbd", NULL};
-
 int my_server(struct worker_job *job, const struct db_place *place, const struct db_clone *clone, struct db_server *ret_server,
 	      struct reason *why)
 {
 	struct db_server server = {.end_signal = SIGTERM, .hard_signal = SIGKILL};
-	const char *bindir = job->cluster->database.bindir[0] ? job->cluster->database.bindir : "/usr/sbin";
-	char real[MSG_PATH_SIZE];
-	int error = bindir_check(job, bindir, programs, real, why);
+	char bindir[MSG_PATH_SIZE];
+	int error = my_find_server(job, place->bindir, bindir, why);
 
 	(void)clone;
 	if (error < 0)
 		return error;
-	snprintf(server.program, sizeof(server.program), "%s/mariadbd", real);
+	snprintf(server.program, sizeof(server.program), "%s/mariadbd", bindir);
 	db_server_add(&server, "--defaults-file=%s/%s", place->path, MY_CLONE_CONFIG);
 	/* What it says goes where dbsnapd looks for it. */
 	db_server_add(&server, "--skip-log-error");

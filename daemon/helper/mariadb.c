@@ -164,6 +164,20 @@ static bool ask_encryption(MYSQL *mysql, struct ask_answer *answer)
 	return result != NULL;
 }
 
+/* What is flushed by now is in every cut that follows. */
+static bool ask_lsn(MYSQL *mysql, struct ask_answer *answer)
+{
+	MYSQL_RES *result = maria_rows(mysql, "SHOW GLOBAL STATUS LIKE 'Innodb_lsn_flushed'", 2, answer);
+	char value[32];
+	MYSQL_ROW row;
+
+	if (result && maria_next(result, &row) &&
+	    !(maria_copy(result, row, 1, value, sizeof(value)) && answer_number(value, INT64_MAX, &answer->my.lsn)))
+		answer_refuse(answer, ASK_NONSENSE, "the server's Innodb_lsn_flushed has an impossible value");
+	mysql_free_result(result);
+	return answer->outcome == ASK_DONE;
+}
+
 /* This account's own rows: one that may read all of them sees others' as well. */
 static bool ask_rights(MYSQL *mysql, struct ask_answer *answer)
 {
@@ -188,7 +202,7 @@ static bool ask_rights(MYSQL *mysql, struct ask_answer *answer)
 static void do_facts(struct helper_session *session, struct ask_answer *answer)
 {
 	if (ask_settings(session->mysql, answer) && ask_encryption(session->mysql, answer) &&
-	    ask_rights(session->mysql, answer))
+	    ask_rights(session->mysql, answer) && ask_lsn(session->mysql, answer))
 		session->binlog = answer->my.log_bin;
 }
 

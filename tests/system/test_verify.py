@@ -9,12 +9,9 @@ import subprocess
 
 import pytest
 
-from harness.disk import run
 from harness.postgres import USER, bindir
 from harness.process import eventually, held
-
-QUOTA = {"manual_per_day": 1000, "manual_retained": 1000, "creates_per_day": 100000}
-KINDS = {"btrfs": "btrfs", "reflink": "xfs", "copy": "ext4"}
+from harness.verify import KINDS, QUOTA, Bed, cut, flip, in_cells, wait_job
 
 
 def fill(server):
@@ -27,56 +24,26 @@ def fill(server):
     server.sql("INSERT INTO t SELECT i, md5(i::text) || repeat('y', 500) FROM generate_series(20001, 21000) AS i")
 
 
-class Bed:
-    """A daemon with one cluster `main`, a filled server on a disk, and one backup of it."""
+class PostgresBed(Bed):
+    """With a filled server on a disk."""
 
     def __init__(self, make_disk, make_server, make_daemon, backend, settings=None):
-        self.backend = backend
         self.bindir = bindir()
-        self.disk = make_disk(KINDS[backend])
-        self.server = make_server(self.disk.subvolume("pg", USER))
-        fill(self.server)
-        self.daemon = make_daemon(quota=QUOTA, **(settings or {}))
-        snapshot_dir = self.disk.path("snaps")
-        self.daemon.add_server("main", self.server, backend=backend, snapshot_dir=snapshot_dir)
+        disk = make_disk(KINDS[backend])
+        server = make_server(disk.subvolume("pg", USER))
+        fill(server)
+        super().__init__(disk, server, make_daemon(quota=QUOTA, **(settings or {})), backend)
+        self.daemon.add_server("main", server, backend=backend, snapshot_dir=disk.path("snaps"))
         self.daemon.start()
-        self.api = self.daemon.api
         self.backup = self.api.create_and_wait("main", timeout=120)
-
-    def data(self, *names):
-        return os.path.join(self.backup["Dbsnap"]["Path"], "data", *names)
-
-    def writable(self):
-        """On btrfs it takes an administrator's own doing to damage a backup."""
-        if self.backend == "btrfs":
-            run("btrfs", "property", "set", "-f", self.data(), "ro", "false")
 
     def file_of(self, relation):
         return self.data(self.server.value("SELECT pg_relation_filepath(%s)", relation))
 
-    def verify(self, timeout=120):
-        """(the job's item, Verified of the backup)"""
-        job = self.api.ok("VerifyBackup", BackupId=self.backup["BackupId"])["JobId"]
-        item = wait_job(self.api, job, timeout)
-        return item, self.api.backup("main", self.backup["BackupId"])["Dbsnap"].get("Verified")
-
-    def check_nothing_left(self):
-        self.daemon.wait_idle()
-        clones = os.path.join(self.daemon.snapshot_dir("main"), "clones")
-        assert not os.path.isdir(clones) or os.listdir(clones) == []
-        assert "/tmp/clone" not in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
-
-
-def wait_job(api, job, timeout=120):
-    def ended():
-        item = api.ok("DescribeJobs", JobId=job)["Items"]["Job"][0]
-        return item if item["State"] in ("Done", "Failed", "Cancelled") else None
-    return eventually(ended, timeout, f"the end of job {job}")
-
 
 @pytest.fixture
 def make_bed(make_disk, make_server, make_daemon):
-    return lambda backend="btrfs", **how: Bed(make_disk, make_server, make_daemon, backend, **how)
+    return lambda backend="btrfs", **how: PostgresBed(make_disk, make_server, make_daemon, backend, **how)
 
 
 @pytest.mark.parametrize("backend", KINDS)
@@ -87,20 +54,6 @@ def test_a_good_backup_is_good(make_bed, backend):
     assert (verified["Result"], verified["By"]) == ("Good", "uid:0"), verified
     assert "pg_amcheck" in verified["Checked"] and "Found" not in verified
     bed.check_nothing_left()
-
-
-def flip(path, at, count=8):
-    """Other bytes there; the file keeps its length."""
-    with open(path, "r+b") as file:
-        file.seek(at)
-        old = file.read(count)
-        assert len(old) == count
-        file.seek(at)
-        file.write(bytes(b ^ 0xFF for b in old))
-
-
-def cut(path, size):
-    os.truncate(path, size)
 
 
 def newest_segment(bed):
@@ -140,7 +93,6 @@ def test_damage_is_found(make_bed, backend, damage):
     assert verified["Result"] == "Bad" and verified["Found"], verified
     eventually(lambda: "do not rely on it" in bed.daemon.log_text(), what="the loud line")
     bed.check_nothing_left()
-
 
 
 # ---- what the database's owner has put there is not run, and reaches nothing ----
@@ -228,23 +180,9 @@ def hanging(bed):
     """A verification that hangs in the server's index check; its job."""
     index_that_calls(bed.server, HANG)
     bed.backup = bed.api.create_and_wait("main")
-    job = bed.api.ok("VerifyBackup", BackupId=bed.backup["BackupId"])["JobId"]
+    job = bed.begin()
     eventually(lambda: in_cells("pg_amcheck"), 60, "pg_amcheck runs")
     return job
-
-
-def in_cells(program):
-    """Processes of that name below a folder that only a cell has."""
-    found = []
-    for pid in os.listdir("/proc"):
-        try:
-            with open(f"/proc/{pid}/cmdline", "rb") as file:
-                words = file.read().split(b"\0")
-        except OSError:
-            continue
-        if words[0].endswith(program.encode()) and any(b"/tmp/clone" in word for word in words[1:]):
-            found.append(int(pid))
-    return found
 
 
 def test_a_killed_worker_leaves_nothing(make_bed):

@@ -80,8 +80,8 @@ static void test_mariadb_comes_back(void **state)
 	static const struct ask_answer facts = {
 		.type = ASK_MY_FACTS,
 		.my = {.version = "10.11.19-MariaDB", .data_dir = "/d/", .data_files = "ibdata1:12M:autoextend",
-		       .redo_dir = "./", .binlog = "/d/b", .myisam_recover = "OFF", .page_size = 16384, .log_bin = true,
-		       .may_position = true, .may_watch = true},
+		       .redo_dir = "./", .binlog = "/d/b", .myisam_recover = "OFF", .page_size = 16384, .lsn = UINT64_C(1) << 40,
+		       .log_bin = true, .may_position = true, .may_watch = true},
 	};
 	static const struct ask_answer locked = {
 		.type = ASK_MY_LOCK, .my_position = {.gtid = "0-1-7", .file = "b.000001", .offset = 328, .held_us = 9}};
