@@ -14,7 +14,7 @@ import time
 import pytest
 
 from harness import hostile
-from harness.hostile import Child, Wire, close_all, connect, prompt, unharmed
+from harness.hostile import Child, Wire, close_all, connect, endure, prompt, unharmed
 from harness.process import Pid, eventually, open_files
 
 FORM = "Content-Type: application/x-www-form-urlencoded\r\n"
@@ -70,9 +70,7 @@ def test_2000_idle_connections_of_one_user(make_target, btrfs):
         assert told[0].answer()[1]["Code"] == told[-1].answer()[1]["Code"] == "Throttling"
         assert all(w.closed() for w in told)
         close_all(wires)
-    attack()
-    with unharmed(daemon, btrfs):
-        attack()
+    endure(daemon, btrfs, attack)
 
 
 def test_2000_idle_connections_of_many_users(make_target, btrfs):
@@ -94,9 +92,7 @@ def test_2000_idle_connections_of_many_users(make_target, btrfs):
             waiting = [w for w in waiting if w not in ended]
             prompt(daemon)
         close_all(wires)
-    attack()
-    with unharmed(daemon, btrfs):
-        attack()
+    endure(daemon, btrfs, attack)
 
 
 def test_all_places_taken(make_target, btrfs):
@@ -109,9 +105,7 @@ def test_all_places_taken(make_target, btrfs):
         daemon.api.ok("DescribeStatus")
         assert time.monotonic() - begin < 1 + hostile.AT_ONCE
         close_all(wires)
-    attack()
-    with unharmed(daemon, btrfs):
-        attack()
+    endure(daemon, btrfs, attack)
 
 
 def storm(path, seed, count):
@@ -135,9 +129,7 @@ def test_storm(make_target, btrfs):
                 prompt(daemon)
         finally:
             assert [child.wait() for child in children] == [0, 0]
-    attack()
-    with unharmed(daemon, btrfs):
-        attack()
+    endure(daemon, btrfs, attack)
 
 
 def test_no_descriptor_left(make_target, btrfs):
@@ -201,9 +193,7 @@ def test_slow_writers(make_target, btrfs):
             assert all(time.monotonic() - w.since > 0.9 for w in ended)
             close_all(ended)
             writers = [w for w in writers if w[0] not in ended]
-    attack()
-    with unharmed(daemon, btrfs):
-        attack()
+    endure(daemon, btrfs, attack)
 
 
 def pour(path, start, more):
@@ -243,9 +233,7 @@ def test_without_end(make_target, btrfs):
         finally:
             for child in children.values():
                 child.end()
-    attack()
-    with unharmed(daemon, btrfs):
-        attack()
+    endure(daemon, btrfs, attack)
     assert max(most) - most[0] < 4096, most
 
 
@@ -279,9 +267,7 @@ def test_slow_readers(make_target, btrfs):
             assert all(len(r.sock.recv(1)) == 1 for r in left)
         assert time.monotonic() - begin > 0.9
         close_all(readers)
-    attack()
-    with unharmed(daemon, btrfs):
-        attack()
+    endure(daemon, btrfs, attack)
 
 
 # Too deep, too much.
@@ -315,9 +301,7 @@ def test_heavy_bodies(make_target, btrfs):
                 assert wire.answer()[0] == status, what
                 wire.close()
             assert time.monotonic() - begin < hostile.AT_ONCE, what
-    attack()
-    with unharmed(daemon, btrfs):
-        attack()
+    endure(daemon, btrfs, attack)
 
 
 # Gone, in halves, several at once.
