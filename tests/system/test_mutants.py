@@ -50,6 +50,14 @@ def test_a_hunk_fits_one_place_whatever_its_blanks(mutate, folder):
             change.apply(text)
 
 
+def test_each_hunk_of_a_file_counts(mutate, folder):
+    mutant = parse(mutate, folder, "- one\n+ 1\nfile: x.c\n- two\n+ 2\n")
+    path = os.path.join(folder, "x.c")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("one\ntwo\n")
+    assert mutant.mutated(folder) == {path: ("one\ntwo\n", "1\n2\n")}
+
+
 @pytest.mark.parametrize("text", ["", "  only\n", "test: unit/test_x\n+ y\n", "what: it\n+ y\n"])
 def test_a_list_that_says_nonsense_is_refused(mutate, folder, text):
     with pytest.raises(mutate.Wrong):
