@@ -144,7 +144,7 @@ static const struct schema_row cluster_table[] = {
 	{"protect.deletes_per_hour", SCHEMA_NUMBER, .not_built = true, .doc = "How fast backups may go."},
 	{"restore", SCHEMA_WORD, CLUSTER(restore), .words = restores, .fallback = "off",
 	 .doc = "Whether a backup may take the place of the data directory, which is kept under another name: in-place, "
-		"or off."},
+		"or off. The server has to be stopped; see dbsnap restore in dbsnap(1)."},
 	{"verify", SCHEMA_MAP, .doc = "The verification of backups without a request."},
 	{"verify.every", SCHEMA_DURATION, CLUSTER(verify_every_ms), .max = 400 * DAY, .fallback = "0s",
 	 .doc = "When the last verification is older, the newest backup that was never verified is. 0: never; on request always."},

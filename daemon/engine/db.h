@@ -155,9 +155,11 @@ struct db_ops {
 	int (*prove_stopped)(struct worker_job *job, struct reason *why);
 	/*
 	 * Makes the fresh writable copy at copy_fd the source again, with its own configuration: only what a process
-	 * that ran at the cut had for itself goes. Optional: NULL.
+	 * that ran at the cut had for itself goes. spaces: where its tablespaces lie from now on, a line each, "16385 /srv/fast";
+	 * "" for none. What lies in the backup's "wal" is in SNAP_WAL. Optional: NULL.
 	 */
-	int (*make_original)(struct worker_job *job, const struct manifest *manifest, int copy_fd, struct reason *why);
+	int (*make_original)(struct worker_job *job, const struct manifest *manifest, const char *spaces, int copy_fd,
+			     struct reason *why);
 };
 
 extern const struct db_ops db_mariadb;

@@ -107,7 +107,7 @@ int my_make_clone(struct worker_job *job, const struct manifest *manifest, int c
 
 /* See db_ops.prove_stopped and db_ops.make_original. */
 int my_prove_stopped(struct worker_job *job, struct reason *why);
-int my_make_original(struct worker_job *job, const struct manifest *manifest, int copy_fd, struct reason *why);
+int my_make_original(struct worker_job *job, const struct manifest *manifest, const char *spaces, int copy_fd, struct reason *why);
 
 /*
  * The folder of the server's program: database.bindir, else recorded ("" none), where the source's own lay, else the usual one.

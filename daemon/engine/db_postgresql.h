@@ -111,7 +111,7 @@ int pg_save_config(struct db_postgresql *pg, int config_fd, struct reason *why);
 
 /* See db_ops.prove_stopped and db_ops.make_original. */
 int pg_prove_stopped(struct worker_job *job, struct reason *why);
-int pg_make_original(struct worker_job *job, const struct manifest *manifest, int copy_fd, struct reason *why);
+int pg_make_original(struct worker_job *job, const struct manifest *manifest, const char *spaces, int copy_fd, struct reason *why);
 
 /* See db_ops.make_clone. */
 int pg_make_clone(struct worker_job *job, const struct manifest *manifest, int clone_fd, const char *path,

@@ -71,6 +71,7 @@ libengine_a_SOURCES = \
 	daemon/engine/records.c \
 	daemon/engine/remnant.c daemon/engine/remnant.h \
 	daemon/engine/restore.c daemon/engine/restore.h \
+	daemon/engine/restore_parts.c daemon/engine/restore_parts.h \
 	daemon/engine/sandbox.c daemon/engine/sandbox.h \
 	daemon/engine/serve.c daemon/engine/serve.h \
 	daemon/engine/server.c daemon/engine/server.h daemon/engine/server_search.c \

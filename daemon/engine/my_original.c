@@ -117,11 +117,12 @@ static int make(const void *arg, const int *fds, void *answer, struct reason *wh
 	return error < 0 ? error : remove_of_process(fds[0], why);
 }
 
-int my_make_original(struct worker_job *job, const struct manifest *manifest, int copy_fd, struct reason *why)
+int my_make_original(struct worker_job *job, const struct manifest *manifest, const char *spaces, int copy_fd, struct reason *why)
 {
 	struct question question = {.manifest = manifest, .data_dir = job->cluster->data_dir};
 	int error = check_tree(job, manifest, copy_fd, why);
 	char nothing;
 
+	(void)spaces;
 	return error < 0 ? error : walker_run(job, make, &question, &copy_fd, 1, &nothing, 0, why);
 }

@@ -98,6 +98,13 @@ static int read_major(int root_fd, uint32_t *ret_major, struct reason *why)
 	return 0;
 }
 
+int pg_clone_read(int root_fd, struct pg_clone *clone, struct reason *why)
+{
+	int error = read_control(root_fd, &clone->control, why);
+
+	return error < 0 ? error : read_major(root_fd, &clone->major, why);
+}
+
 /* Where recovery begins, if a label says so: without one 0, and pg_clone_map() sees to it that there should be none. */
 static int read_start(int root_fd, uint64_t *ret_start, struct reason *why)
 {
@@ -114,7 +121,7 @@ static int read_start(int root_fd, uint64_t *ret_start, struct reason *why)
 }
 
 /* The image was looked at when it was made; this is what the source's safety hangs on. */
-static int check_replay(int root_fd, const struct pg_clone *clone, struct reason *why)
+int pg_clone_check_replay(int root_fd, const struct pg_clone *clone, struct reason *why)
 {
 	struct pg_replay replay;
 	uint64_t start = 0;
@@ -137,16 +144,14 @@ static int make(const void *arg, const int *fds, void *answer, struct reason *wh
 	struct pg_clone clone = *(const struct pg_clone *)arg;
 	int root = fds[0];
 	uint32_t *port = answer;
-	int error = read_control(root, &clone.control, why);
+	int error = pg_clone_read(root, &clone, why);
 
-	if (error == 0)
-		error = read_major(root, &clone.major, why);
 	if (error == 0 && clone.apart)
 		error = pg_clone_join(root, why);
 	if (error == 0)
 		error = tree_walk(root, clean_entry, NULL, why);
 	if (error == 0)
-		error = check_replay(root, &clone, why);
+		error = pg_clone_check_replay(root, &clone, why);
 	if (error == 0)
 		error = remove_files(root, why);
 	if (error == 0)

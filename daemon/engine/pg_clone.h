@@ -17,6 +17,12 @@ struct pg_clone {
 	struct pg_control control;
 };
 
+/* Fills control and major from the tree's own files. 0 or a code with why. */
+int pg_clone_read(int root_fd, struct pg_clone *clone, struct reason *why);
+
+/* Would what the server replays on it stay inside it? After pg_clone_join(). 0 or a code with why. */
+int pg_clone_check_replay(int root_fd, const struct pg_clone *clone, struct reason *why);
+
 /*
  * Appends what keeps a clone apart from its source to postgresql.auto.conf, which the server reads
  * last; makes postgresql.conf, pg_hba.conf and pg_ident.conf where the source keeps them

@@ -9,6 +9,7 @@
 #include "common/scope.h"
 #include "daemon/engine/holder.h"
 #include "daemon/engine/layout.h"
+#include "daemon/engine/restore_parts.h"
 #include "daemon/engine/space.h"
 
 #include <errno.h>
@@ -65,7 +66,7 @@ void restore_free(struct restore *r)
 	free(r);
 }
 
-static int open_folder(int dir_fd, const char *path, uint64_t resolve)
+int restore_open_folder(int dir_fd, const char *path, uint64_t resolve)
 {
 	struct open_how how = {
 		.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK,
@@ -75,6 +76,26 @@ static int open_folder(int dir_fd, const char *path, uint64_t resolve)
 	return (int)syscall(SYS_openat2, dir_fd, path, &how, sizeof(how));
 }
 
+int restore_read_paper(struct restore *r, int fd, const char *path, struct intent *ret_intent)
+{
+	scope_free char *text = NULL;
+	const struct worker_job *job = r->job;
+	struct intent intent;
+	size_t size;
+	int error = place_read_file(fd, "intent", &text, &size);
+
+	if (error == 0)
+		error = intent_decode(text, size, &intent);
+	if (error == ERR_NOT_FOUND)
+		return 0;
+	if (error == ERR_IO || error == ERR_NOMEM)
+		return reason_set_retry(r->why, error, NULL, "cannot read %.700s/intent: %s", path, err_text(error));
+	if (error < 0 || !nonce_equal(&intent.nonce, &job->order.nonce) || !nonce_equal(&intent.install, &job->install))
+		return reason_set(r->why, ERR_FOREIGN, "look at it, and move it away", "%.700s is there and is not this job's", path);
+	*ret_intent = intent;
+	return 1;
+}
+
 static int open_parent(struct restore *r)
 {
 	const char *path = r->job->cluster->data_dir, *slash = strrchr(path, '/');
@@ -82,7 +103,7 @@ static int open_parent(struct restore *r)
 	r->base = slash + 1;
 	snprintf(r->parent, sizeof(r->parent), "%.*s", slash == path ? 1 : (int)(slash - path), path);
 	make_names(r);
-	r->parent_fd = r->base[0] ? open_folder(AT_FDCWD, r->parent, 0) : -1;
+	r->parent_fd = r->base[0] ? restore_open_folder(AT_FDCWD, r->parent, 0) : -1;
 	if (!r->base[0])
 		return reason_set(r->why, ERR_LAYOUT, by_hand, "data_dir is the root folder");
 	return r->parent_fd < 0 ? reason_set_errno(r->why, errno, "cannot open %s, which holds data_dir", r->parent) : 0;
@@ -152,24 +173,22 @@ static int refuse_off(struct restore *r)
 			  "restore in place is off for cluster %s", r->job->cluster->id);
 }
 
-static bool lies_inside(const char *path, const char *folder)
+bool restore_lies_inside(const char *path, const char *folder)
 {
 	size_t length = strlen(folder);
 
 	return strncmp(path, folder, length) == 0 && (path[length] == '/' || path[length] == '\0');
 }
 
-static bool has_folder(const struct restore *r, const char *folder)
+/* What its own program makes starts without the binary log that was, and with one that is there as well. */
+static bool is_dispensable(const struct manifest *m, const struct manifest_part *part)
 {
-	char path[PLACE_ID_SIZE + 16], name[PLACE_ID_SIZE];
-	struct stat st;
-
-	place_name(PLACE_WHOLE, r->job->order.backup, name);
-	snprintf(path, sizeof(path), "%s/%.8s", name, folder);
-	return fstatat(r->place.fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	if (strcmp(part->role, "wal") == 0)
+		return true; /* what recovery needs of it is in the backup, and becomes a folder of the copy */
+	return strcmp(part->role, "binary log") == 0 && strcmp(m->facts.procedure, "F") == 0;
 }
 
-/* The copy has everything in one folder; the source's configuration and links would look for it elsewhere. */
+/* The source's configuration would look for it where it was. */
 static int refuse_parts(struct restore *r)
 {
 	const struct manifest *m = &r->manifest;
@@ -177,16 +196,13 @@ static int refuse_parts(struct restore *r)
 	for (size_t i = 0; i < m->part_count; i++) {
 		const struct manifest_part *part = &m->parts[i];
 
-		if (strcmp(part->role, "data") == 0)
+		if (strcmp(part->role, "data") == 0 || strncmp(part->role, "tablespace", 10) == 0 ||
+		    restore_lies_inside(part->path, m->data_dir) || is_dispensable(m, part))
 			continue;
-		if (strncmp(part->role, "tablespace", 10) == 0 || !lies_inside(part->path, m->data_dir))
-			return reason_set(r->why, ERR_LAYOUT, by_hand,
-					  "the backup's %s was at %.600s: only what lies in the data directory alone can be restored in place",
-					  part->role, part->path);
-	}
-	if (has_folder(r, "tblspc") || has_folder(r, "wal"))
 		return reason_set(r->why, ERR_LAYOUT, by_hand,
-				  "the backup is in several parts: only what lies in the data directory alone can be restored in place");
+				  "the backup's %s was at %.600s: only what lies in the data directory, and tablespaces, can be restored in place",
+				  part->role, part->path);
+	}
 	return 0;
 }
 
@@ -198,7 +214,7 @@ static int refuse_mount(struct restore *r)
 
 	if (!r->has_old)
 		return 0;
-	fd = open_folder(r->parent_fd, r->base, RESOLVE_BENEATH | RESOLVE_NO_XDEV);
+	fd = restore_open_folder(r->parent_fd, r->base, RESOLVE_BENEATH | RESOLVE_NO_XDEV);
 	if (fd < 0 && errno == EXDEV)
 		return reason_set(r->why, ERR_LAYOUT,
 				  "move the database into a folder or subvolume below the mount, or restore it by hand: README, Restoring",
@@ -267,14 +283,16 @@ static int refuse_names(struct restore *r)
 static int check_room(struct restore *r)
 {
 	struct space space;
+	int error = space_check(r->parent_fd, r->parent, &r->job->cluster->min_free, r->needed, &space, r->why);
 
-	return space_check(r->parent_fd, r->parent, &r->job->cluster->min_free, r->needed, &space, r->why);
+	return error < 0 ? error : restore_check_parts_room(r);
 }
 
 int restore_examine(struct restore *r)
 {
 	static int (*const checks[])(struct restore *r) = {
-		refuse_off, find_backup, refuse_parts, settle_identity, refuse_mount, choose_copy, refuse_names, check_room,
+		refuse_off, find_backup, refuse_parts, settle_identity, refuse_mount, choose_copy, restore_find_parts, refuse_names,
+		check_room,
 	};
 	int error = 0;
 
@@ -303,6 +321,7 @@ static void describe_copy(const struct restore *r, char *lines, size_t size)
 
 	layout_add_line(lines, size, "make %s of backup %" PRIu64 " (%s) in %.500s/%s", how, r->job->order.backup,
 			r->manifest.facts.server[0] ? r->manifest.facts.server : r->manifest.database, r->parent, r->names.making);
+	restore_describe_parts(r, lines, size);
 	if (r->needed)
 		layout_add_line(lines, size, "it takes %" PRIu64 " MiB of the disk", (r->needed >> 20) + 1);
 	if (r->manifest.skipped[0])

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Whether and how a backup can take the place of its cluster's data directory: the plan and the job ask the same code. */
+/*
+ * Whether and how a backup can take the place of its cluster's data directory: the plan and the job ask the same code. All of it
+ * is exchanged in one step, so what lies outside that directory is never exchanged itself: the copy's tablespaces are new
+ * folders beside the old ones, which only the copy's own map names, and its WAL is a folder in it.
+ */
 #ifndef DBSNAP_ENGINE_RESTORE_H
 #define DBSNAP_ENGINE_RESTORE_H
 
@@ -21,6 +25,22 @@ struct restore_names {
 	char kept[NAME_MAX + 64]; /* <data_dir>.before-<job>; one that is too long is refused */
 };
 
+enum { RESTORE_PARTS_MAX = SNAP_TABLESPACES_MAX };
+
+/*
+ * A tablespace. The folder is root's, and holds the job's intent beside the copy until the names are exchanged: whoever
+ * finds it before that removes both.
+ */
+struct restore_part {
+	uint32_t oid;
+	char old[MSG_PATH_SIZE];    /* where its source lay; stays as it is */
+	char parent[MSG_PATH_SIZE]; /* what holds both folders */
+	char folder[MSG_PATH_SIZE]; /* the new one: <old>.restored-<job> */
+	char path[MSG_PATH_SIZE];   /* of the copy: <folder>/<oid> */
+	const struct snap_ops *snap; /* how it is made */
+	uint64_t needed;            /* bytes that it takes on a file system that is not the data directory's; 0 */
+};
+
 struct restore {
 	struct worker_job *job;
 	struct reason *why;
@@ -34,6 +54,8 @@ struct restore {
 	struct stat old;  /* data_dir; with has_old */
 	bool has_old;
 	uint64_t needed;  /* bytes that the copy takes; 0: it shares its blocks */
+	struct restore_part parts[RESTORE_PARTS_MAX];
+	size_t part_count; /* of the manifest's tablespaces; after restore_examine() */
 	struct restore_names names;
 };
 
@@ -49,6 +71,18 @@ int restore_examine(struct restore *restore);
 int restore_prove_stopped(struct restore *restore);
 /* What would be done, a line each. After restore_examine(). */
 void restore_describe(const struct restore *restore, char *lines, size_t size);
+
+/*
+ * What a folder's intent says, path being the folder's for text. 1; 0: there is none; or a code with why: ERR_FOREIGN for one that
+ * is not this job's.
+ */
+int restore_read_paper(struct restore *restore, int fd, const char *path, struct intent *ret_intent);
+
+/* A folder by its path, no link passed. The descriptor, or -1 with errno. */
+int restore_open_folder(int dir_fd, const char *path, uint64_t resolve);
+
+/* By their texts. */
+bool restore_lies_inside(const char *path, const char *folder);
 
 /* "/srv/pg/NAME" of a name beside data_dir. */
 void restore_path(const struct restore *restore, const char *name, char path[static MSG_PATH_SIZE]);

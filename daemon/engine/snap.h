@@ -88,6 +88,9 @@ struct snap_ops {
 	 */
 	int (*clone)(struct worker_job *job, int backup_fd, int parent_fd, const char *name,
 		     struct snap_identity *ret_identity, struct reason *why);
+	/* The same of one image alone, "data" or one of "tblspc", which image_fd shows. */
+	int (*clone_image)(struct worker_job *job, int image_fd, int parent_fd, const char *name,
+			   struct snap_identity *ret_identity, struct reason *why);
 	/*
 	 * Removes name below parent_fd with everything in it, innermost first. Not there: 0. Not
 	 * of this backend's kind: an empty folder is removed, anything else ERR_FOREIGN. Durable only

@@ -334,6 +334,13 @@ static int clone_wal(struct worker_job *job, int backup_fd, int clone_fd, struct
 	return snap_walk_copy_below(job, from, clone_fd, SNAP_WAL, why);
 }
 
+static int clone_image(struct worker_job *job, int image_fd, int parent_fd, const char *name, struct snap_identity *ret_identity,
+		       struct reason *why)
+{
+	(void)job;
+	return snapshot(image_fd, parent_fd, name, 0, ret_identity, why);
+}
+
 static int clone(struct worker_job *job, int backup_fd, int parent_fd, const char *name,
 		 struct snap_identity *ret_identity, struct reason *why)
 {
@@ -342,7 +349,7 @@ static int clone(struct worker_job *job, int backup_fd, int parent_fd, const cha
 
 	if (image_fd < 0)
 		return reason_set_errno(why, errno, "cannot open the backup's data");
-	error = snapshot(image_fd, parent_fd, name, 0, ret_identity, why);
+	error = clone_image(job, image_fd, parent_fd, name, ret_identity, why);
 	if (error < 0)
 		return error;
 	clone_fd = open_below(parent_fd, name);
@@ -511,6 +518,7 @@ const struct snap_ops snap_btrfs = {
 	.cut = cut,
 	.seal = seal,
 	.clone = clone,
+	.clone_image = clone_image,
 	.destroy = destroy,
 	.sync = sync_all,
 };

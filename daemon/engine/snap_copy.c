@@ -29,6 +29,12 @@ static int clone(struct worker_job *job, int backup_fd, int parent_fd, const cha
 	return snap_walk_clone(job, backup_fd, parent_fd, name, FILE_EITHER, ret_identity, why);
 }
 
+static int clone_image(struct worker_job *job, int image_fd, int parent_fd, const char *name,
+		       struct snap_identity *ret_identity, struct reason *why)
+{
+	return snap_walk_clone_image(job, image_fd, parent_fd, name, FILE_EITHER, ret_identity, why);
+}
+
 const struct snap_ops snap_copy = {
 	.name = "copy",
 	.probe = probe,
@@ -36,6 +42,7 @@ const struct snap_ops snap_copy = {
 	.flush = flush,
 	.cut = cut,
 	.clone = clone,
+	.clone_image = clone_image,
 	.destroy = snap_walk_destroy,
 	.sync = snap_walk_sync,
 };

@@ -312,23 +312,43 @@ static int add_images(int backup_fd, struct roots *roots, struct reason *why)
 	return !dir || more < 0 ? reason_set_errno(why, errno, "cannot list the backup's %s", tblspc) : 0;
 }
 
-int snap_walk_clone(struct worker_job *job, int backup_fd, int parent_fd, const char *name, enum file_way way,
-		    struct snap_identity *ret_identity, struct reason *why)
+/* backup_fd: of the tablespaces that go into the clone as well; -1: the image alone. */
+static int clone_roots(struct worker_job *job, int image_fd, int backup_fd, int parent_fd, const char *name, enum file_way way,
+		       struct reason *why)
 {
 	scope_roots roots = {.count = 0};
 	struct question question = {.plan = {.way = way, .done = job->gauge.done}, .roots = &roots};
 	scope_free struct tree_report *report = calloc(1, sizeof(*report));
-	int from, error;
+	int from = fcntl(image_fd, F_DUPFD_CLOEXEC, 3), error;
 
+	if (from < 0)
+		return reason_set_errno(why, errno, "cannot keep the backup open");
+	roots.at[roots.count++] = (struct tree_root){.from = from, .to = -1};
 	if (!report)
 		return reason_set_retry(why, ERR_NOMEM, NULL, "out of memory");
-	from = open_below(backup_fd, "data", why);
-	if (from < 0)
-		return from;
-	roots.at[roots.count++] = (struct tree_root){.from = from, .to = snap_walk_make_image(job, parent_fd, name, why)};
-	error = roots.at[0].to < 0 ? roots.at[0].to : add_images(backup_fd, &roots, why);
+	roots.at[0].to = snap_walk_make_image(job, parent_fd, name, why);
+	error = roots.at[0].to;
+	if (error >= 0 && backup_fd >= 0)
+		error = add_images(backup_fd, &roots, why);
+	return error < 0 ? error : run(job, &question, report, why);
+}
+
+int snap_walk_clone_image(struct worker_job *job, int image_fd, int parent_fd, const char *name, enum file_way way,
+			  struct snap_identity *ret_identity, struct reason *why)
+{
+	int error = clone_roots(job, image_fd, -1, parent_fd, name, way, why);
+
 	if (error == 0)
-		error = run(job, &question, report, why);
+		*ret_identity = (struct snap_identity){0};
+	return error;
+}
+
+int snap_walk_clone(struct worker_job *job, int backup_fd, int parent_fd, const char *name, enum file_way way,
+		    struct snap_identity *ret_identity, struct reason *why)
+{
+	scope_close int image_fd = open_below(backup_fd, "data", why);
+	int error = image_fd < 0 ? image_fd : clone_roots(job, image_fd, backup_fd, parent_fd, name, way, why);
+
 	if (error == 0)
 		*ret_identity = (struct snap_identity){0};
 	return error;

@@ -9,10 +9,12 @@
 int snap_walk_measure(const struct snap_order *order, uint64_t *ret_bytes, struct reason *why);
 /* As snap_ops.prepare. */
 int snap_walk_prepare(const struct snap_order *order, struct snap_made *ret_made, struct reason *why);
-/* As snap_ops.cut, clone and destroy; way says how a file gets its bytes. */
+/* As snap_ops.cut, clone, clone_image and destroy; way says how a file gets its bytes. */
 int snap_walk_cut(const struct snap_order *order, enum file_way way, struct snap_made *ret_made, struct reason *why);
 int snap_walk_clone(struct worker_job *job, int backup_fd, int parent_fd, const char *name, enum file_way way,
 		    struct snap_identity *ret_identity, struct reason *why);
+int snap_walk_clone_image(struct worker_job *job, int image_fd, int parent_fd, const char *name, enum file_way way,
+			  struct snap_identity *ret_identity, struct reason *why);
 int snap_walk_destroy(struct worker_job *job, int parent_fd, const char *name, struct reason *why);
 /* By a walker that is the folder's owner: everything below fd, which stays. As tree_clear(). */
 int snap_walk_empty(struct worker_job *job, int fd, struct reason *why);

@@ -10,7 +10,7 @@
 #include "common/err.h"
 #include "common/scope.h"
 #include "daemon/engine/holder.h"
-#include "daemon/engine/restore.h"
+#include "daemon/engine/restore_parts.h"
 #include "daemon/engine/space.h"
 
 #include <errno.h>
@@ -58,21 +58,13 @@ static int refuse_work(struct work *w, const char *name)
 
 static int read_paper(struct work *w, const char *name)
 {
-	scope_free char *text = NULL;
-	const struct worker_job *job = w->r->job;
-	size_t size;
-	int error = place_read_file(w->fd, "intent", &text, &size);
+	char path[MSG_PATH_SIZE];
+	int found;
 
-	if (error == 0)
-		error = intent_decode(text, size, &w->intent);
-	if (error == ERR_NOT_FOUND)
-		return 0;
-	if (error == ERR_IO || error == ERR_NOMEM)
-		return reason_set_retry(w->r->why, error, NULL, "cannot read %s/%s/intent: %s", w->r->parent, name, err_text(error));
-	if (error < 0 || !nonce_equal(&w->intent.nonce, &job->order.nonce) || !nonce_equal(&w->intent.install, &job->install))
-		return refuse_work(w, name);
-	w->has_paper = true;
-	return 0;
+	restore_path(w->r, name, path);
+	found = restore_read_paper(w->r, w->fd, path, &w->intent);
+	w->has_paper = found > 0;
+	return found < 0 ? found : 0;
 }
 
 /* 1: it is there and ours; 0: there is none; or a code. */
@@ -108,7 +100,7 @@ static void close_work(struct work *w)
 
 static int remove_folder(struct work *w, const char *name)
 {
-	static const char *const papers[] = {"intent.new", "intent"};
+	static const char *const papers[] = {RESTORE_SPACES ".new", RESTORE_SPACES, "intent.new", "intent"};
 
 	for (size_t i = 0; i < sizeof(papers) / sizeof(papers[0]); i++) {
 		if (unlinkat(w->fd, papers[i], 0) < 0 && errno != ENOENT)
@@ -128,7 +120,9 @@ static int remove_making(struct work *w)
 	if (w->has_data && !snap)
 		return reason_set(w->r->why, ERR_UNSUPPORTED, "use the release that made it", "this release cannot remove a copy on %s",
 				  w->intent.backend);
-	error = w->has_data ? snap->destroy(w->r->job, w->fd, "data", w->r->why) : 0;
+	error = w->has_paper ? restore_remove_parts(w->r, w->fd, w->intent.backend) : 0;
+	if (error == 0 && w->has_data)
+		error = snap->destroy(w->r->job, w->fd, "data", w->r->why);
 	return error == 0 ? remove_folder(w, w->r->names.making) : error;
 }
 
@@ -192,6 +186,8 @@ static int finish(struct work *w)
 	struct restore *r = w->r;
 	int error = w->has_data ? check_exchange(w) : 0;
 
+	if (error == 0)
+		error = restore_release_parts(r, w->fd);
 	if (error == 0 && w->has_data)
 		error = rename_to(w, w->fd, "data", r->parent_fd, r->names.kept, RENAME_NOREPLACE);
 	if (error == 0)
@@ -297,6 +293,16 @@ static void fill_intent(struct work *w)
 	snprintf(w->intent.backend, sizeof(w->intent.backend), "%s", w->r->snap->name);
 }
 
+/* Before the intent: with that the folders that it names may be there. */
+static int write_spaces(struct work *w)
+{
+	scope_free char *text = restore_list_parts(w->r);
+
+	if (!text)
+		return reason_set_retry(w->r->why, ERR_NOMEM, NULL, "out of memory");
+	return text[0] ? place_write_file(w->fd, RESTORE_SPACES, text, w->r->why) : 0;
+}
+
 /* From here on the disk says that this job has begun. */
 static int begin(struct work *w)
 {
@@ -308,8 +314,24 @@ static int begin(struct work *w)
 	if (mkdirat(r->parent_fd, r->names.making, WORK_MODE) < 0)
 		return reason_set_errno(r->why, errno, "cannot make %s/%s", r->parent, r->names.making);
 	w->fd = place_open_dir(r->parent_fd, r->names.making, r->why);
-	error = w->fd < 0 ? w->fd : write_paper(w);
+	error = w->fd < 0 ? w->fd : write_spaces(w);
+	if (error == 0)
+		error = write_paper(w);
 	return error == 0 ? place_sync(r->parent_fd, r->why) : error;
+}
+
+static int copy_data(struct work *w, int backup_fd)
+{
+	struct restore *r = w->r;
+	scope_close int image_fd = place_open_dir(backup_fd, "data", r->why), fd = -1;
+	struct snap_identity identity;
+	int error = image_fd < 0 ? image_fd : r->snap->clone_image(r->job, image_fd, w->fd, "data", &identity, r->why);
+
+	if (error < 0)
+		return error;
+	memcpy(w->intent.subvolume_uuid, identity.uuid, sizeof(w->intent.subvolume_uuid));
+	fd = place_open_dir(w->fd, "data", r->why);
+	return fd < 0 ? fd : restore_copy_wal(r, backup_fd, fd);
 }
 
 static int copy_backup(struct work *w)
@@ -317,18 +339,18 @@ static int copy_backup(struct work *w)
 	struct restore *r = w->r;
 	char name[PLACE_ID_SIZE];
 	scope_close int backup_fd = -1;
-	struct snap_identity identity;
+	scope_free char *paper = intent_encode(&w->intent);
 	int error;
 
 	place_name(PLACE_WHOLE, r->job->order.backup, name);
 	backup_fd = place_open_dir(r->place.fd, name, r->why);
-	if (backup_fd < 0)
-		return backup_fd;
+	if (backup_fd < 0 || !paper)
+		return backup_fd < 0 ? backup_fd : reason_set_retry(r->why, ERR_NOMEM, NULL, "out of memory");
 	gauge_begin(r->job, PHASE_CUTTING, 20, 80, r->needed ? r->needed : r->manifest.facts.size);
-	error = r->snap->clone(r->job, backup_fd, w->fd, "data", &identity, r->why);
-	gauge_end(r->job);
+	error = restore_make_parts(r, backup_fd, paper);
 	if (error == 0)
-		memcpy(w->intent.subvolume_uuid, identity.uuid, sizeof(w->intent.subvolume_uuid));
+		error = copy_data(w, backup_fd);
+	gauge_end(r->job);
 	return error;
 }
 
@@ -352,10 +374,11 @@ static int make_source(struct work *w)
 {
 	struct restore *r = w->r;
 	scope_close int fd = place_open_dir(w->fd, "data", r->why);
-	int error = fd < 0 ? fd : 0;
+	scope_free char *spaces = restore_list_parts(r);
+	int error = fd < 0 ? fd : !spaces ? reason_set_retry(r->why, ERR_NOMEM, NULL, "out of memory") : 0;
 
 	if (error == 0 && r->db->make_original)
-		error = r->db->make_original(r->job, &r->manifest, fd, r->why);
+		error = r->db->make_original(r->job, &r->manifest, spaces, fd, r->why);
 	return error == 0 ? give_belongings(w, fd) : error;
 }
 
@@ -488,6 +511,9 @@ static void tell_done(struct restore *r, struct msg_result *result)
 		restore_path(r, r->names.kept, result->kept);
 	log_about(LOG_LEVEL_INFO, &about, "%s is backup %llu now%s%s", r->job->cluster->data_dir,
 		  (unsigned long long)r->job->order.backup, result->kept[0] ? "; what was there before is " : "", result->kept);
+	for (size_t i = 0; i < r->part_count; i++)
+		log_about(LOG_LEVEL_INFO, &about, "its tablespace %u is %s; what was there before is %s",
+			  (unsigned)r->parts[i].oid, r->parts[i].path, r->parts[i].old);
 }
 
 enum msg_outcome step_restore(struct worker_job *job, struct msg_result *result, struct reason *why)

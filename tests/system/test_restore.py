@@ -440,20 +440,6 @@ def test_client(make_files):
         assert done.returncode == 1 and f"process {holder.process.pid} (python3)" in done.stderr, done
 
 
-def test_what_cannot_be_put_back(make_restores):
-    """A tablespace elsewhere: refused beforehand, the way by hand is named."""
-    restores, server = make_restores("xfs")
-    space = restores.disk.path("space")
-    os.mkdir(space, 0o700)
-    shutil.chown(space, USER, USER)
-    server.sql(f"CREATE TABLESPACE far LOCATION '{space}'")
-    backup = restores.api.create_and_wait("main")["BackupId"]
-    server.stop()
-    plan = restores.plan(backup)
-    assert plan["Ok"] == "false" and f"was at {space}" in plan["Refusal"] and "README" in plan["Remedy"], plan
-    assert restores.refused(backup)["Cause"] == plan["Refusal"] and restores.beside() == []
-
-
 def test_top_of_a_mount(make_files, make_disk):
     """Nothing can be exchanged for it."""
     restores = make_files("xfs")

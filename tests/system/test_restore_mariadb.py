@@ -21,7 +21,7 @@ from test_restore import QUOTA, Crashes, Restores, belongings, is_subvolume
 
 CUTS = int(os.environ.get("DBSNAP_CUTS", "0"))
 # A running server, or one that has crashed: how it is cut.
-CELLS = [("btrfs", True, "btrfs", "D"), ("xfs", True, "reflink", "E"), ("ext4", False, "copy", "G"), ("btrfs", False, "btrfs", "G")]
+CELLS = [("btrfs", True, "btrfs", "D"), ("xfs", True, "reflink", "E"), ("ext4", False, "copy", "G")]
 
 
 @pytest.fixture
@@ -153,10 +153,9 @@ def by_another_path(server, folder, *, apart):
             unmount(path)
 
 
-@pytest.mark.parametrize("kind", ["btrfs", "xfs"])
-def test_running_server(make_restores, folder, kind):
+def test_running_server(make_restores, folder):
     """Refused, and who it is, however it runs; nothing has changed, a byte nor a name."""
-    restores, server = make_restores(kind)
+    restores, server = make_restores("xfs")
     backup = restores.api.create_and_wait("main", timeout=120)["BackupId"]
     job = restores.refused(backup)
     assert f"process {server.main.pid} (mariadbd)" in job["Cause"] and job["Attempts"] == "1", job
@@ -226,7 +225,7 @@ class DatabaseCrashes(Crashes):
         self.old = digest(self.restores.data_dir)
 
 
-@pytest.mark.parametrize("kind", ["btrfs", "xfs"])
+@pytest.mark.parametrize("kind", ["btrfs", "xfs"] if CUTS > 8 else ["btrfs"])
 def test_struck_down(make_restores, kind):
     restores, server = make_restores(kind)
     create(server)
