@@ -48,7 +48,7 @@ static bool is_harmless(const struct search *search, int proc_fd)
 {
 	struct stat exe;
 
-	if (fstatat(proc_fd, "exe", &exe, 0) < 0)
+	if (server_stat(proc_fd, "exe", &exe) < 0)
 		return errno == ENOENT || errno == ESRCH;
 	return exe.st_dev == search->self.st_dev && exe.st_ino == search->self.st_ino;
 }
@@ -128,10 +128,10 @@ static int look_at(struct search *search, int proc_fd, pid_t pid)
 
 	if (!dir && is_denied(errno))
 		search->unseen = pid;
-	if (!search->writers && fstatat(proc_fd, "cwd", &st, 0) == 0)
+	if (!search->writers && server_stat(proc_fd, "cwd", &st) == 0)
 		error = add(search, pid, proc_fd, "cwd", &st);
 	while (error == 0 && !search->sure && dir && names_next(dir, &number) > 0) {
-		if (fstatat(fd, number, &st, 0) < 0)
+		if (server_stat(fd, number, &st) < 0)
 			search->unseen = is_closed(fd, number) ? pid : search->unseen;
 		else if (is_meant(search, proc_fd, number, &st))
 			error = add(search, pid, fd, number, &st);

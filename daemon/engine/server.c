@@ -21,6 +21,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 static int open_process(pid_t pid)
@@ -69,6 +70,19 @@ static void read_name(int proc_fd, char name[static 32])
 		if (!isprint((unsigned char)*c))
 			*c = '?';
 	}
+}
+
+int server_stat(int proc_fd, const char *link, struct stat *ret_st)
+{
+	struct statx found;
+
+	if (statx(proc_fd, link, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_TYPE | STATX_INO | STATX_NLINK, &found) < 0)
+		return -1;
+	*ret_st = (struct stat){
+		.st_dev = makedev(found.stx_dev_major, found.stx_dev_minor), .st_ino = found.stx_ino, .st_mode = found.stx_mode,
+		.st_nlink = found.stx_nlink,
+	};
+	return 0;
 }
 
 static char read_state(int proc_fd)
@@ -165,7 +179,7 @@ static int check_folder(const struct worker_job *job, int proc_fd, pid_t pid, st
 	struct stat source, works;
 	ssize_t length;
 
-	if (fstat(job->data_fd, &source) < 0 || fstatat(proc_fd, "cwd", &works, 0) < 0)
+	if (fstat(job->data_fd, &source) < 0 || server_stat(proc_fd, "cwd", &works) < 0)
 		return reason_set_errno(why, errno, "cannot tell which folder the server (process %d) works in",
 					(int)pid);
 	if (source.st_dev == works.st_dev && source.st_ino == works.st_ino)
@@ -222,7 +236,7 @@ static bool holds_file(int proc_fd, const struct stamp *file)
 	struct stat st;
 
 	while (dir && names_next(dir, &number) > 0) {
-		if (fstatat(fd, number, &st, 0) == 0 && st.st_dev == file->device && st.st_ino == file->inode)
+		if (server_stat(fd, number, &st) == 0 && st.st_dev == file->device && st.st_ino == file->inode)
 			return true;
 	}
 	return false;
@@ -301,7 +315,7 @@ bool server_is_elsewhere(const struct worker_job *job, int socket_fd)
 		return false;
 	pidfd = (int)syscall(SYS_pidfd_open, peer.pid, 0);
 	proc_fd = open_process(peer.pid);
-	if (pidfd < 0 || proc_fd < 0 || fstat(job->data_fd, &source) < 0 || fstatat(proc_fd, "cwd", &works, 0) < 0)
+	if (pidfd < 0 || proc_fd < 0 || fstat(job->data_fd, &source) < 0 || server_stat(proc_fd, "cwd", &works) < 0)
 		return false;
 	return is_alive(pidfd) && (source.st_dev != works.st_dev || source.st_ino != works.st_ino);
 }

@@ -10,6 +10,7 @@
 #include "daemon/engine/stamp.h"
 
 #include <stdbool.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 struct server {
@@ -34,6 +35,12 @@ void server_let_go(struct server *server);
  */
 bool server_is_elsewhere(const struct worker_job *job, int socket_fd);
 bool server_is_alive(const struct server *server);
+
+/*
+ * What the link below proc_fd (or /proc/PID/fd), "cwd" or a descriptor's number, leads to: of *ret_st its device, inode, kind and
+ * number of names. Whoever serves that file is not asked: he may hang. 0, or -1 with errno.
+ */
+int server_stat(int proc_fd, const char *link, struct stat *ret_st);
 
 /*
  * The rest of the first argument that the process was started with and that begins so, "" if there is none. For people: it

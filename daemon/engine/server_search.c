@@ -38,7 +38,7 @@ static bool works_in(const struct stat *folder, const char *pid, const char *pro
 
 	snprintf(path, sizeof(path), "/proc/%.20s", pid);
 	proc_fd = isdigit((unsigned char)pid[0]) ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-	return proc_fd >= 0 && fstatat(proc_fd, "cwd", &cwd, 0) == 0 && cwd.st_dev == folder->st_dev &&
+	return proc_fd >= 0 && server_stat(proc_fd, "cwd", &cwd) == 0 && cwd.st_dev == folder->st_dev &&
 	       cwd.st_ino == folder->st_ino && is_program(proc_fd, program);
 }
 

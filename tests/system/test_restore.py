@@ -10,6 +10,7 @@ from harness import invariants
 from harness.clients import DIED
 from harness.disk import run, unmount
 
+from harness.hung import Hung
 from harness.load import Acked
 from harness.postgres import USER
 from harness.process import eventually
@@ -308,6 +309,16 @@ def test_held(make_files, kind, code, where, says):
     with open(restores.disk.path("beside"), "w", encoding="ascii"):
         restores.restore(backup)
     restores.check()
+
+
+def test_beside_a_disk_that_hangs(make_files, scratch):
+    """Somebody has a file open whose server does not answer: nobody asks it."""
+    restores = make_files("xfs")
+    backup = restores.api.create_and_wait("main")["BackupId"]
+    write(restores, "two")
+    with Hung(scratch.folder("hung")):
+        job = restores.end(restores.begin(backup), 20)
+    assert job["State"] == "Done" and read(restores.data_dir) == "one", job
 
 
 def test_held_by_one_that_cannot_be_seen(make_files):
