@@ -239,6 +239,7 @@ static const struct field probed_fields[] = {
 static const struct field check_fields[] = {
 	F(CLUSTER, msg_check, cluster, 0),
 	E(msg_check, depth, DEPTH_MAX),
+	F(BOOL, msg_check, survey, 0),
 	F(U64, msg_check, needed, 0),
 	F(U64, msg_check, backup, 0),
 	F(NONCE, msg_check, nonce, 0),
@@ -253,6 +254,13 @@ static const struct field checked_part_fields[] = {
 	F(STR, msg_checked_part, file_system, 0),
 	F(STR, msg_checked_part, subvolume, 0),
 	F(BOOL, msg_checked_part, inside, 0),
+	F(STR, msg_checked_part, taken, 0),
+	E(msg_checked_part, measured, PART_MEASURED_MAX),
+	F(U64, msg_checked_part, bytes, 0),
+	F(U64, msg_checked_part, files, 0),
+	F(STR, msg_checked_part, largest, 0),
+	F(U64, msg_checked_part, extents, 0),
+	F(BOOL, msg_checked_part, more_extents, 0),
 	{END},
 };
 
@@ -278,6 +286,11 @@ static const struct field checked_fields[] = {
 	F(BOOL, msg_checked, space_low, 0),
 	F(STR, msg_checked, space, 0),
 	F(STR, msg_checked, steps, 0),
+	F(STR, msg_checked, weakened, 0),
+	F(STR, msg_checked, account, 0),
+	F(I64, msg_checked, cut_us, 0),
+	F(I64, msg_checked, freeze_us, 0),
+	F(STR, msg_checked, expected, 0),
 	{END},
 };
 

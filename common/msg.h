@@ -354,19 +354,35 @@ struct msg_probed {
 struct msg_check {
 	char cluster[IDENT_CLUSTER_SIZE];
 	uint8_t depth; /* enum msg_depth */
+	bool survey;   /* LAYOUT: look at every name as well, which takes time; a person asks */
 	uint64_t needed; /* bytes that the next backup takes, if its backend copies and that is known; 0 */
 	uint64_t backup;    /* RESTORE: which one; else 0 */
 	struct nonce nonce; /* RESTORE: its */
 };
 
+/* How much of a part a survey has seen. */
+enum msg_measured_part {
+	PART_NOT_MEASURED = 0,
+	PART_MEASURED = 1,
+	PART_AT_LEAST = 2, /* it was not done in time, or could not see everything */
+	PART_MEASURED_MAX = 2
+};
+
 struct msg_checked_part {
 	char cluster[IDENT_CLUSTER_SIZE];
-	char role[32]; /* data, wal, tablespace <oid>, snapshots */
+	char role[32]; /* data, wal, redo, undo, aria log, binary log, tablespace <oid>, configuration, snapshots */
 	char path[MSG_PATH_SIZE];
 	char device[32];      /* "0:45" */
 	char file_system[32]; /* "btrfs" */
 	char subvolume[64];   /* "id 257", "" where there are none */
 	bool inside;          /* inside the data directory's own subvolume */
+	char taken[16];       /* how it comes into a backup: snapshot, walk, program, log, config; "" it does not */
+	uint8_t measured;     /* enum msg_measured_part; of what follows. What is in another part is not counted here */
+	uint64_t bytes;       /* allocated, each inode once */
+	uint64_t files;       /* regular ones, each name */
+	char largest[256];    /* path of the largest file, from the part's folder on, escaped; "" none */
+	uint64_t extents;     /* of that one; 0: not known */
+	bool more_extents;    /* it has more than that */
 };
 
 struct msg_checked {
@@ -391,6 +407,12 @@ struct msg_checked {
 	bool space_low;          /* below min_free or the backend's own floor */
 	char space[MSG_TEXT_SIZE]; /* space_low: which file system, what is free, what is needed */
 	char steps[MSG_LINES_SIZE]; /* RESTORE: what would be done, a line each */
+	/* LAYOUT. */
+	char weakened[MSG_TEXT_SIZE]; /* what the server's settings make weaker, a line each */
+	char account[MSG_TEXT_SIZE]; /* SQL that makes an account with the rights that the procedure needs, a line each */
+	int64_t cut_us;    /* that the next cut is expected to take; -1: not known */
+	int64_t freeze_us; /* that writers are expected to be held; -1: not known */
+	char expected[MSG_TEXT_SIZE]; /* where these two come from, or why nothing can be said; "" */
 };
 
 struct msg_measure {

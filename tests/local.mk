@@ -46,6 +46,12 @@ endif
 if HAVE_CMOCKA
 EXTRA_DIST += tests/unit/cmocka_all.h tests/unit/folder_fixture.h tests/unit/store_fixture.h
 
+check_PROGRAMS += tests/unit/test_account
+TESTS += tests/unit/test_account
+tests_unit_test_account_SOURCES = tests/unit/test_account.c
+tests_unit_test_account_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_account_LDADD = libengine.a libcommon.a $(SYSTEMD_LIBS) $(YAML_LIBS) $(BTRFSUTIL_LIBS) $(CMOCKA_LIBS)
+
 check_PROGRAMS += tests/unit/test_ask
 TESTS += tests/unit/test_ask
 tests_unit_test_ask_SOURCES = tests/unit/test_ask.c
@@ -292,6 +298,12 @@ TESTS += tests/unit/test_store_records
 tests_unit_test_store_records_SOURCES = tests/unit/test_store_records.c
 tests_unit_test_store_records_CPPFLAGS = $(AM_CPPFLAGS) $(LMDB_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_store_records_LDADD = $(STORE_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test_survey
+TESTS += tests/unit/test_survey
+tests_unit_test_survey_SOURCES = tests/unit/test_survey.c
+tests_unit_test_survey_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_survey_LDADD = libengine.a libcommon.a $(SYSTEMD_LIBS) $(YAML_LIBS) $(BTRFSUTIL_LIBS) $(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/unit/test_text
 TESTS += tests/unit/test_text

@@ -79,8 +79,12 @@ static int open_mode(struct db_mariadb *my, struct layout *layout, struct reason
 	if (running < 0)
 		return running;
 	my->mode = running ? MY_MODE_RUNNING : MY_MODE_STOPPED;
-	if (running)
-		return look_where_it_says(my, layout, why);
+	if (running) {
+		int error = look_where_it_says(my, layout, why);
+
+		my_list_config(my, layout);
+		return error;
+	}
 	layout_add_line(layout->warnings, sizeof(layout->warnings), "no server runs on the data directory");
 	if (!my->tree.index[0])
 		layout_add_line(layout->warnings, sizeof(layout->warnings),
@@ -117,7 +121,7 @@ static void walk(struct db *db, struct db_walk *ret_walk)
 {
 	struct db_mariadb *my = own(db);
 
-	*ret_walk = (struct db_walk){.held = my->freezes, .makes = my->backs_up};
+	*ret_walk = (struct db_walk){.held = my->freezes, .makes = my->backs_up, .plan = {.judge = my_walk_judge}};
 	if (my->backs_up) {
 		ret_walk->plan.judge = my_judge_backup;
 		ret_walk->plan.arg = my;

@@ -98,6 +98,8 @@ void my_tell_position(const struct ask_my_position *from, struct db_position *po
 int my_hold(struct db *db, struct db_position *position, struct reason *why);
 int my_release(struct db *db, uint64_t *ret_held_us, struct reason *why);
 
+/* Adds a part for each option file that the server begins with. */
+void my_list_config(const struct db_mariadb *my, struct layout *layout);
 /* Copies the option files that lie outside data_dir, read by the database's user, into the folder config_fd. */
 int my_save_config(struct db_mariadb *my, int config_fd, struct reason *why);
 

@@ -93,7 +93,7 @@ static void add_wal_part(const struct worker_job *job, const struct pg_tree *tre
 	if (tree->wal == PG_THING_LINK)
 		layout_add_part(layout, "wal", tree->wal_target);
 	else
-		layout_add_inside(layout, "wal", path); /* pg_admit() and the backend see to that */
+		layout_add_inside(layout, "wal", path, "pg_wal/"); /* pg_admit() and the backend see to that */
 }
 
 /* quiesce: none. The image is that of a power cut; what the server had not flushed is not in it. */
@@ -115,8 +115,12 @@ static int open_mode(struct db_postgresql *pg, struct layout *layout, struct rea
 	if (running < 0)
 		return running;
 	pg->mode = running ? PG_MODE_RUNNING : PG_MODE_STOPPED;
-	if (running)
-		return pg_look_at_places(pg, layout, why);
+	if (running) {
+		int error = pg_look_at_places(pg, layout, why);
+
+		pg_list_config(pg, layout);
+		return error;
+	}
 	layout_add_line(layout->warnings, sizeof(layout->warnings), "no server runs on the data directory (%s)",
 			pg_control_state_name(pg->control.state));
 	return 0;

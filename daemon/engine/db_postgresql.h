@@ -106,6 +106,8 @@ int pg_refuse_served(struct worker_job *job, struct reason *why);
 /* Makes what was acknowledged so far durable and sets pg->floor. */
 int pg_flush(struct db_postgresql *pg, struct reason *why);
 
+/* Adds a part for what configures the server, if that lies outside data_dir. */
+void pg_list_config(const struct db_postgresql *pg, struct layout *layout);
 /* Copies the configuration that lies outside data_dir, read by the database's user, into the folder config_fd. */
 int pg_save_config(struct db_postgresql *pg, int config_fd, struct reason *why);
 

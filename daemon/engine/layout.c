@@ -48,7 +48,7 @@ struct layout_part *layout_add_part(struct layout *layout, const char *role, con
 	return part;
 }
 
-void layout_add_inside(struct layout *layout, const char *role, const char *path)
+void layout_add_inside(struct layout *layout, const char *role, const char *path, const char *prefix)
 {
 	struct layout_part *part = layout_add_part(layout, role, path);
 
@@ -60,6 +60,7 @@ void layout_add_inside(struct layout *layout, const char *role, const char *path
 	memcpy(part->subvolume, layout->parts[0].subvolume, sizeof(part->subvolume));
 	memcpy(part->subvolume_uuid, layout->parts[0].subvolume_uuid, sizeof(part->subvolume_uuid));
 	part->inside = true;
+	snprintf(part->prefix, sizeof(part->prefix), "%s", prefix);
 }
 
 /* What cannot be found out stays empty: the part is for people and for the manifest. */
@@ -230,7 +231,7 @@ int layout_examine(struct worker_job *job, int snapshot_fd, const char *snapshot
 	struct db *db = NULL;
 	int error;
 
-	*layout = (struct layout){.snapshot_fd = snapshot_fd};
+	*layout = (struct layout){.snapshot_fd = snapshot_fd, .expected = {.cut_us = -1}};
 	add_known_parts(job, snapshot_fd, snapshot_dir, layout);
 	error = choose_database(job, &layout->db, why);
 	if (error == 0)

@@ -14,10 +14,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { LAYOUT_PARTS_MAX = 68 }; /* data, wal, snapshots and 64 tablespaces */
+enum { LAYOUT_PARTS_MAX = 72 }; /* data, wal, configuration, snapshots and 64 tablespaces */
 
 struct layout_part {
-	char role[32]; /* data, wal, redo, undo, binary log, tablespace <oid>, snapshots */
+	char role[32]; /* data, wal, redo, undo, aria log, binary log, tablespace <oid>, configuration, snapshots */
 	uint32_t oid;  /* of a tablespace */
 	char path[MSG_PATH_SIZE];
 	char device[32];
@@ -26,6 +26,18 @@ struct layout_part {
 	char subvolume[64]; /* "id 257" */
 	char subvolume_uuid[IDENT_UUID_SIZE];
 	bool inside; /* the data directory's own subvolume */
+	/*
+	 * Of a part inside: what there is its own, by the beginning of its path from the data directory. "pg_wal/": all in
+	 * that folder; "log/ib_logfile": files of such names in that one. "": what is no other part's.
+	 */
+	char prefix[MSG_PATH_SIZE];
+};
+
+/* How long the cut will take and writers be held, as far as the layout tells. */
+struct layout_expected {
+	int64_t cut_us;    /* -1: not known */
+	int64_t freeze_us; /* -1: not known */
+	char why[MSG_TEXT_SIZE]; /* where that comes from */
 };
 
 struct db_ops;
@@ -42,6 +54,7 @@ struct layout {
 	char warnings[MSG_LINES_SIZE];
 	char why_not[MSG_LINES_SIZE]; /* lines: each better backend, and why it is not the one: "btrfs: ..." */
 	char weakened[MSG_TEXT_SIZE];
+	struct layout_expected expected; /* why is "" where admit() has nothing to say to it */
 	struct layout_part parts[LAYOUT_PARTS_MAX];
 	size_t part_count;
 };
@@ -66,8 +79,8 @@ int layout_check_inside(const struct worker_job *job, struct reason *why);
 
 /* Appends one line to a list of lines; what does not fit is left out. */
 void layout_add_line(char *lines, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
-/* A part at path that is a folder of the data directory's own subvolume. */
-void layout_add_inside(struct layout *layout, const char *role, const char *path);
+/* A part at path that is a folder of the data directory's own subvolume. prefix: see struct layout_part. */
+void layout_add_inside(struct layout *layout, const char *role, const char *path, const char *prefix);
 /* A new part, zeroed; NULL when there are too many. Borrowed from layout. */
 struct layout_part *layout_add_part(struct layout *layout, const char *role, const char *path);
 

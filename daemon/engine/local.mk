@@ -2,6 +2,7 @@
 # The privileged daemon. Everything but main is a library, so that tests link it.
 noinst_LIBRARIES += libengine.a
 libengine_a_SOURCES = \
+	daemon/engine/account.c daemon/engine/account.h \
 	daemon/engine/bindir.c daemon/engine/bindir.h \
 	daemon/engine/cell.c daemon/engine/cell.h \
 	daemon/engine/clone_make.c daemon/engine/clone_make.h \
@@ -15,11 +16,14 @@ libengine_a_SOURCES = \
 	daemon/engine/dispatch.c daemon/engine/dispatch.h \
 	daemon/engine/engine.c daemon/engine/engine.h \
 	daemon/engine/examine.c daemon/engine/examine.h \
+	daemon/engine/expect.c daemon/engine/expect.h \
+	daemon/engine/extents.c daemon/engine/extents.h \
 	daemon/engine/file_copy.c daemon/engine/file_copy.h \
 	daemon/engine/freeze.c daemon/engine/freeze.h \
 	daemon/engine/gauge.c daemon/engine/gauge.h \
 	daemon/engine/hold.c daemon/engine/hold.h \
 	daemon/engine/holder.c daemon/engine/holder.h \
+	daemon/engine/inodes.c daemon/engine/inodes.h \
 	daemon/engine/job.c daemon/engine/job.h \
 	daemon/engine/json.c daemon/engine/json.h \
 	daemon/engine/keeper.c daemon/engine/keeper.h \
@@ -93,6 +97,7 @@ libengine_a_SOURCES = \
 	daemon/engine/step_restore.c \
 	daemon/engine/step_serve.c \
 	daemon/engine/step_verify.c \
+	daemon/engine/survey.c daemon/engine/survey.h \
 	daemon/engine/tree.c daemon/engine/tree.h \
 	daemon/engine/tree_clear.c \
 	daemon/engine/tree_copy.c daemon/engine/tree_copy.h \

@@ -109,6 +109,8 @@ static void warn_of_recovery(const struct db_mariadb *my, struct layout *layout)
 {
 	const struct ask_my_facts *facts = &my->facts;
 
+	if (my->locks && layout->expected.freeze_us == 0)
+		layout->expected.freeze_us = -1;
 	if (my->locks)
 		layout_add_line(layout->warnings, sizeof(layout->warnings),
 				"there are tables without transactions (%s): writers are held for the moment of the cut",
@@ -224,6 +226,9 @@ static int admit_copied(struct db_mariadb *my, struct layout *layout, struct rea
 		error = my_find_backup(my, why);
 	if (error < 0)
 		return error;
+	if (my->tree.plain[0])
+		layout->expected = (struct layout_expected){-1, -1, "as long as mariadb-backup takes to copy all of it; who writes "
+							    "tables without transactions waits while those are copied"};
 	if (my->tree.plain[0])
 		layout_add_line(layout->warnings, sizeof(layout->warnings),
 				"there are tables without transactions (%s): who writes them waits while mariadb-backup copies them",

@@ -109,6 +109,21 @@ static void begin(const struct db_mariadb *my, struct files *files)
 	add(files, path);
 }
 
+void my_list_config(const struct db_mariadb *my, struct layout *layout)
+{
+	struct files files = {0};
+
+	begin(my, &files);
+	for (uint32_t i = 0; i < files.count; i++) {
+		const char *path = files.paths[i];
+		/* What the server was told is not looked at here: it may lead anywhere. */
+		bool usual = strcmp(path, "/etc/my.cnf") == 0 || strcmp(path, "/etc/mysql/my.cnf") == 0;
+
+		if (ask_is_clean(path, false) && (!usual || access(path, F_OK) == 0))
+			layout_add_part(layout, "configuration", path);
+	}
+}
+
 int my_save_config(struct db_mariadb *my, int config_fd, struct reason *why)
 {
 	struct files first = {0}, files;

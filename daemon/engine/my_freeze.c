@@ -55,18 +55,29 @@ static bool read_last(int snapshot_fd, struct manifest *manifest)
 }
 
 /* How long the last one took, by the number of files; or what is usual. */
-static uint64_t expect_us(const struct db_mariadb *my, int snapshot_fd)
+static uint64_t expect_us(const struct db_mariadb *my, int snapshot_fd, const char **ret_from)
 {
 	scope_free struct manifest *last = calloc(1, sizeof(*last));
 
-	if (last && read_last(snapshot_fd, last) && strcmp(last->facts.procedure, "E") == 0 && last->files > 0)
+	if (last && read_last(snapshot_fd, last) && strcmp(last->facts.procedure, "E") == 0 && last->files > 0) {
+		*ret_from = "as long a file as in the last backup";
 		return my->tree.files * last->facts.freeze_us / last->files;
+	}
+	*ret_from = "0.24 ms a file, as no backup has told yet";
 	return (uint64_t)my->tree.files * FIRST_US;
+}
+
+static void tell_expected(const struct db_mariadb *my, uint64_t us, const char *from, struct layout_expected *expected)
+{
+	expected->cut_us = expected->freeze_us = (int64_t)us;
+	snprintf(expected->why, sizeof(expected->why), "estimated: %" PRIu32 " files, %s; the whole server stands still meanwhile",
+		 my->tree.files, from);
 }
 
 int my_admit_frozen(struct db_mariadb *my, struct layout *layout, struct reason *why)
 {
-	uint64_t expected_ms = expect_us(my, layout->snapshot_fd) / 1000;
+	const char *from;
+	uint64_t expected_us = expect_us(my, layout->snapshot_fd, &from), expected_ms = expected_us / 1000;
 	int64_t most_ms = my->job->cluster->database.max_freeze_ms;
 	int error = refuse_writer(my, why);
 
@@ -83,6 +94,7 @@ int my_admit_frozen(struct db_mariadb *my, struct layout *layout, struct reason 
 			"the server is stopped while its %" PRIu32 " files are taken: about %" PRIu64 " ms are expected, "
 			"%" PRId64 " ms (database.max_freeze) are the most",
 			my->tree.files, expected_ms, most_ms);
+	tell_expected(my, expected_us, from, &layout->expected);
 	my->freezes = true;
 	return 0;
 }

@@ -58,6 +58,17 @@ bool my_link_is_harmless(const char *path)
 	       ends_in_one_of(path, kinds, sizeof(kinds) / sizeof(kinds[0]));
 }
 
+enum tree_fate my_walk_judge(const void *arg, size_t root, const char *path, const struct stat *st, struct reason *why)
+{
+	(void)arg;
+	(void)root;
+	if (!ends(path, ".isl") && (!S_ISLNK(st->st_mode) || my_link_is_harmless(path)))
+		return TREE_TAKE;
+	reason_set(why, ERR_LAYOUT, "replace it by what it leads to",
+		   "part of the database lies elsewhere, by a link (DATA DIRECTORY): %.400s", path);
+	return TREE_REFUSE;
+}
+
 const char *my_index_next(char **lines)
 {
 	char *line = strsep(lines, "\n");

@@ -9,6 +9,7 @@
 #include "common/ask.h"
 #include "daemon/engine/job.h"
 #include "daemon/engine/stamp.h"
+#include "daemon/engine/tree.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -46,6 +47,8 @@ int my_inspect(struct worker_job *job, int root_fd, const struct my_question *qu
 
 /* May a symbolic link be there that a clone is made without? By its path from the data directory. */
 bool my_link_is_harmless(const char *path);
+/* A tree_judge_fn: refuses what leads out of the database, wherever it stands. */
+enum tree_fate my_walk_judge(const void *arg, size_t root, const char *path, const struct stat *st, struct reason *why);
 
 /* The last of path's components. */
 const char *my_base(const char *path);

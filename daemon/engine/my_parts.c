@@ -129,15 +129,18 @@ static void tidy(struct my_part *part)
 		part->code = ERR_UNKNOWN;
 }
 
-static void add_part(const struct db_mariadb *my, enum my_role role, const char *word, struct layout *layout)
+/* begins: what the names of its files begin with. */
+static void add_part(const struct db_mariadb *my, enum my_role role, const char *word, const char *begins,
+		     struct layout *layout)
 {
 	const struct my_part *from = &my->parts[role];
-	char path[MSG_PATH_SIZE], named[ASK_PATH_SIZE];
+	char path[MSG_PATH_SIZE], named[ASK_PATH_SIZE], prefix[MSG_PATH_SIZE];
 	struct layout_part *part;
 
 	snprintf(path, sizeof(path), "%.500s%s%.500s", my->job->cluster->data_dir, from->rest[0] ? "/" : "", from->rest);
 	if (from->code == 0 && from->inside) {
-		layout_add_inside(layout, word, path);
+		snprintf(prefix, sizeof(prefix), "%.500s%s%.500s", from->rest, from->rest[0] ? "/" : "", begins);
+		layout_add_inside(layout, word, path, prefix);
 		return;
 	}
 	my_part_path(my, role, named);
@@ -152,16 +155,18 @@ static void add_part(const struct db_mariadb *my, enum my_role role, const char 
 int my_look_at_parts(struct db_mariadb *my, struct layout *layout, struct reason *why)
 {
 	int error = walker_run(my->job, look_at_all, my, &my->job->data_fd, 1, my->parts, sizeof(my->parts), why);
+	char binlog[ASK_PATH_SIZE + 1];
 
 	for (int role = 0; error == 0 && role < MY_ROLES; role++)
 		tidy(&my->parts[role]);
 	if (error < 0)
 		return error;
-	add_part(my, MY_REDO, "redo", layout);
-	add_part(my, MY_UNDO, "undo", layout);
-	add_part(my, MY_ARIA, "aria log", layout);
+	add_part(my, MY_REDO, "redo", "ib_logfile", layout);
+	add_part(my, MY_UNDO, "undo", "undo", layout);
+	add_part(my, MY_ARIA, "aria log", "aria_log", layout);
+	snprintf(binlog, sizeof(binlog), "%s.", my_base(my->facts.binlog));
 	if (my->facts.log_bin)
-		add_part(my, MY_BINLOG, "binary log", layout);
+		add_part(my, MY_BINLOG, "binary log", binlog, layout);
 	return 0;
 }
 

@@ -288,8 +288,6 @@ void pg_describe_walk(struct db *db, struct db_walk *ret_walk)
 	const struct db_postgresql *pg = (const struct db_postgresql *)db;
 
 	*ret_walk = (struct db_walk){.adds = pg->apart};
-	if (!pg->walks && !pg->apart)
-		return;
 	ret_walk->plan = (struct tree_plan){
 		.ranges = true, .judge = pg_walk_judge, .arg = &pg->walk, .is_whole = pg_walk_is_whole};
 	ret_walk->tablespaces = pg->parts;

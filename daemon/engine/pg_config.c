@@ -7,6 +7,15 @@
 #include <stdio.h>
 #include <string.h>
 
+void pg_list_config(const struct db_postgresql *pg, struct layout *layout)
+{
+	const char *file = pg->facts.config_file, *dir = pg->facts.data_directory;
+	size_t length = strlen(dir);
+
+	if (file[0] && (strncmp(file, dir, length) != 0 || file[length] != '/'))
+		layout_add_part(layout, "configuration", file);
+}
+
 int pg_save_config(struct db_postgresql *pg, int config_fd, struct reason *why)
 {
 	const char *const named[] = {pg->facts.config_file, pg->facts.hba_file, pg->facts.ident_file};

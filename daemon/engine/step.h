@@ -27,7 +27,8 @@ step_fn step_restore;
 
 /* Questions: each sends its answers itself, the last one in every case. */
 void step_probe(struct worker_job *job, bool exclusive);
-void step_check(struct worker_job *job, enum msg_depth depth);
+/* survey: of LAYOUT, look at every name as well. */
+void step_check(struct worker_job *job, enum msg_depth depth, bool survey);
 void step_measure(struct worker_job *job);
 /* How a restore of the order's backup would go now. */
 void step_plan(struct worker_job *job);

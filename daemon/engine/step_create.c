@@ -328,8 +328,8 @@ static void list_parts(struct create *c)
 		const struct layout_part *from = &c->layout.parts[i];
 		struct manifest_part *to;
 
-		/* Where the snapshots lie is no part of the database. */
-		if (strcmp(from->role, "snapshots") == 0)
+		/* Where the snapshots lie, or what configures the server, is no part of the database. */
+		if (strcmp(from->role, "snapshots") == 0 || strcmp(from->role, "configuration") == 0)
 			continue;
 		to = &m->parts[m->part_count++];
 		memcpy(to->role, from->role, sizeof(to->role));

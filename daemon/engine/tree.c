@@ -4,13 +4,13 @@
 
 #include "common/err.h"
 #include "common/scope.h"
+#include "daemon/engine/inodes.h"
 #include "daemon/engine/names.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -130,13 +130,6 @@ int tree_empty(int dir_fd, const char *path, struct reason *why)
 	return tree_clear(fd, why);
 }
 
-/* Inode numbers that have several names: an open hash table, at most half full. */
-struct inodes {
-	ino_t *slots; /* 0: free. No file has inode 0 */
-	size_t size;  /* a power of two, or 0 */
-	size_t used;
-};
-
 struct measure {
 	size_t root;
 	tree_judge_fn *judge;
@@ -144,47 +137,6 @@ struct measure {
 	uint64_t bytes;
 	struct inodes seen;
 };
-
-/* The slot that holds inode, or the free one where it belongs. */
-static ino_t *find_slot(const struct inodes *set, ino_t inode)
-{
-	size_t at = (size_t)(inode * UINT64_C(0x9E3779B97F4A7C15)) & (set->size - 1);
-
-	while (set->slots[at] != 0 && set->slots[at] != inode)
-		at = (at + 1) & (set->size - 1);
-	return &set->slots[at];
-}
-
-static bool grow(struct inodes *set)
-{
-	struct inodes bigger = {.size = set->size ? set->size * 2 : 256, .used = set->used};
-
-	bigger.slots = calloc(bigger.size, sizeof(*bigger.slots));
-	if (!bigger.slots)
-		return false;
-	for (size_t i = 0; i < set->size; i++) {
-		if (set->slots[i] != 0)
-			*find_slot(&bigger, set->slots[i]) = set->slots[i];
-	}
-	free(set->slots);
-	*set = bigger;
-	return true;
-}
-
-/* Is this the first name of the inode? Out of memory counts as the first. */
-static bool is_first_name(struct inodes *set, ino_t inode)
-{
-	ino_t *slot;
-
-	if (set->used >= set->size / 2 && !grow(set))
-		return true;
-	slot = find_slot(set, inode);
-	if (*slot == inode)
-		return false;
-	*slot = inode;
-	set->used++;
-	return true;
-}
 
 static bool is_left_out(const struct measure *measure, const struct tree_entry *entry)
 {
@@ -202,7 +154,7 @@ static int measure_entry(void *arg, const struct tree_entry *entry, struct reaso
 	(void)why;
 	if (is_left_out(measure, entry))
 		return TREE_PASS_BY;
-	if (!several || is_first_name(&measure->seen, entry->st.st_ino))
+	if (!several || inodes_add(&measure->seen, entry->st.st_ino))
 		measure->bytes += (uint64_t)entry->st.st_blocks * 512;
 	return 0;
 }
@@ -213,7 +165,7 @@ int tree_measure(int root_fd, size_t root, tree_judge_fn *judge, const void *arg
 	struct measure measure = {.root = root, .judge = judge, .arg = arg};
 	int error = tree_walk(root_fd, measure_entry, &measure, why);
 
-	free(measure.seen.slots);
+	inodes_free(&measure.seen);
 	if (error == 0)
 		*ret_bytes = measure.bytes;
 	return error;

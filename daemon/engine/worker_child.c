@@ -97,7 +97,7 @@ static void run(struct worker_job *job, const struct msg *question)
 		if (question->u.check.depth == DEPTH_RESTORE)
 			step_plan(job);
 		else
-			step_check(job, (enum msg_depth)question->u.check.depth);
+			step_check(job, (enum msg_depth)question->u.check.depth, question->u.check.survey);
 		break;
 	case MSG_SERVE:
 		step_serve(job, question->u.serve.ttl_ms);

@@ -32,7 +32,7 @@ libfronthttp_a_SOURCES = \
 	daemon/front/framing.c daemon/front/framing.h \
 	daemon/front/http.c daemon/front/http.h \
 	daemon/front/op.h \
-	daemon/front/op_backup.c daemon/front/op_clone.c daemon/front/op_cluster.c \
+	daemon/front/op_backup.c daemon/front/op_clone.c daemon/front/op_check.c daemon/front/op_cluster.c \
 	daemon/front/op_create.c daemon/front/op_hold.c daemon/front/op_job.c daemon/front/op_policy.c \
 	daemon/front/op_policy.h daemon/front/op_policy_set.c \
 	daemon/front/op_quarantine.c daemon/front/op_restore.c daemon/front/op_status.c daemon/front/op_verify.c \

@@ -45,7 +45,7 @@ static void put_failure(json_t *object, const struct record_failure *failure, co
 	reply_put(object, "Remedy", failure->remedy);
 }
 
-static void put_milliseconds(json_t *object, const char *name, uint64_t us)
+void present_milliseconds(json_t *object, const char *name, uint64_t us)
 {
 	char text[32];
 
@@ -83,8 +83,8 @@ static json_t *backup_extra(const struct front *front, const struct record_backu
 	reply_put(object, "Position", backup->position);
 	reply_put(object, "Path", backup->path);
 	if (backup->consistent_ms) {
-		put_milliseconds(object, "CutMs", backup->cut_us);
-		put_milliseconds(object, "FreezeMs", backup->freeze_us);
+		present_milliseconds(object, "CutMs", backup->cut_us);
+		present_milliseconds(object, "FreezeMs", backup->freeze_us);
 	}
 	reply_put_time(object, "SizeTime", backup->size_ms);
 	reply_put_bool(object, "Held", backup->held);

@@ -9,6 +9,8 @@
 
 #include <jansson.h>
 
+/* "3.071" of microseconds. */
+void present_milliseconds(json_t *object, const char *name, uint64_t us);
 /* "Manual", "Automated": static. */
 const char *present_mode(enum backup_mode mode);
 json_t *present_backup(const struct front *front, const struct record_backup *backup);

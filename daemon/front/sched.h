@@ -55,6 +55,8 @@ struct sched_answer {
 typedef void sched_answer_fn(void *arg, const struct sched_answer *answer);
 void sched_check(struct sched *sched, const char *cluster, enum msg_depth depth, int64_t timeout_ms,
 		 sched_answer_fn *answer, void *arg);
+/* DEPTH_LAYOUT for a person: every name is looked at as well, which takes time. */
+void sched_survey(struct sched *sched, const char *cluster, int64_t timeout_ms, sched_answer_fn *answer, void *arg);
 
 /* How a restore in place would go now; fn as sched_check()'s. */
 struct sched_plan {

@@ -117,6 +117,7 @@ struct sched_question {
 	struct sched_question *next;
 	struct sched_place *place;
 	enum msg_depth depth;
+	bool survey;        /* of DEPTH_LAYOUT: looks at every name */
 	uint64_t backup;    /* of DEPTH_RESTORE; else 0 */
 	struct nonce nonce; /* its */
 	uint32_t tag; /* 0: not sent, the cluster is probed first */

@@ -23,6 +23,7 @@ static void send_check(struct sched_question *question)
 	msg.tag = question->tag;
 	memcpy(msg.u.check.cluster, question->place->cluster->id, sizeof(msg.u.check.cluster));
 	msg.u.check.depth = (uint8_t)question->depth;
+	msg.u.check.survey = question->survey;
 	if (strcmp(question->place->cluster->backend, "copy") == 0)
 		msg.u.check.needed = question->place->cluster->size;
 	msg.u.check.backup = question->backup;
@@ -68,6 +69,7 @@ static void arm(struct sched *sched)
 /* What is asked. */
 struct ask {
 	enum msg_depth depth;
+	bool survey;
 	uint64_t backup;
 	struct nonce nonce;
 	bool own;
@@ -82,7 +84,7 @@ static struct sched_question *share(const struct sched *sched, const struct sche
 	*ret_count = 0;
 	for (struct sched_question *q = sched->questions; q; q = q->next) {
 		*ret_count += !q->own;
-		if (q->place == place && q->depth == what->depth && q->backup == what->backup &&
+		if (q->place == place && q->depth == what->depth && q->survey == what->survey && q->backup == what->backup &&
 		    (what->depth == DEPTH_SPACE || !q->tag))
 			found = q;
 	}
@@ -101,6 +103,7 @@ static struct sched_question *ask(struct sched *sched, struct sched_place *place
 		return NULL;
 	question->place = place;
 	question->depth = what->depth;
+	question->survey = what->survey;
 	question->backup = what->backup;
 	question->nonce = what->nonce;
 	question->own = what->own;
@@ -156,6 +159,11 @@ void sched_check(struct sched *sched, const char *cluster, enum msg_depth depth,
 		 sched_answer_fn *fn, void *arg)
 {
 	ask_for(sched, cluster, &(struct ask){.depth = depth}, timeout_ms, fn, arg);
+}
+
+void sched_survey(struct sched *sched, const char *cluster, int64_t timeout_ms, sched_answer_fn *fn, void *arg)
+{
+	ask_for(sched, cluster, &(struct ask){.depth = DEPTH_LAYOUT, .survey = true}, timeout_ms, fn, arg);
 }
 
 void sched_plan(struct sched *sched, const struct sched_plan *what, sched_answer_fn *fn, void *arg)

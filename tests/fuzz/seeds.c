@@ -87,6 +87,24 @@ static void save_msgs(void)
 	SET(msg.u.probed_item.name, "clones/try");
 	fill_facts(&msg.u.probed_item.facts);
 	save_msg("probed-item", &msg);
+	msg = (struct msg){.type = MSG_CHECK, .tag = 4, .u.check = {.depth = DEPTH_LAYOUT, .survey = true}};
+	SET(msg.u.check.cluster, "pc-orders");
+	save_msg("check", &msg);
+	msg = (struct msg){.type = MSG_CHECKED_PART, .tag = 4,
+			   .u.checked_part = {.inside = true, .measured = PART_AT_LEAST, .bytes = 1 << 20, .files = 3, .extents = 7,
+					      .more_extents = true}};
+	SET(msg.u.checked_part.cluster, "pc-orders");
+	SET(msg.u.checked_part.role, "binary log");
+	SET(msg.u.checked_part.taken, "snapshot");
+	SET(msg.u.checked_part.largest, "mysql-bin.000007");
+	save_msg("checked-part", &msg);
+	msg = (struct msg){.type = MSG_CHECKED, .tag = 4,
+			   .u.checked = {.depth = DEPTH_LAYOUT, .ok = true, .cut_us = 7000, .freeze_us = -1}};
+	SET(msg.u.checked.cluster, "pc-orders");
+	SET(msg.u.checked.weakened, "innodb_doublewrite was off");
+	SET(msg.u.checked.account, "CREATE ROLE dbsnap LOGIN;\nGRANT pg_read_all_settings TO dbsnap;");
+	SET(msg.u.checked.expected, "the median of the last 5 backups");
+	save_msg("checked", &msg);
 	msg = (struct msg){.type = MSG_SERVED, .tag = 3, .u.served = {.code = ERR_DATABASE}};
 	SET(msg.u.served.cluster, "pc-orders");
 	SET(msg.u.served.clone, "try");

@@ -37,6 +37,7 @@ class Place:
         self.total = 100 * GIB
         self.space_low = False
         self.layout_ok = True
+        self.sizes = {}    # of its one part, for whoever asks for a survey
         self.refusal = ""
         self.refusal_code = msgs.ERR_LAYOUT
         self.refusal_passes = False

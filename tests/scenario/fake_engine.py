@@ -166,7 +166,7 @@ class FakeEngine:
         if msg.depth == msgs.LAYOUT:
             self.send("CHECKED_PART", msg.tag, cluster=msg.cluster, role="data",
                       path=f"/srv/{msg.cluster}", device="0:45", file_system="btrfs",
-                      subvolume="id 257", inside=True)
+                      subvolume="id 257", inside=True, taken="snapshot", **(place.sizes if msg.survey else {}))
         self.send("CHECKED", msg.tag, cluster=msg.cluster, depth=msg.depth,
                   place=msgs.ONLINE, ok=place.layout_ok,
                   code=0 if place.layout_ok else place.refusal_code,
@@ -174,7 +174,8 @@ class FakeEngine:
                   promise="atomic", database="postgresql", server="PostgreSQL 15.6",
                   snapshot_dir=place.snapshot_dir, refusal=place.refusal,
                   free_bytes=place.free, total_bytes=place.total,
-                  space_low=place.space_low, space="too little" if place.space_low else "")
+                  space_low=place.space_low, space="too little" if place.space_low else "",
+                  cut_us=-1, expected="as long as it takes", weakened="fsync is odd", account="CREATE ROLE a;\nGRANT b;")
 
     def on_measure(self, msg):
         self.send("MEASURED", msg.tag, cluster=msg.cluster, backup=msg.backup,

@@ -44,12 +44,14 @@ TYPES = {
     "PROBED_ITEM": (31, "cluster:str item:u8 backup:u64 name:str owner:u8 facts:facts"),
     "PROBED": (32, """cluster:str place:u8 code:i64 cause:str remedy:str snapshot_dir:str
         free_bytes:u64 total_bytes:u64 file_system:u64 items:u32"""),
-    "CHECK": (33, "cluster:str depth:u8 needed:u64 backup:u64 nonce:nonce"),
+    "CHECK": (33, "cluster:str depth:u8 survey:bool needed:u64 backup:u64 nonce:nonce"),
     "CHECKED_PART": (34, """cluster:str role:str path:str device:str file_system:str
-        subvolume:str inside:bool"""),
+        subvolume:str inside:bool taken:str measured:u8 bytes:u64 files:u64 largest:str extents:u64
+        more_extents:bool"""),
     "CHECKED": (35, """cluster:str depth:u8 place:u8 ok:bool code:i64 retry:bool
         backend:str procedure:str promise:str database:str server:str snapshot_dir:str warnings:str why_not:str
-        refusal:str remedy:str free_bytes:u64 total_bytes:u64 space_low:bool space:str steps:str"""),
+        refusal:str remedy:str free_bytes:u64 total_bytes:u64 space_low:bool space:str steps:str
+        weakened:str account:str cut_us:i64 freeze_us:i64 expected:str"""),
     "MEASURE": (36, "cluster:str backup:u64 nonce:nonce"),
     "MEASURED": (37, "cluster:str backup:u64 code:i64 size:u64 measured_ms:i64"),
     "SERVE": (45, "cluster:str clone:str backup:u64 nonce:nonce ttl_ms:i64"),

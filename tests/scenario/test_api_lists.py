@@ -326,11 +326,55 @@ def test_check(world):
     assert answer["Ok"] == "true" and answer["Backend"] == "btrfs" and answer["Promise"] == "atomic"
     assert answer["DatabaseType"] == "postgresql" and answer["DatabaseVersion"] == "15.6"
     assert answer["Parts"] == [{"Role": "data", "Path": "/srv/pc-a", "Device": "0:45",
-                                "FileSystem": "btrfs", "Subvolume": "id 257", "Inside": "true"}]
+                                "FileSystem": "btrfs", "Subvolume": "id 257", "Inside": "true", "Taken": "snapshot"}]
     assert "Refusal" not in answer
+    assert answer["Weakened"] == ["fsync is odd"] and answer["Account"] == ["CREATE ROLE a;", "GRANT b;"]
     place.layout_ok, place.refusal = False, "links leave it"
     answer = world.api.ok("CheckCluster", DBClusterId="pc-a")
     assert (answer["Ok"], answer["Refusal"]) == ("false", "links leave it")
+    assert "Expected" not in answer
+
+
+def test_check_says_how_large_the_parts_are(world):
+    """Every name is looked at for a person alone: what the service asks by itself takes no longer for a large cluster."""
+    engine = world.start()
+    assert engine.count("CHECK", depth=msgs.LAYOUT) == 1 and engine.count("CHECK", survey=True) == 0
+    place = world.places["pc-a"]
+    for sizes, expected in [
+            ({"measured": 1, "bytes": 5 << 30, "files": 3, "largest": "base/1", "extents": 7},
+             {"Bytes": str(5 << 30), "Files": "3", "Whole": "true", "Largest": "base/1", "Extents": "7", "MoreExtents": "false"}),
+            ({"measured": 2, "bytes": 0, "files": 0}, {"Bytes": "0", "Files": "0", "Whole": "false"}),
+            ({"measured": 1, "extents": 9, "more_extents": True},
+             {"Bytes": "0", "Files": "0", "Whole": "true", "Extents": "9", "MoreExtents": "true"}),
+            ({}, {})]:
+        place.sizes = sizes
+        part, = world.api.ok("CheckCluster", DBClusterId="pc-a")["Parts"]
+        assert {key: part[key] for key in part if key not in
+                ("Role", "Path", "Device", "FileSystem", "Subvolume", "Inside", "Taken")} == expected
+    assert engine.count("CHECK", survey=True) == 4
+
+
+def test_check_says_what_to_expect_by_the_last_cuts(make_world):
+    """The median of the newest five of the same procedure and backend that are there."""
+    world = make_world(manual_per_day=100, manual_retained=100)
+    world.add("pc-a")
+    engine = world.start(hold=["JOB"])
+    expected = world.api.ok("CheckCluster", DBClusterId="pc-a")["Expected"]
+    assert expected == {"FreezeMs": "0.000", "From": "as long as it takes"}
+    cuts = [("A", "btrfs", 1000, 10), ("A", "btrfs", 9000, 90), ("B", "btrfs", 5, 5), ("A", "copy", 5, 5),
+            ("A", "btrfs", 7000, 70), ("A", "btrfs", 8000, 0), ("A", "btrfs", 6000, 50), ("A", "btrfs", 4500, 30)]
+    told = []
+    for procedure, backend, cut_us, freeze_us in cuts:
+        number = world.create()
+        order = engine.wait("JOB", backup=int(number))
+        facts = engine.perform(order)["facts"]
+        engine.result(order, msgs.DONE, facts={**facts, "procedure": procedure, "backend": backend, "cut_us": cut_us,
+                                               "freeze_us": freeze_us})
+        world.wait_state(number, "AVAILABLE")
+        told.append(world.api.ok("CheckCluster", DBClusterId="pc-a")["Expected"])
+    assert told[0] == {"CutMs": "1.000", "FreezeMs": "0.010", "From": "as the last backup"}
+    assert told[3] == told[1] == {"CutMs": "1.000", "FreezeMs": "0.010", "From": "the median of the last 2 backups"}
+    assert told[-1] == {"CutMs": "7.000", "FreezeMs": "0.050", "From": "the median of the last 5 backups"}
 
 
 def test_version_is_that_of_the_last_backup(world):

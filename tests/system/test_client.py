@@ -375,18 +375,43 @@ def test_status(fake, dbsnap):
 CHECK = {"DBClusterId": "pc-orders", "Ok": "true", "Backend": "btrfs", "Procedure": "A",
          "Promise": "atomic", "DatabaseType": "postgresql", "DatabaseVersion": "15",
          "SnapshotDir": "/srv/.dbsnap/pc-orders", "FreeBytes": "100", "TotalBytes": "200",
-         "Warnings": ["full_page_writes=off"],
-         "Parts": [{"Role": "data", "Path": "/srv/pg", "Device": "/dev/loop1",
-                    "Subvolume": "pg", "FileSystem": "btrfs", "Inside": "true"}]}
+         "Warnings": ["full_page_writes=off"], "Weakened": ["full_page_writes was off"],
+         "Account": ["CREATE ROLE dbsnap LOGIN;", "GRANT pg_read_all_settings TO dbsnap;"],
+         "Expected": {"CutMs": "2.512", "FreezeMs": "0.000", "From": "the median of the last 5 backups"},
+         "Parts": [{"Role": "data", "Path": "/srv/pg", "Device": "0:45", "Subvolume": "id 257", "FileSystem": "btrfs",
+                    "Inside": "true", "Taken": "snapshot", "Bytes": str(2 << 30), "Files": "3210", "Whole": "true",
+                    "Largest": "base/5/16384", "Extents": "100000", "MoreExtents": "true"},
+                   {"Role": "snapshots", "Path": "/srv/.dbsnap/pc-orders", "Device": "0:44", "FileSystem": "btrfs",
+                    "Inside": "false"},
+                   {"Role": "wal", "Path": "/srv/pg/pg_wal", "Device": "0:45", "Subvolume": "id 257",
+                    "FileSystem": "btrfs", "Inside": "true", "Taken": "snapshot", "Bytes": str(16 << 20), "Files": "1",
+                    "Whole": "false", "Extents": "1", "MoreExtents": "false"}]}
 
 
 def test_check_of_a_good_cluster(fake, dbsnap):
     fake.on("CheckCluster", lambda p: CHECK)
-    out = "\n".join(lines(dbsnap("cluster", "check", "pc-orders")))
-    for part in ("can be backed up", "full_page_writes=off", "atomic: ", "postgresql 15",
-                 "100 B of 200 B (50%)"):
-        assert part in out
-    assert re.search("^data +/srv/pg +/dev/loop1 +pg +btrfs +yes$", out, re.M)
+    out = lines(dbsnap("cluster", "check", "pc-orders"))
+    for part in ("can be backed up", "full_page_writes=off", "atomic: ", "postgresql 15", "full_page_writes was off",
+                 "100 B of 200 B (50%)", "2.0 GiB in 3211 files", "base/5/16384, in more than 100000 extents",
+                 "2.5 ms, writers held 0 ms (the median of the last 5 backups)"):
+        assert any(part in line for line in out), part
+    table = next(i for i, line in enumerate(out) if line.startswith("PART"))
+    assert out[table:table + 4] == [
+        "PART       LIES ON                   SIZE  FILES   EXTENTS  TAKEN BY  PATH",
+        "data       btrfs 0:45, id 257     2.0 GiB   3210  > 100000  snapshot  /srv/pg",
+        "wal        btrfs 0:45, id 257  > 16.0 MiB    > 1         1  snapshot  /srv/pg/pg_wal",
+        "snapshots  btrfs 0:44                                                 /srv/.dbsnap/pc-orders"]
+    assert out[-2:] == ["    CREATE ROLE dbsnap LOGIN;", "    GRANT pg_read_all_settings TO dbsnap;"]
+
+
+def test_check_of_what_was_not_measured(fake, dbsnap):
+    fake.on("CheckCluster", lambda p: {"DBClusterId": "pc-orders", "Ok": "true", "Backend": "copy",
+                                       "Expected": {"FreezeMs": "0.000", "From": "as long as it takes"},
+                                       "Parts": [{"Role": "data", "Path": "/srv/pg", "Device": "8:1",
+                                                  "FileSystem": "ext4"}]})
+    out = lines(dbsnap("cluster", "check", "pc-orders"))
+    assert "Expected cut       as long as it takes" in out
+    assert out[-2:] == ["PART  LIES ON   PATH", "data  ext4 8:1  /srv/pg"]
 
 
 def test_check_of_a_refused_cluster(fake, dbsnap):
