@@ -409,6 +409,9 @@ int survey_judge(const struct survey *survey, struct layout *layout, struct reas
 	char text[SURVEY_TEXT_SIZE + 32];
 
 	warn_of_no_cow(survey, layout);
+	if (!walks && survey->found[SURVEY_REFUSED].count)
+		layout_add_line(layout->warnings, sizeof(layout->warnings), "no clone can be made of a backup: %s",
+				survey->found[SURVEY_REFUSED].first);
 	if (links->count)
 		layout_add_line(layout->warnings, sizeof(layout->warnings),
 				"symbolic links are not followed, and a clone is made without them: %s", name_found(links, text));

@@ -123,7 +123,7 @@ def test_postgresql_in_several_places(make_disk, make_server, make_daemon):
     assert not any("symbolic" in line for line in told["Warnings"]), "pg_tblspc's links are the server's own"
 
 
-@pytest.mark.parametrize("kind, procedure, by", [("btrfs", "D", "snapshot"), ("xfs", "E", "walk")])
+@pytest.mark.parametrize("kind, procedure, by", [("btrfs", "D", "snapshot"), ("xfs", "E", "walk"), ("ext4", "F", "program")])
 def test_mariadb(make_disk, make_mariadb, make_daemon, kind, procedure, by):
     disk = make_disk(kind)
     server = make_mariadb(disk.subvolume("my", MY_USER))
@@ -134,7 +134,8 @@ def test_mariadb(make_disk, make_mariadb, make_daemon, kind, procedure, by):
     parts = parts_of(told)
     assert told["Procedure"] == procedure and list(parts) == [
         "data", "snapshots", "redo", "undo", "aria log", "binary log", "configuration"]
-    assert all(parts[role]["Taken"] == by for role in ("data", "redo", "undo", "aria log", "binary log"))
+    assert all(parts[role]["Taken"] == by for role in ("data", "redo", "undo", "aria log"))
+    assert parts["binary log"].get("Taken") == (None if procedure == "F" else by)
     assert parts["configuration"]["Taken"] == "config" and parts["configuration"]["Path"] == server.config
     assert numbers(parts["redo"])[0] >= 16 << 20 and numbers(parts["redo"])[1] == 1
     assert numbers(parts["undo"])[1] == 2 and numbers(parts["aria log"])[1] == 2 and numbers(parts["binary log"])[1] == 2
@@ -150,7 +151,28 @@ def test_mariadb(make_disk, make_mariadb, make_daemon, kind, procedure, by):
     told = check(daemon)
     assert told["Expected"]["From"] == "as the last backup"
     check_table(daemon, "main", rf"^redo +{kind} \S+.* 16\.\d MiB +1 +\d+ +{by} +{server.data_dir}$",
-                r"^    GRANT RELOAD, BINLOG MONITOR ON \*\.\* TO 'mysql'@'localhost';$")
+                rf"^    GRANT RELOAD, BINLOG MONITOR{', PROCESS' * (procedure == 'F')} ON \*\.\* TO 'mysql'@'localhost';$")
+
+
+@pytest.mark.parametrize("kind", ["btrfs", "xfs"])
+def test_mariadb_link_deep_down(make_disk, make_mariadb, make_daemon, kind):
+    """What no clone could be made of is not walked, and not only where a short look finds it."""
+    disk = make_disk(kind)
+    server = make_mariadb(disk.subvolume("my", MY_USER))
+    os.makedirs(server.data_dir + "/shop/deep")
+    os.symlink("/elsewhere/t.ibd", server.data_dir + "/shop/deep/t.ibd")
+    run("chown", "-R", f"{MY_USER}:", server.data_dir + "/shop")
+    daemon = make_daemon(quota=QUOTA)
+    daemon.add_mariadb("main", server, snapshot_dir=disk.path(".dbsnap", "main"))
+    daemon.start()
+    told = check(daemon)
+    said = "part of the database lies elsewhere, by a link (DATA DIRECTORY): shop/deep/t.ibd"
+    if kind == "btrfs":
+        assert told["Ok"] == "true" and "no clone can be made of a backup: " + said in told["Warnings"]
+        return
+    assert told["Ok"] == "false" and told["Refusal"] == said and told["Remedy"]
+    failed = daemon.api.wait_final("main", daemon.api.create("main"))["Dbsnap"]
+    assert failed["State"] == "FAILED" and failed["Cause"] == said
 
 
 def test_no_copy_on_write(make_disk, make_server, make_daemon):

@@ -143,6 +143,9 @@ static void test_what_is_found(void **state)
 	survey = look(folder, layout, LONG_MS);
 	assert_int_equal(survey_judge(survey, layout, &why), ERR_LAYOUT);
 	assert_string_equal(why.cause, "bad is a link");
+	layout->snap = &snap_btrfs;
+	assert_int_equal(survey_judge(survey, layout, &why), 0);
+	assert_non_null(strstr(layout->warnings, "no clone can be made of a backup: bad is a link"));
 	free(survey);
 	free(layout);
 }
