@@ -28,6 +28,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { MAX_FREEZE_MS = 10000 };
+
 static struct conf_cluster cluster;
 static struct worker_job job;
 
@@ -67,6 +69,7 @@ static void configure(void)
 {
 	const char *backend = getenv("DRIVER_BACKEND"), *type = getenv("DRIVER_TYPE");
 
+	cluster.database.max_freeze_ms = MAX_FREEZE_MS;
 	for (int i = CONF_BACKEND_AUTO; backend && i <= CONF_BACKEND_COPY; i++) {
 		if (strcmp(backend, conf_backend_name((enum conf_backend)i)) == 0)
 			cluster.backend = (enum conf_backend)i;
