@@ -49,7 +49,8 @@ struct run {
 	char log_size[64];
 	bool ready;       /* the server takes connections */
 	bool ending;      /* it was told to go */
-	unsigned lines;   /* of its log that were kept */
+	char log[MSG_TEXT_SIZE]; /* lines of its log that speak of damage, or of why it does not start */
+	unsigned lines;   /* in it */
 	uint64_t reached; /* LSN at which recovery ended; 0: not known */
 
 	bool second;      /* this look is to be believed */
@@ -74,6 +75,7 @@ static const char *const fixed[] = {
 	"--loose-performance-schema=OFF", "--innodb-buffer-pool-size=128M", "--loose-innodb-buffer-pool-load-at-startup=OFF",
 	"--loose-innodb-buffer-pool-dump-at-shutdown=OFF", "--innodb-flush-log-at-trx-commit=0", "--sync-binlog=0",
 	"--loose-innodb-use-native-aio=OFF", "--master-verify-checksum=ON", "--max-connections=20",
+	"--loose-innodb-buffer-pool-size-max=128M",
 };
 
 /*
@@ -81,7 +83,7 @@ static const char *const fixed[] = {
  * which no row of a check has. Rows of other looks than the first: only of the tables that are asked for.
  */
 static const char look_sql[] =
-	"SET SESSION sql_mode = '';\n"
+	"SET SESSION sql_mode = '', sql_log_bin = 0;\n"
 	"DELIMITER //\n"
 	"BEGIN NOT ATOMIC\n"
 	"DECLARE n INT DEFAULT 0; DECLARE s, t VARCHAR(64) CHARACTER SET utf8; DECLARE q TEXT CHARACTER SET utf8;\n"
@@ -164,6 +166,9 @@ static void hear_server(void *arg, const char *line)
 	struct run *run = arg;
 
 	take_lsn(run, line);
+	/* Of a backup that does not say of which release it is. */
+	if (!run->question->major && strstr(line, "Upgrade after a crash is not supported"))
+		snprintf(run->x.trouble, sizeof(run->x.trouble), "%.180s: set database.bindir to the programs of its own release", line);
 	if (strstr(line, "ready for connections"))
 		run->ready = true;
 	if (examine_take_trouble(&run->x, line) || run->lines >= LOG_LINES_MAX)
@@ -171,9 +176,9 @@ static void hear_server(void *arg, const char *line)
 	/* Before it answers every error is one that keeps it from that; some come in every start. */
 	if (is_severe(line) || (!run->ready && strstr(line, "[ERROR] ") && !strstr(line, "[ERROR] Aborting"))) {
 		line = strstr(line, "[ERROR]") ? strstr(line, "[ERROR]") : line;
-		if (strstr(run->x.answer->found, line))
+		if (strstr(run->log, line))
 			return;
-		find_line(run, "the server says %.400s", line);
+		layout_add_line(run->log, sizeof(run->log), "the server says %.400s", line);
 		run->lines++;
 	}
 }
@@ -490,6 +495,7 @@ static int look(struct run *run)
 	}
 	/* It may be about to end by itself, which says more. */
 	error = stop_server(run);
+	/* Else it has said why. */
 	if (error == 0 && !examine_is_over(&run->x))
 		error = run->x.trouble[0] ? examine_refuse_trouble(&run->x, NULL) : examine_judge_tool(&run->x, "the tables cannot be checked");
 	if (error == 0 && !examine_is_over(&run->x))
@@ -515,6 +521,15 @@ static int check_stopped(struct run *run)
 	if (error == 0 && program_succeeded(&run->x.server))
 		error = my_verify_pages(run->root, run->x.answer->found, sizeof(run->x.answer->found), &run->files, run->x.why);
 	return error;
+}
+
+/* Behind what was found in tables: those it is about. */
+static void add_log(struct run *run)
+{
+	char *lines = run->log, *line;
+
+	while (run->lines > 0 && (line = strsep(&lines, "\n")))
+		find_line(run, "%s", line);
 }
 
 static void describe(struct run *run)
@@ -548,8 +563,10 @@ static int check(struct run *run)
 		check_position(run);
 		error = check_stopped(run);
 	}
-	if (error == 0)
+	if (error == 0) {
+		add_log(run);
 		describe(run);
+	}
 	return error;
 }
 

@@ -41,14 +41,14 @@ def leaf_page(path, index):
 
 
 def undo_page(path):
-    """One that is in use, by the descriptors in the first page."""
+    """One that is in use, by the descriptors in the first page; None: none is."""
     everything = dict(pages(path))
     for number, page in everything.items():
         at = number // 64 * 40 + 150 + 24 + number % 64 * 2 // 8
         free = everything[0][at] >> number % 64 * 2 % 8 & 1
         if struct.unpack_from(">H", page, 24)[0] == UNDO and not free:
             return number
-    raise AssertionError("no undo page is in use")
+    return None
 
 
 def settled_page(path):
