@@ -91,6 +91,16 @@ int my_connect(struct db_mariadb *my, struct layout *layout, struct reason *why)
 /* 0 if no process serves or writes job's data_dir, else a code with why. */
 int my_refuse_served(const struct db_mariadb *my, struct reason *why);
 
+enum { MY_BACKUP_INFO_SIZE = ASK_GTID_SIZE + 512 };
+
+/* Is it one of the files that mariadb-backup leaves beside those of the server? */
+bool my_is_of_backup(const char *file);
+/*
+ * In the walker: where the binary log was, "mysql-bin.000002<TAB>1234<TAB>0-1-55". Its size, or a code: ERR_NOT_FOUND if there was no
+ * binary log.
+ */
+int my_read_backup_info(int root_fd, char *text, size_t size);
+
 /* What people are told of a place in a binary log; none if it names no file. */
 void my_tell_position(const struct ask_my_position *from, struct db_position *position);
 

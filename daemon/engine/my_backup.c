@@ -29,7 +29,6 @@ enum {
 	VERSION_MS = 10000, /* to say its own version */
 	PAUSE_MS = 200,     /* between two looks at the file that grows */
 	LINE_SIZE = 300,
-	INFO_SIZE = ASK_GTID_SIZE + 512,
 	ARG_SIZE = CONF_TARGET_SIZE + 32
 };
 
@@ -327,7 +326,7 @@ static int prepare(struct run *run, struct reason *why)
 /* What goes back to the worker. */
 struct made {
 	uint64_t files, bytes;
-	char info[INFO_SIZE]; /* "mysql-bin.000002	1234	0-1-55"; "" without a binary log */
+	char info[MY_BACKUP_INFO_SIZE]; /* "mysql-bin.000002	1234	0-1-55"; "" without a binary log */
 };
 
 static int count_file(void *arg, const struct tree_entry *entry, struct reason *why)
@@ -337,15 +336,27 @@ static int count_file(void *arg, const struct tree_entry *entry, struct reason *
 	return 0;
 }
 
-/* Where the binary log was at the image's moment. */
-static int read_info(struct run *run, struct made *made, struct reason *why)
+bool my_is_of_backup(const char *file)
+{
+	return strcmp(file, "backup-my.cnf") == 0 || strncmp(file, "xtrabackup_", 11) == 0 || strncmp(file, "mariadb_backup_", 15) == 0;
+}
+
+int my_read_backup_info(int root_fd, char *text, size_t size)
 {
 	/* The second is its name in later releases. */
 	static const char *const files[] = {"xtrabackup_binlog_info", "mariadb_backup_binlog_info"};
-	int size = ERR_NOT_FOUND;
+	int got = ERR_NOT_FOUND;
 
-	for (size_t i = 0; size == ERR_NOT_FOUND && i < sizeof(files) / sizeof(files[0]); i++)
-		size = tree_read(run->image, files[i], made->info, sizeof(made->info));
+	for (size_t i = 0; got == ERR_NOT_FOUND && i < sizeof(files) / sizeof(files[0]); i++)
+		got = tree_read(root_fd, files[i], text, size);
+	return got;
+}
+
+/* Where the binary log was at the image's moment. */
+static int read_info(struct run *run, struct made *made, struct reason *why)
+{
+	int size = my_read_backup_info(run->image, made->info, sizeof(made->info));
+
 	if (size == ERR_NOT_FOUND && !run->my->facts.log_bin)
 		return 0;
 	return size < 0 ? reason_set_retry(why, size, NULL, "%s did not say where the binary log was: %s", name, err_text(size)) : 0;
@@ -374,11 +385,11 @@ static int make(const void *arg, const int *fds, void *answer, struct reason *wh
 	return error < 0 ? error : tree_walk(run.image, count_file, &made->files, why);
 }
 
-static void tell(const struct db_mariadb *my, char info[static INFO_SIZE], struct db_position *position)
+static void tell(const struct db_mariadb *my, char info[static MY_BACKUP_INFO_SIZE], struct db_position *position)
 {
 	struct ask_my_position where = {.offset = 0};
 
-	info[INFO_SIZE - 1] = '\0';
+	info[MY_BACKUP_INFO_SIZE - 1] = '\0';
 	if (my->facts.log_bin)
 		sscanf(info, "%255[^\t\n]\t%" SCNu64 "\t%1000[^\n]", where.file, &where.offset, where.gtid);
 	clean(where.file, sizeof(where.file));

@@ -66,10 +66,7 @@ static bool is_of_source(const char *name)
 		if (strcmp(name, names[i]) == 0)
 			return true;
 	}
-	/* What mariadb-backup left of itself. */
-	if (strcmp(name, "backup-my.cnf") == 0 || strncmp(name, "xtrabackup_", 11) == 0 || strncmp(name, "mariadb_backup_", 15) == 0)
-		return true;
-	return ends(name, ".pid") ||
+	return my_is_of_backup(name) || ends(name, ".pid") ||
 	       (ends(name, ".info") && (strncmp(name, "master-", 7) == 0 || strncmp(name, "relay-log-", 10) == 0));
 }
 

@@ -5,13 +5,14 @@ DBSNAP_CUTS: where a restore is struck down (at a few calls; 9 and more: at ever
 """
 import contextlib
 import os
+import re
 import shutil
 import socket
 import subprocess
 
 import pytest
 
-from harness.disk import unmount
+from harness.disk import run, unmount
 from harness.mariadb import USER, Server, configure, program
 from harness.mariadb_load import Load, check_moment, check_sums, create
 from harness.process import Pid, eventually
@@ -27,10 +28,10 @@ CELLS = [("btrfs", True, "btrfs", "D"), ("xfs", True, "reflink", "E"), ("ext4", 
 @pytest.fixture
 def make_restores(make_disk, make_mariadb, make_daemon):
     """make_restores(kind): (Restores, its running server) on a disk of that kind."""
-    def make(kind, **settings):
+    def make(kind, start=True, **settings):
         disk = make_disk(kind, "3G")
         data_dir = disk.subvolume("my", USER)
-        server = make_mariadb(data_dir, **{key: value.format(data=data_dir) for key, value in settings.items()})
+        server = make_mariadb(data_dir, start=start, **{key: value.format(data=data_dir) for key, value in settings.items()})
         daemon = make_daemon(quota=QUOTA)
         daemon.add_mariadb("main", server, {"max_freeze": "1m"}, snapshot_dir=disk.path(".dbsnap", "main"), min_free="0%",
                            restore="in-place")
@@ -120,6 +121,51 @@ def check_binary_log(server, logs):
     server.sql("CREATE TABLE shop.again (i INT) ENGINE=InnoDB")
     assert int(server.value("SELECT @@gtid_binlog_pos").rsplit("-", 1)[1]) == last + 1
     assert last >= 200
+
+
+# Where a binary log lies that mariadb-backup leaves out.
+BINLOGS = {"beside": "mysql-bin", "folder": "logs/deep/bin", "elsewhere": "{data}-logs/bin"}
+
+
+@pytest.mark.skipif(program("mariadb-backup") is None, reason="needs mariadb-backup")
+@pytest.mark.parametrize("place", BINLOGS if CUTS > 8 else ["folder", "elsewhere"])
+def test_prepared_copy(make_restores, place):
+    """Of a copy by mariadb-backup: the binary log begins anew, or goes on where it lies elsewhere; GTIDs follow those before."""
+    restores, server = make_restores("ext4", start=False, log_bin=BINLOGS[place])
+    os.makedirs(server.data_dir + "/logs/deep")
+    os.mkdir(server.data_dir + "-logs")
+    run("chown", "-R", f"{USER}:", server.data_dir, server.data_dir + "-logs")
+    server.start()
+    create(server, plain=True)
+    restores.daemon.client("cluster", "check", "main")
+    with Load(server, plain=True) as load:
+        load.wait_more(100)
+        must = load.acked()
+        backup = restores.api.create_and_wait("main", timeout=120)
+        most = load.acked()
+    assert backup["Dbsnap"]["Procedure"] == "F", backup
+    at_cut, = re.findall("GTID ([0-9-]+),", backup["Dbsnap"]["Position"])
+    server.sql("CREATE TABLE shop.later AS SELECT 1 AS n")
+    last = server.value("SELECT @@gtid_binlog_pos")
+    server.stop()
+    old = digest(server.data_dir)
+    job = restores.restore(backup["BackupId"])
+    assert digest(job["KeptPath"]) == old
+    assert not [n for n in os.listdir(server.data_dir) if n.startswith(("xtrabackup_", "mariadb_backup_", "backup-my"))]
+    server.start()
+    check_moment(server, must, most)
+    check_sums(server)
+    server.check()
+    assert not server.sql("SHOW TABLES FROM shop LIKE 'later'")
+    before = last if place == "elsewhere" else at_cut
+    assert server.value("SELECT @@gtid_binlog_pos") == before
+    server.sql("CREATE TABLE shop.again (i INT) ENGINE=InnoDB")
+    number = int(before.rsplit("-", 1)[1])
+    assert server.value("SELECT @@gtid_binlog_pos") == f"{before.rsplit('-', 1)[0]}-{number + 1}"
+    server.stop()
+    server.start()
+    server.check()
+    restores.check()
 
 
 # Who is in the way
