@@ -265,7 +265,8 @@ static int refuse_run(struct run *run, const char *what, const struct program *p
 	else
 		snprintf(how, sizeof(how), WIFSIGNALED(status) ? "signal %d" : "status %d",
 			 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-	return reason_set_retry(why, ERR_DATABASE, "see to what it says; it can be run by hand with the same options", "%s %s failed (%s): %s%s%s", name, what, how, run->first,
+	return reason_set_retry(why, ERR_DATABASE, "see to what it says; it can be run by hand with the same options",
+				"%s %s failed (%s): %s%s%s", name, what, how, run->first,
 				run->first[0] && run->last[0] ? "; last: " : "", run->last);
 }
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A running MariaDB on ext4 through the real daemon: mariadb-backup copies it, whatever becomes of that program.
 
-DBSNAP_CUTS: cuts under load (8).
+DBSNAP_CUTS: cuts under load (4).
 """
 import contextlib
 import os
@@ -25,7 +25,7 @@ from harness.mariadb_load import Load, check_moment, check_sums, create
 from harness.process import children, eventually, held, status_fields
 from harness.process import program as program_of
 
-CUTS = int(os.environ.get("DBSNAP_CUTS", "8"))
+CUTS = int(os.environ.get("DBSNAP_CUTS", "4"))
 QUOTA = {"manual_per_day": 10**6, "manual_retained": 10**6, "creates_per_day": 10**6}
 REAL = program("mariadb-backup")
 IMAGE = "/proc/self/fd/3"
@@ -138,6 +138,17 @@ class Ddl:
         assert not self.thread.is_alive() and self.error is None, self.error
 
 
+def logged(folder, file, offset):
+    """{(table, session): its last id} of the binary log in folder up to that place."""
+    files = [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if "mysql-bin.0" in name and name <= file]
+    text = run(program("mariadb-binlog"), "--no-defaults", f"--stop-position={offset}", *files)
+    found = {}
+    for table, number in re.findall(r"^INSERT INTO shop\.(acked|plain_myisam|plain_aria) VALUES \((\d+)\)", text, re.M):
+        session, turn = divmod(int(number), 10**9)
+        found[table, session] = turn
+    return found
+
+
 def test_under_load(make_cell, start_mariadb_clone, scratch):
     """Every second copy is slow. The binary log lies elsewhere, and a transaction of somebody else is prepared: a clone
     needs neither the one nor the other's end."""
@@ -157,21 +168,31 @@ def test_under_load(make_cell, start_mariadb_clone, scratch):
         before = ddl.done
         with Inject(cell.daemon.main.pid, "fadvise64", "delay_enter=2000") if number % 2 else contextlib.nullcontext():
             backup = cell.create()
-        assert ddl.done > before, "no DDL meanwhile"
+        meanwhile.append(ddl.done - before)
         return backup
 
     def see(backup):
         gtid, file, offset = re.fullmatch(r"GTID (\S+), (mysql-bin\.\d+):(\d+)", backup["Dbsnap"]["Position"]).groups()
         assert server.value(f"SELECT BINLOG_GTID_POS('{file}', {offset})") == gtid
-        with open(os.path.join(cell.image(backup["BackupId"]), "xtrabackup_checkpoints"), encoding="ascii") as file:
-            assert "full-backuped" not in file.read()
+        place.file, place.offset = file, offset
+        with open(os.path.join(cell.image(backup["BackupId"]), "xtrabackup_checkpoints"), encoding="ascii") as made:
+            assert "full-backuped" not in made.read()
 
     def look(clone):
         left = [name for name in os.listdir(clone.data_dir) if name.startswith(("backup-", "xtrabackup_", "mariadb_backup_"))]
         assert not left, left
         assert clone.sql("XA RECOVER") == ((1, 1, 0, b"a"),)
+        # Where it says, neither before nor after.
+        last = logged(folder, place.file, place.offset)
+        assert len(last) >= 4
+        for (table, session), turn in last.items():
+            assert clone.value(f"SELECT MAX(id) FROM shop.{table} WHERE id DIV 1000000000 = %s", session) == \
+                session * 10**9 + turn, (table, session)
+
+    place, meanwhile = threading.local(), []    # clones are looked at in several
     with Ddl(server) as ddl:
         cut_and_check(cell, "mariadb-f", CUTS, cut, start_mariadb_clone, see, look, plain=True)
+    assert sum(meanwhile) >= CUTS, f"statements of DDL: {meanwhile}"
     prepared.query("XA ROLLBACK 'a'")
     prepared.close()
 
@@ -396,6 +417,9 @@ def test_ended_in_the_middle(make_cell, bindir, event):
     cell = make_cell({"bindir": bindir.path})
     bindir.write(HOLD.replace("CHILD", "sleep 600 &"))
     holding = Holding(cell)
+    # Of what is copied before InnoDB's first file.
+    eventually(lambda: 10 < int(cell.api.ok("DescribeJobs", JobId=holding.backup_id)["Items"]["Job"][0]["Percent"]) < 90, 30,
+               "a share that is done")
     programs = [program_of(pid.pid) for pid in holding.processes]
     assert "mariadb-backup" in programs and len(programs) >= 5, programs
     end_held(cell, event, holding)
