@@ -81,16 +81,24 @@ static void describe_postgresql(const struct conf_database_settings *database, u
 				database->user);
 }
 
+void account_mariadb(const struct conf_database_settings *database, char account[static ACCOUNT_SIZE])
+{
+	struct conf_target_mariadb target = {.user = ""};
+	char quoted[QUOTED_SIZE];
+
+	conf_read_conninfo_mariadb(conf_conninfo(database, CONF_DATABASE_MARIADB), &target);
+	quote(target.user, '\'', "'\\", quoted);
+	snprintf(account, ACCOUNT_SIZE, "%s@'localhost'", quoted);
+}
+
 static void describe_mariadb(const struct conf_database_settings *database, const char *procedure, char *lines, size_t size)
 {
 	bool copies = procedure[0] == '\0' || procedure[0] == 'F';
-	char user[PAIRS_VALUE_SIZE], account[QUOTED_SIZE];
+	char account[ACCOUNT_SIZE];
 
-	find_value(conf_conninfo(database, CONF_DATABASE_MARIADB), "user", user);
-	quote(user[0] ? user : database->user, '\'', "'\\", account);
-	layout_add_line(lines, size, "CREATE USER IF NOT EXISTS %s@'localhost' IDENTIFIED VIA unix_socket;", account);
-	layout_add_line(lines, size, "GRANT RELOAD, BINLOG MONITOR%s ON *.* TO %s@'localhost';",
-			copies ? ", PROCESS" : "", account);
+	account_mariadb(database, account);
+	layout_add_line(lines, size, "CREATE USER IF NOT EXISTS %s IDENTIFIED VIA unix_socket;", account);
+	layout_add_line(lines, size, "GRANT RELOAD, BINLOG MONITOR%s ON *.* TO %s;", copies ? ", PROCESS" : "", account);
 }
 
 void account_describe(const struct conf_database_settings *database, enum conf_database type, unsigned major,

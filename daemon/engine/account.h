@@ -7,6 +7,11 @@
 
 #include <stddef.h>
 
+enum { ACCOUNT_SIZE = 2 * CONF_TARGET_SIZE + 32 };
+
+/* How statements name the account of database's conninfo: "'mysql'@'localhost'". */
+void account_mariadb(const struct conf_database_settings *database, char account[static ACCOUNT_SIZE]);
+
 /*
  * One statement a line. type: of the server, PostgreSQL or MariaDB. major: its release; 0: not known, one of today's.
  * procedure: "A" to "F"; "": not known, all that any needs. lines is "" for a procedure that asks no server.

@@ -7,6 +7,7 @@
 #include "daemon/engine/db_mariadb.h"
 
 #include "common/err.h"
+#include "daemon/engine/account.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -92,15 +93,25 @@ static int refuse_stopped(const struct db_mariadb *my, struct reason *why)
 	return my_settings(my, ignored, why);
 }
 
+/* To the account of database.conninfo. */
+static void format_grant(const struct db_mariadb *my, const char *rights, const char *or_else, char *remedy, size_t size)
+{
+	char account[ACCOUNT_SIZE];
+
+	account_mariadb(&my->job->cluster->database, account);
+	snprintf(remedy, size, "as an administrator: GRANT %s ON *.* TO %.300s (the account of database.conninfo)%s", rights,
+		 account, or_else);
+}
+
 static int refuse_rights(const struct db_mariadb *my, struct reason *why)
 {
 	const struct ask_my_facts *facts = &my->facts;
+	char remedy[MSG_TEXT_SIZE];
 
 	if (facts->may_lock && (facts->may_position || !facts->log_bin))
 		return 0;
-	return reason_set(why, ERR_DATABASE,
-			  "as an administrator: GRANT RELOAD, BINLOG MONITOR ON *.* TO 'mysql'@'localhost' (the account of "
-			  "database.conninfo); or turn the tables into InnoDB",
+	format_grant(my, "RELOAD, BINLOG MONITOR", "; or turn the tables into InnoDB", remedy, sizeof(remedy));
+	return reason_set(why, ERR_DATABASE, remedy,
 			  "there are tables without transactions (%s), and the account may not hold their writers",
 			  my->tree.plain);
 }
@@ -194,12 +205,12 @@ static int refuse_backup_rights(const struct db_mariadb *my, struct reason *why)
 {
 	const struct ask_my_facts *facts = &my->facts;
 	bool position = facts->may_position || !facts->log_bin;
+	char remedy[MSG_TEXT_SIZE];
 
 	if (facts->may_lock && facts->may_watch && position)
 		return 0;
-	return reason_set(why, ERR_DATABASE,
-			  "as an administrator: GRANT RELOAD, PROCESS, BINLOG MONITOR ON *.* TO 'mysql'@'localhost' (the account of "
-			  "database.conninfo)",
+	format_grant(my, "RELOAD, PROCESS, BINLOG MONITOR", "", remedy, sizeof(remedy));
+	return reason_set(why, ERR_DATABASE, remedy,
 			  "mariadb-backup copies the running server, and the account lacks%s%s%s", facts->may_lock ? "" : " RELOAD",
 			  facts->may_watch ? "" : " PROCESS", position ? "" : " BINLOG MONITOR");
 }

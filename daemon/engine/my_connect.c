@@ -4,6 +4,7 @@
 
 #include "common/clock.h"
 #include "common/err.h"
+#include "daemon/engine/account.h"
 #include "daemon/engine/reach.h"
 
 #include <inttypes.h>
@@ -17,12 +18,25 @@ enum {
 
 static const char program[] = "dbsnapd-helper-mariadb";
 
-static const char account_remedy[] =
-	"as an administrator of it: CREATE USER 'mysql'@'localhost' IDENTIFIED VIA unix_socket; GRANT RELOAD, BINLOG "
-	"MONITOR ON *.* TO 'mysql'@'localhost'; (the name is that of database.user, and user= in database.conninfo)";
+/* What an administrator has to do, with the account's own name. */
+struct remedies {
+	char rejected[MSG_TEXT_SIZE];
+	char forbidden[MSG_TEXT_SIZE];
+};
 
-static const char grant_remedy[] =
-	"as an administrator of it: GRANT RELOAD, BINLOG MONITOR ON *.* TO the account of database.conninfo";
+static struct reach reach_of(const struct conf_database_settings *database, struct remedies *remedies)
+{
+	char account[ACCOUNT_SIZE];
+
+	account_mariadb(database, account);
+	snprintf(remedies->rejected, sizeof(remedies->rejected),
+		 "as an administrator of it: CREATE USER %.300s IDENTIFIED VIA unix_socket; GRANT RELOAD, BINLOG MONITOR ON *.* TO "
+		 "%.300s; (the name is that of database.user, and user= in database.conninfo)", account, account);
+	snprintf(remedies->forbidden, sizeof(remedies->forbidden),
+		 "as an administrator of it: GRANT RELOAD, BINLOG MONITOR ON *.* TO %.300s", account);
+	return (struct reach){"MariaDB", conf_conninfo(database, CONF_DATABASE_MARIADB), remedies->rejected,
+			      remedies->forbidden};
+}
 
 int my_refuse_served(const struct db_mariadb *my, struct reason *why)
 {
@@ -41,14 +55,10 @@ int my_refuse_served(const struct db_mariadb *my, struct reason *why)
 			  job->cluster->data_dir);
 }
 
-static struct reach reach_of(const struct db_mariadb *my)
-{
-	return (struct reach){"MariaDB", my->conninfo, account_remedy, grant_remedy};
-}
-
 static int refuse_answer(const struct db_mariadb *my, const struct ask_answer *answer, struct reason *why)
 {
-	struct reach reach = reach_of(my);
+	struct remedies remedies;
+	struct reach reach = reach_of(&my->job->cluster->database, &remedies);
 
 	return reach_refuse(&reach, answer, why);
 }
@@ -120,7 +130,8 @@ static int learn(struct db_mariadb *my, struct layout *layout, struct reason *wh
 
 int my_connect(struct db_mariadb *my, struct layout *layout, struct reason *why)
 {
-	struct reach reach = reach_of(my);
+	struct remedies remedies;
+	struct reach reach = reach_of(&my->job->cluster->database, &remedies);
 	struct ask_answer answer;
 	int reached, error = session_start(my->job, program, &my->session, why);
 
@@ -230,8 +241,8 @@ int my_release(struct db *db, uint64_t *ret_held_us, struct reason *why)
 
 int my_prove_stopped(struct worker_job *job, struct reason *why)
 {
-	struct reach reach = {"MariaDB", conf_conninfo(&job->cluster->database, CONF_DATABASE_MARIADB), account_remedy,
-			      grant_remedy};
+	struct remedies remedies;
+	struct reach reach = reach_of(&job->cluster->database, &remedies);
 
 	return reach_prove_stopped(&reach, job, program, why);
 }

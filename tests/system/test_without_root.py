@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from harness import invariants, postgres
+from harness import invariants, mariadb, postgres
 from harness.disk import run
 from harness.load import Acked
 from harness.process import eventually, status_fields
@@ -212,6 +212,33 @@ def test_cluster_add_and_a_postgresql(carol, make_own_daemon, make_disk, server,
         done = daemon.client(*argv, "--wait")
         assert done.returncode == 0, done
     invariants.check(daemon, disk, servers=[pg])
+
+
+def test_cluster_add_and_a_mariadb(request, carol, make_own_daemon, make_disk, mariadb_template):
+    """What is missing is named by his own account's name, and what is said is enough."""
+    disk = make_disk("xfs")
+    carol.folder(disk.path("home"))
+    server = mariadb.make(disk.subvolume("home/shop", carol.name), carol.folder(os.path.join(carol.home, "my"), 0o755),
+                          mariadb_template, carol.name)
+    request.addfinalizer(server.close)
+    server.start()
+    daemon = make_own_daemon(quota=PLENTY).start()
+    added = daemon.client("cluster", "add", "--yes", env={"PATH": f"{daemon.bin}:/usr/bin:/bin"})
+    assert added.returncode == 0, added
+    assert f'conninfo: "socket={server.socket} user={carol.name}"' in added.stdout
+    daemon.clusters["shop"] = {"data_dir": server.data_dir}
+    daemon.reload()
+    refused = daemon.client("cluster", "check", "shop")
+    assert refused.returncode == 1 and f"CREATE USER '{carol.name}'@'localhost' IDENTIFIED VIA unix_socket" in refused.stderr, refused
+    statements = re.findall(r"^    ((?:CREATE|GRANT) .*;)$", refused.stdout, re.M)
+    assert len(statements) == 2, refused
+    for statement in statements:
+        server.sql(statement)
+    checked = daemon.client("cluster", "check", "shop")
+    assert checked.returncode == 0 and re.search("^Procedure +E$", checked.stdout, re.M), checked
+    made = daemon.client("backup", "create", "shop", "--wait")
+    assert made.returncode == 0, made
+    invariants.check(daemon, disk)
 
 
 def test_a_server_of_another_user(carol, make_own_daemon, pg, btrfs):
