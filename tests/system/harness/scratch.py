@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import tempfile
 
-PREFIX = "/var/tmp/dbsnap-test."
+PREFIX, NEW_PREFIX = "/var/tmp/dbsnap-test.", "/var/tmp/dbsnap-test-new."
 PROGRAMS = ("dbsnapd", "dbsnapd-front", "dbsnapd-helper-mariadb", "dbsnapd-helper-postgresql", "dbsnap")
 
 
@@ -26,12 +26,17 @@ def mounts_below(folder):
 def remove_tree(folder):
     for point in mounts_below(folder):
         subprocess.run(["umount", "--lazy", point], check=True)
-    subprocess.run(["rm", "-rf", "--one-file-system", folder], check=True)
+    # The lock goes last: what is left of a removal that is killed can be told as well.
+    for path in [*glob.glob(glob.escape(folder) + "/[!l]*"), folder]:
+        subprocess.run(["rm", "-rf", "--one-file-system", path], check=True)
 
 
-def take_lock(folder):
-    """The lock's descriptor, or None when its run still lives."""
-    fd = os.open(os.path.join(folder, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def take_lock(folder, flags=0):
+    """The lock's descriptor, or None when its run still lives, or another removes the folder."""
+    try:
+        fd = os.open(os.path.join(folder, "lock"), os.O_RDWR | os.O_CLOEXEC | flags, 0o600)
+    except FileNotFoundError:
+        return None
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -42,7 +47,10 @@ def take_lock(folder):
 
 def remove_survivors():
     for folder in glob.glob(PREFIX + "*"):
-        if os.path.islink(folder) or os.stat(folder).st_uid != os.getuid():
+        try:
+            if os.path.islink(folder) or os.stat(folder).st_uid != os.getuid():
+                continue
+        except FileNotFoundError:
             continue
         fd = take_lock(folder)
         if fd is not None:
@@ -55,9 +63,12 @@ class Scratch:
 
     def __init__(self):
         remove_survivors()
-        self.path = tempfile.mkdtemp(prefix=PREFIX)
-        self.lock = take_lock(self.path)
-        os.chmod(self.path, 0o755)
+        # Others that begin now remove what has the name and no lock.
+        new = tempfile.mkdtemp(prefix=NEW_PREFIX)
+        self.lock = take_lock(new, os.O_CREAT)
+        os.chmod(new, 0o755)
+        self.path = PREFIX + new.removeprefix(NEW_PREFIX)
+        os.rename(new, self.path)
         self.count = 0
 
     def folder(self, name):
