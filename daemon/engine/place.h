@@ -78,6 +78,13 @@ int place_make_dir(int dir_fd, const char *name, mode_t mode, struct reason *why
 int place_read_file(int dir_fd, const char *name, char **ret_text, size_t *ret_size);
 /* Writes aside, fsyncs file, renames, fsyncs the folder. */
 int place_write_file(int dir_fd, const char *name, const char *text, struct reason *why);
+/*
+ * The same in two steps that sync nothing: NAME.new, and its name. Between them the caller has the file system written
+ * out, or a power cut leaves the name without the text. What place_give_name() did is on disk with whatever the caller
+ * makes so next.
+ */
+int place_write_aside(int dir_fd, const char *name, const char *text, struct reason *why);
+int place_give_name(int dir_fd, const char *name, struct reason *why);
 /* renameat2 without replacing, then fsync of the folder(s). */
 int place_rename(int dir_fd, const char *from, const char *to, struct reason *why);
 int place_sync(int dir_fd, struct reason *why);

@@ -99,29 +99,53 @@ static int write_all(int fd, const char *text, size_t size)
 	return 0;
 }
 
-static int write_aside(int dir_fd, const char *name, const char *text, struct reason *why)
-{
-	scope_close int fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+enum { ASIDE_SIZE = PLACE_NAME_SIZE + 8 };
 
-	if (fd < 0 || fchmod(fd, 0644) < 0 || write_all(fd, text, strlen(text)) < 0 || fsync(fd) < 0)
-		return reason_set_errno(why, errno, "cannot write %s", name);
-	return 0;
+static void name_aside(const char *name, char aside[static ASIDE_SIZE])
+{
+	snprintf(aside, ASIDE_SIZE, "%s.new", name);
+}
+
+static int write_aside(int dir_fd, const char *name, const char *text, bool sync, struct reason *why)
+{
+	char aside[ASIDE_SIZE];
+	scope_close int fd = -1;
+	int error = 0;
+
+	name_aside(name, aside);
+	fd = openat(dir_fd, aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+	if (fd < 0 || fchmod(fd, 0644) < 0 || write_all(fd, text, strlen(text)) < 0 || (sync && fsync(fd) < 0))
+		error = reason_set_errno(why, errno, "cannot write %s", aside);
+	if (error < 0)
+		unlinkat(dir_fd, aside, 0);
+	return error;
+}
+
+int place_write_aside(int dir_fd, const char *name, const char *text, struct reason *why)
+{
+	return write_aside(dir_fd, name, text, false, why);
+}
+
+int place_give_name(int dir_fd, const char *name, struct reason *why)
+{
+	char aside[ASIDE_SIZE];
+	int error;
+
+	name_aside(name, aside);
+	if (renameat(dir_fd, aside, dir_fd, name) == 0)
+		return 0;
+	error = reason_set_errno(why, errno, "cannot rename %s", aside);
+	unlinkat(dir_fd, aside, 0);
+	return error;
 }
 
 int place_write_file(int dir_fd, const char *name, const char *text, struct reason *why)
 {
-	char aside[PLACE_NAME_SIZE + 8];
-	int error;
+	int error = write_aside(dir_fd, name, text, true, why);
 
-	snprintf(aside, sizeof(aside), "%s.new", name);
-	error = write_aside(dir_fd, aside, text, why);
-	if (error == 0 && renameat(dir_fd, aside, dir_fd, name) < 0)
-		error = reason_set_errno(why, errno, "cannot rename %s", aside);
-	if (error < 0) {
-		unlinkat(dir_fd, aside, 0);
-		return error;
-	}
-	return place_sync(dir_fd, why);
+	if (error == 0)
+		error = place_give_name(dir_fd, name, why);
+	return error == 0 ? place_sync(dir_fd, why) : error;
 }
 
 int place_rename(int dir_fd, const char *from, const char *to, struct reason *why)

@@ -90,6 +90,15 @@ static int settle_earlier(struct create *c)
 	return refuse_quarantine(c, c->whole);
 }
 
+/*
+ * A snapshot lies on its source's file system, which is written out before it: then the intent is too, and needs no
+ * syncs of its own. Its name is on disk no later than the snapshot, which commits what was done before it.
+ */
+static bool is_flushed_with_source(const struct create *c)
+{
+	return c->layout.snap->atomic;
+}
+
 static int write_intent(struct create *c)
 {
 	const struct msg_job *order = &c->job->order;
@@ -104,10 +113,12 @@ static int write_intent(struct create *c)
 	text = intent_encode(&intent);
 	if (!text)
 		return reason_set_retry(c->why, ERR_NOMEM, NULL, "out of memory");
+	if (is_flushed_with_source(c))
+		return place_write_aside(c->fd, "intent", text, c->why);
 	return place_write_file(c->fd, "intent", text, c->why);
 }
 
-/* From here on the disk says that this job has begun. */
+/* From here on the disk says that this job has begun; a snapshot's, from flush() on. */
 static int begin(struct create *c)
 {
 	int error;
@@ -117,7 +128,7 @@ static int begin(struct create *c)
 	if (c->fd < 0)
 		return c->fd;
 	error = write_intent(c);
-	return error == 0 ? place_sync(c->place.fd, c->why) : error;
+	return error == 0 && !is_flushed_with_source(c) ? place_sync(c->place.fd, c->why) : error;
 }
 
 static int check_space(struct create *c)
@@ -194,6 +205,8 @@ static int flush(struct create *c)
 		error = prepare_image(c);
 	if (error == 0)
 		error = c->layout.snap->flush(c->job->data_fd, c->why);
+	if (error == 0 && is_flushed_with_source(c))
+		error = place_give_name(c->fd, "intent", c->why);
 	return error == 0 ? job_check_cancelled(c->job, c->why) : error;
 }
 

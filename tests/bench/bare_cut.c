@@ -27,13 +27,13 @@ static void must(int ok, const char *what)
 	}
 }
 
-static void write_durably(int dir, const char *name, size_t size)
+static void write_aside(int dir, const char *name, size_t size, int sync)
 {
 	char bytes[4096];
 	int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
 	memset(bytes, 'x', sizeof(bytes));
-	must(fd >= 0 && write(fd, bytes, size) == (ssize_t)size && fsync(fd) == 0, name);
+	must(fd >= 0 && write(fd, bytes, size) == (ssize_t)size && (!sync || fsync(fd) == 0), name);
 	close(fd);
 }
 
@@ -47,15 +47,14 @@ static void create_once(int source, int folder, int64_t times[PARTS])
 	must(mkdirat(folder, ".1", 0700) == 0, "mkdir");
 	dir = openat(folder, ".1", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	must(dir >= 0, "open");
-	write_durably(dir, "intent", 200);
-	must(fsync(dir) == 0 && fsync(folder) == 0, "fsync");
+	write_aside(dir, "intent.new", 200, 0);
 	at[FLUSH] = clock_measure_us();
-	must(syncfs(source) == 0, "syncfs");
+	must(syncfs(source) == 0 && renameat(dir, "intent.new", dir, "intent") == 0, "syncfs");
 	at[CUT] = clock_measure_us();
 	must(btrfs_util_create_snapshot_fd2(source, dir, "data", BTRFS_UTIL_CREATE_SNAPSHOT_READ_ONLY, NULL, NULL) ==
 		     BTRFS_UTIL_OK, "snapshot");
 	at[MANIFEST] = clock_measure_us();
-	write_durably(dir, "manifest.json.new", 2000);
+	write_aside(dir, "manifest.json.new", 2000, 1);
 	must(renameat(dir, "manifest.json.new", dir, "manifest.json") == 0 && fsync(dir) == 0, "manifest");
 	at[RENAME] = clock_measure_us();
 	must(renameat(folder, ".1", folder, "1") == 0 && fsync(folder) == 0, "rename");

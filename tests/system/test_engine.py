@@ -720,6 +720,18 @@ def test_errors_of_the_disk_leave_nothing(engine, front, btrfs):
             raise AssertionError("no end")
 
 
+def test_intent_is_written_out_before_it_has_its_name(engine, front, btrfs):
+    """A snapshot's: its bytes with what is written out before the cut, its name by the cut itself."""
+    with Inject(engine.main.pid, "syncfs", "error=EIO:when=1"):
+        assert front.create("c1", 1).outcome == msgs.FAILED
+    assert names(engine) == [] and subvolumes(btrfs) == ["data"]
+    for n, call in enumerate(("syncfs", "renameat"), 2):
+        with Inject(engine.main.pid, call, "signal=KILL:when=1"):
+            assert front.create("c1", n).outcome == msgs.UNKNOWN
+        assert os.listdir(os.path.join(engine.snapshot_dir("c1"), f".{n}")) == ["intent.new"]
+        assert front.create("c1", n, attempt=2).outcome == msgs.DONE
+
+
 def test_what_an_attempt_finds_is_synced_before_it_is_told(engine, front):
     """Each of its syncs is needed: with any of them failing the outcome is not DONE."""
     def needs(syncs, again):
