@@ -30,6 +30,10 @@ from harness.process import eventually  # noqa: E402
 from harness.scratch import Scratch  # noqa: E402
 from harness.signer import Signer  # noqa: E402
 from world import World  # noqa: E402
+import clones  # noqa: E402
+import gigabyte  # noqa: E402
+import held  # noqa: E402
+import peers  # noqa: E402
 import policies  # noqa: E402
 import ram  # noqa: E402
 import walks  # noqa: E402
@@ -43,6 +47,10 @@ def tool(name, *args):
     done = subprocess.run([os.path.join(BUILD, "tests", "bench", name), *map(str, args)],
                           stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout) if done.stdout else None
+
+
+def note(text):
+    print(f" {text}", flush=True)
 
 
 def line(what, value, unit="", goal=None):
@@ -357,6 +365,14 @@ def bench_stall(bed):
     line("stall / before", median(during) / max(median(before), 0.001), goal="<= 2")
 
 
+def bench_held(bed):
+    """Writers of a MariaDB on btrfs around a backup, and how long its lock is held, against a bare cut."""
+    for plain, what in ((False, "every table has transactions: nobody is held"), (True, "one table has none: held")):
+        note(f"{what}; load {os.getloadavg()[0]:.1f}")
+        for row in held.rows(bed, tool, plain, ROUNDS * 2):
+            line(*row)
+
+
 def bench_list(bed):
     """DescribeBackups of a page of 30 at 10 and at 100,000 records."""
     form = "Action=DescribeBackups&DBClusterId=main&PageSize=30"
@@ -414,50 +430,45 @@ def bench_idle(bed):
         line(f"{name}: resident, private", int(status(pid)["RssAnon"].split()[0]) / 1024, "MB")
 
 
+LIST = 100
+PEER_GOALS = {"snapper --no-dbus create": "<= 1.0", "btrbk snapshot": "<= 0.2", "snapper --no-dbus list": "<= 0.2"}
+
+
+def ratio_rows(names, rounds):
+    """A row for each, and how the first compares with each other one; rounds: their figures, in that order."""
+    columns = list(zip(*rounds))
+    for name, values in zip(names, columns):
+        line(name, median(values), "ms")
+    for name, values in list(zip(names, columns))[1:]:
+        line(f"dbsnap / {name}", median([a / b for a, b in zip(columns[0], values)]), goal=PEER_GOALS.get(name))
+
+
 def bench_peer(bed):
-    """The same work by snapper's and btrfs' own command, where installed."""
+    """A snapshot, and the list of 100, by dbsnap, btrfs, snapper and btrbk in turn: processes, from start to end."""
     disk = bed.disk()
-    data = disk.subvolume("data")
-    fill_files(data, 1000, 10000)
+    data, other = disk.subvolume("data"), disk.subvolume("other")
+    for path in (data, other):
+        fill_files(path, 1000, 10000)
     daemon = bed.daemon()
     daemon.add_cluster("main", data, database={"type": "none"})
     daemon.start()
-    client = [os.path.join(bed.programs, "dbsnap"), "--socket", daemon.socket]
-    ours, theirs, lists = [], [], []
-    target = disk.path("peer")
-    for _ in range(ROUNDS * 3):
-        begin = time.monotonic()
-        done = subprocess.run([*client, "--json", "backup", "create", "main", "--wait"],
-                              capture_output=True, text=True, cwd="/", check=True)
-        ours.append((time.monotonic() - begin) * 1000)
-        begin = time.monotonic()
-        run("btrfs", "subvolume", "snapshot", "-r", data, target)
-        theirs.append((time.monotonic() - begin) * 1000)
-        run("btrfs", "subvolume", "delete", "-c", target)
-        begin = time.monotonic()
-        subprocess.run([*client, "backup", "list"], capture_output=True, cwd="/", check=True)
-        lists.append((time.monotonic() - begin) * 1000)
-        daemon.api.delete_and_wait("main", json.loads(done.stdout)["BackupId"])
-    line("dbsnap backup create --wait", median(ours), "ms")
-    line("btrfs subvolume snapshot -r", median(theirs), "ms")
-    line("ratio", median([a / b for a, b in zip(ours, theirs)]))
-    line("dbsnap backup list", median(lists), "ms")
-    if shutil.which("snapper"):
-        peer_snapper(bed, data, median(ours))
-
-
-def peer_snapper(bed, data, ours):
-    run("snapper", "--no-dbus", "-c", "dbsnapbench", "create-config", data)
+    program = os.path.join(bed.programs, "dbsnap")
+    for text in peers.missing():
+        note(text)
+    found = peers.tools(disk, bed.scratch.folder("btrbk"), [program, "--socket", daemon.socket], data, other)
     try:
-        times = []
-        for _ in range(ROUNDS * 2):
-            begin = time.monotonic()
-            run("snapper", "--no-dbus", "-c", "dbsnapbench", "create")
-            times.append((time.monotonic() - begin) * 1000)
-        line("snapper --no-dbus create", median(times), "ms")
-        line("dbsnap / snapper", ours / median(times), goal="<= 1.0")
+        note(f"load {os.getloadavg()[0]:.1f}")
+        line("dbsnap --version: the start of its process alone",
+             median([peers.timed(program, "--version")[0] for _ in range(ROUNDS * 4)]), "ms")
+        ratio_rows([one.name for one in found], [[one.create() for one in found] for _ in range(ROUNDS * 4)])
+        listing = [one for one in found if one.listing]
+        for one in listing:
+            while one.count < LIST:
+                one.create()
+        note(f"{LIST} of each")
+        ratio_rows([one.listing for one in listing], [[one.list() for one in listing] for _ in range(ROUNDS * 2)])
     finally:
-        run("snapper", "--no-dbus", "-c", "dbsnapbench", "delete-config")
+        peers.close(found)
 
 
 def bench_tree(bed):
@@ -555,6 +566,48 @@ def bench_basebackup(bed):
         line("dbsnap / pg_basebackup", median([a / b for a, b in zip(ours, theirs)]), goal=goal)
 
 
+def create_takes(daemon):
+    """The same as cut_once, by a connection of its own, and nothing is left."""
+    caller = Caller(daemon.socket)
+    item, took = cut_once(daemon, caller)
+    caller.close()
+    daemon.api.delete_and_wait("main", item["BackupId"])
+    daemon.wait_idle()
+    return took
+
+
+def bench_gigabyte(bed):
+    """A database of 1 GB on btrfs, create to AVAILABLE, against the tools that copy it."""
+    for kind, make, add in (("PostgreSQL", gigabyte.postgresql, Daemon.add_server),
+                            ("MariaDB", gigabyte.maria, Daemon.add_mariadb)):
+        disk = bed.disk("8G")
+        server, tools = make(bed, disk)
+        daemon = bed.daemon()
+        add(daemon, "main", server)
+        daemon.start()
+        size = int(run("du", "-s", "-B1", server.data_dir).split()[0]) / 1e9
+        note(f"{kind}, {size:.2f} GB, load {os.getloadavg()[0]:.1f}")
+        for row in gigabyte.compare(lambda d=daemon: create_takes(d), tools, 3):
+            line(*row)
+        server.stop()
+
+
+def bench_clone_start(bed):
+    """clone create --start of a PostgreSQL on btrfs until SELECT 1 is answered, and its parts, against bare ones."""
+    disk = bed.disk()
+    server = bed.server(disk.subvolume("pg", postgres.USER))
+    daemon = bed.daemon()
+    daemon.add_server("main", server)
+    daemon.start()
+    client = [os.path.join(bed.programs, "dbsnap"), "--socket", daemon.socket]
+    with Pgbench(server, scale=10):
+        eventually(lambda: server.value("SELECT count(*) FROM pgbench_history") > 1000, 60, "a load")
+        rows = list(clones.rows(daemon, client, disk, ROUNDS))
+    note(f"load {os.getloadavg()[0]:.1f}")
+    for row in rows:
+        line(*row)
+
+
 def bench_policy(_):
     """The judgement by 1,000 statements that say nothing of the request, one policy of each make."""
     for what, ns in policies.rows():
@@ -563,7 +616,8 @@ def bench_policy(_):
 
 
 BENCHES = {"ack": bench_ack, "acks": bench_acks, "reads": bench_reads, "signed": bench_signed, "create": bench_create,
-           "stall": bench_stall, "list": bench_list,
+           "stall": bench_stall, "held": bench_held, "list": bench_list, "gigabyte": bench_gigabyte,
+           "clone_start": bench_clone_start,
            "idle": bench_idle, "peer": bench_peer, "basebackup": bench_basebackup,
            "policy": bench_policy, "freeze": bench_freeze, "tree": bench_tree, "extents": bench_extents}
 

@@ -16,7 +16,8 @@ tests_bench_ack_load_LDADD = libcommon.a $(SYSTEMD_LIBS)
 tests_bench_bare_evhttp_SOURCES = tests/bench/bare_evhttp.c tests/bench/bare_puts.c tests/bench/bare_puts.h
 tests_bench_bare_evhttp_CPPFLAGS = $(AM_CPPFLAGS) $(EVENT_CFLAGS) $(LMDB_CFLAGS)
 tests_bench_bare_evhttp_LDADD = $(EVENT_LIBS) $(LMDB_LIBS)
-EXTRA_DIST += tests/bench/policies.py tests/bench/acks.py tests/bench/walks.py
+EXTRA_DIST += tests/bench/acks.py tests/bench/clones.py tests/bench/gigabyte.py tests/bench/held.py tests/bench/peers.py \
+	tests/bench/policies.py tests/bench/walks.py tests/bench/writers.py
 
 EXTRA_PROGRAMS += tests/bench/bare_extents tests/bench/bare_files
 tests_bench_bare_extents_SOURCES = tests/bench/bare_extents.c
