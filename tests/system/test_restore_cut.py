@@ -28,14 +28,15 @@ def fill(folder):
             os.chown(os.path.join(path, name), OWNER, OWNER)
 
 
-@pytest.mark.parametrize("kind, backend", CELLS)
-def test_power_cut(make_cut_disk, make_daemon, kind, backend):  # noqa: F811
+# A sync that is missing shows where bytes are copied and the journal does not wait for them: on XFS, from another disk.
+@pytest.mark.parametrize("kind, backend", [*CELLS, ("xfs", "copy")])
+def test_power_cut(make_cut_disk, make_disk, make_daemon, kind, backend):  # noqa: F811
     disk = make_cut_disk(kind)
     data = disk.path("data")
     fill(data)
     daemon = make_daemon(quota=QUOTA)
     daemon.add_cluster("main", data, database={"type": "none"}, min_free="0%", restore="in-place", backend=backend,
-                       snapshot_dir=disk.path(".dbsnap", "main"))
+                       snapshot_dir=(disk if (kind, backend) in CELLS else make_disk("ext4", "200M")).path(".dbsnap", "main"))
     daemon.start()
     restores = Restores(daemon, disk, data)
     new = digest(data)
@@ -50,7 +51,6 @@ def test_power_cut(make_cut_disk, make_daemon, kind, backend):  # noqa: F811
     disk.end()
     begin, done = [number for number, _ in disk.marks]
     ends = [number for number, kind, *_ in records(disk.log) if kind == "F" and begin < number < done]
-    print(kind, begin, done, ends)
     rng = random.Random(SEED)
     seen = set()
     for position in sorted({begin, done, *rng.sample(ends, min(CUTS, len(ends)))}):
