@@ -100,7 +100,8 @@ static int list_pages(struct client *client, const char *action, const char *kin
 
 		if (r != 0)
 			return r;
-		if (add_page(list, page, kind) < PAGE_SIZE)
+		/* A last page that is full says by its count that it is the last. */
+		if (add_page(list, page, kind) < PAGE_SIZE || field_int(page, "TotalRecordCount", INT64_MAX) <= number * PAGE_SIZE)
 			break;
 	}
 	return 0;

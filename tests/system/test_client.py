@@ -149,6 +149,12 @@ def test_list_takes_every_page(fake, dbsnap):
     assert fake.connections == 1, "the connection is kept"
 
 
+def test_list_asks_for_no_page_behind_the_last(fake, dbsnap):
+    fake.items("DescribeBackups", "Backup", [{**BACKUP, "BackupId": str(n)} for n in range(200, 0, -1)])
+    assert len(lines(dbsnap("backup", "list", "pc-orders"))) == 201
+    assert [p["PageNumber"] for p in fake.asked("DescribeBackups")] == ["1", "2"]
+
+
 def test_list_of_nothing_says_so(fake, dbsnap):
     fake.items("DescribeBackups", "Backup", [])
     assert lines(dbsnap("backup", "list")) == ["There are no backups."]
