@@ -214,6 +214,61 @@ def test_cluster_add_and_a_postgresql(carol, make_own_daemon, make_disk, server,
     invariants.check(daemon, disk, servers=[pg])
 
 
+def restored(daemon, backup):
+    """The job that has put it in place."""
+    number = daemon.api.ok("RestoreBackup", BackupId=backup)["JobId"]
+
+    def ended():
+        job, = daemon.api.ok("DescribeJobs", JobId=number)["Items"]["Job"]
+        return job if job["State"] not in ("Pending", "Running") else None
+    job = eventually(ended, 120, "the restore ends")
+    assert job["State"] == "Done", job
+    return job
+
+
+@pytest.mark.parametrize("kind", ["btrfs", "xfs", "ext4"])
+def test_a_restore(carol, make_own_daemon, data, kind):
+    """What he owns is enough for it."""
+    daemon = make_own_daemon(quota=PLENTY)
+    path = data(kind)
+    daemon.add_cluster("main", path, database={"type": "none"}, restore="in-place")
+    daemon.start()
+    backup = daemon.api.create_and_wait("main")["BackupId"]
+    carol.run("sh", "-c", f"echo later >{path}/deep/letter").check_returncode()
+    kept = restored(daemon, backup)["KeptPath"]
+    for folder, says in ((path, "to be kept\n"), (kept, "later\n")):
+        assert carol.run("cat", folder + "/deep/letter").stdout == says
+        assert os.stat(folder).st_uid == carol.uid
+    daemon.api.create_and_wait("main")
+    invariants.check(daemon)
+
+
+def test_a_restore_of_a_postgresql(carol, make_own_daemon, make_disk, server):
+    """With a tablespace; refused while it runs."""
+    disk = make_disk("xfs")
+    carol.folder(disk.path("home"))
+    pg = server(disk.subvolume("home/orders", carol.name))
+    space = carol.folder(disk.path("home", "space"))
+    pg.sql(f"CREATE TABLESPACE far LOCATION '{space}'")
+    pg.sql("CREATE TABLE t TABLESPACE far AS SELECT 'source' AS v FROM generate_series(1, 1000)")
+    daemon = make_own_daemon(quota=PLENTY)
+    daemon.add_cluster("main", pg.data_dir, database={"type": "postgresql", "conninfo": pg.conninfo}, restore="in-place")
+    daemon.start()
+    backup = daemon.api.create_and_wait("main")["BackupId"]
+    pg.sql("UPDATE t SET v = 'later'")
+    plan = daemon.api.ok("RestoreBackup", BackupId=backup, DryRun="true")
+    assert f"process {pg.main.pid} (postgres)" in plan["Refusal"], plan
+    pg.stop()
+    job = restored(daemon, backup)
+    pg.start()
+    assert pg.sql("SELECT DISTINCT v FROM t") == [("source",)]
+    assert pg.value("SELECT pg_tablespace_location(oid) FROM pg_tablespace WHERE spcname = 'far'").startswith(
+        f"{space}.restored-{job['JobId']}/")
+    pg.amcheck()
+    pg.stop()
+    invariants.check(daemon, disk)
+
+
 def test_cluster_add_and_a_mariadb(request, carol, make_own_daemon, make_disk, mariadb_template):
     """What is missing is named by his own account's name, and what is said is enough."""
     disk = make_disk("xfs")
