@@ -5,6 +5,7 @@
 #include "daemon/front/reply.h"
 #include "daemon/front/sched_auto.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -25,7 +25,7 @@ struct listing {
 	const char *name;    /* NULL: all */
 	const struct store_page *page;
 	uint64_t total;
-	json_t *items;
+	struct doc *items;
 };
 
 static int list_one(struct store_txn *txn, struct listing *listing, const struct cluster *cluster,
@@ -38,8 +38,8 @@ static int list_one(struct store_txn *txn, struct listing *listing, const struct
 	if (at < listing->page->skip || at - listing->page->skip >= listing->page->count)
 		return 0;
 	r = quarantine_look(txn, stranger, &view);
-	if (r == 0 && json_array_append_new(listing->items, quarantine_present(cluster, stranger, &view)) < 0)
-		r = ERR_NOMEM;
+	if (r == 0)
+		doc_add(listing->items, quarantine_present(cluster, stranger, &view));
 	return r;
 }
 
@@ -65,21 +65,21 @@ static int list(struct call *call, struct listing *listing)
 }
 
 /* Clusters whose disk cannot be looked at now: what is listed of them is as last seen, or nothing. */
-static json_t *list_unseen(const struct view *view)
+static struct doc *list_unseen(const struct view *view)
 {
-	json_t *items = json_array();
+	struct doc *items = doc_array();
 
 	for (size_t i = 0; i < view->count; i++) {
 		const struct cluster *cluster = view->clusters[i];
-		json_t *object;
+		struct doc *object;
 
 		if (cluster->place == PLACE_ONLINE)
 			continue;
-		object = json_object();
+		object = doc_object();
 		reply_put(object, "DBClusterId", cluster->id);
 		reply_put(object, "Reason", cluster->cause[0] ? cluster->cause : "its disk has not been looked at yet");
 		reply_put(object, "Remedy", cluster->remedy);
-		json_array_append_new(items, object);
+		doc_add(items, object);
 	}
 	return items;
 }
@@ -89,27 +89,27 @@ void op_describe_quarantine(struct call *call)
 	scope_view struct view view = {0};
 	struct listing listing = {.view = &view};
 	struct param_page page;
-	json_t *answer, *unseen;
+	struct doc *answer, *unseen;
 	int r;
 
 	if (!param_name(call, &listing.name) || !param_page(call, &page))
 		return;
 	view_make(call, &view);
 	listing.page = &page.store;
-	listing.items = json_array();
+	listing.items = doc_array();
 	r = list(call, &listing);
 	if (r < 0) {
-		json_decref(listing.items);
+		doc_free(listing.items);
 		reply_store_error(call, r);
 		return;
 	}
 	answer = reply_begin(call);
 	present_page(answer, &page, listing.total, "Quarantined", listing.items);
 	unseen = list_unseen(&view);
-	if (json_array_size(unseen) > 0)
-		reply_put_new(answer, "Unseen", unseen);
+	if (doc_count(unseen) > 0)
+		doc_put(answer, "Unseen", unseen);
 	else
-		json_decref(unseen);
+		doc_free(unseen);
 	reply_send(call, answer);
 }
 
@@ -224,7 +224,7 @@ static int accept_delete(struct call *call, const struct cluster_stranger *stran
 
 static void reply_accepted(struct call *call, uint64_t job)
 {
-	json_t *answer = reply_begin(call);
+	struct doc *answer = reply_begin(call);
 
 	call->about_job = job;
 	reply_put_number(answer, "JobId", job);

@@ -78,20 +78,18 @@ static void *need(void *memory)
 	front_die("answering a request", ERR_NOMEM);
 }
 
-static void finish(struct call *call, json_t *object, const char *code, struct call_answer *answer)
+static void finish(struct call *call, struct doc *object, const char *code, struct call_answer *answer)
 {
-	scope_free char *text = need(json_dumps(object, JSON_COMPACT));
+	scope_free char *text = need(doc_end(object, &answer->size));
 
-	json_decref(object);
 	answer->text = text;
-	answer->size = strlen(text);
 	audit_call(call, code);
 	call->answer(call, answer);
 }
 
-static json_t *error_object(const char *request_id, const char *code, const char *message)
+static struct doc *error_object(const char *request_id, const char *code, const char *message)
 {
-	json_t *object = need(json_object());
+	struct doc *object = doc_object();
 
 	reply_put(object, "RequestId", request_id);
 	reply_put(object, "HostId", HOST_ID);
@@ -169,26 +167,26 @@ void reply_store_error(struct call *call, int error)
 char *reply_error_text(enum reply_code code, int *ret_status)
 {
 	char request_id[IDENT_UUID_SIZE];
-	json_t *object;
+	struct doc *object;
+	size_t size;
 	char *text;
 
 	uuid_make(request_id);
 	object = error_object(request_id, codes[code].code, codes[code].message);
-	text = need(json_dumps(object, JSON_COMPACT));
-	json_decref(object);
+	text = need(doc_end(object, &size));
 	*ret_status = codes[code].status;
 	return text;
 }
 
-json_t *reply_begin(const struct call *call)
+struct doc *reply_begin(const struct call *call)
 {
-	json_t *object = need(json_object());
+	struct doc *object = doc_object();
 
 	reply_put(object, "RequestId", call->request_id);
 	return object;
 }
 
-void reply_send(struct call *call, json_t *object)
+void reply_send(struct call *call, struct doc *object)
 {
 	finish(call, object, NULL, &(struct call_answer){.status = 200});
 }
@@ -198,32 +196,13 @@ void reply_done(struct call *call)
 	reply_send(call, reply_begin(call));
 }
 
-json_t *reply_text(const char *value)
-{
-	json_t *text = json_string(value);
-	scope_free char *clean = NULL;
-
-	if (text)
-		return text;
-	clean = need(strdup(value));
-	for (char *c = clean; *c; c++)
-		*c = *c < 0 ? '?' : *c;
-	return need(json_string(clean));
-}
-
-void reply_put_new(json_t *object, const char *name, json_t *value)
-{
-	if (json_object_set_new(object, name, value) < 0)
-		need(NULL);
-}
-
-void reply_put(json_t *object, const char *name, const char *value)
+void reply_put(struct doc *object, const char *name, const char *value)
 {
 	if (value && value[0])
-		reply_put_new(object, name, reply_text(value));
+		doc_put_text(object, name, value);
 }
 
-void reply_put_number(json_t *object, const char *name, uint64_t value)
+void reply_put_number(struct doc *object, const char *name, uint64_t value)
 {
 	char text[IDENT_ID_SIZE];
 
@@ -231,12 +210,12 @@ void reply_put_number(json_t *object, const char *name, uint64_t value)
 	reply_put(object, name, text);
 }
 
-void reply_put_bool(json_t *object, const char *name, bool value)
+void reply_put_bool(struct doc *object, const char *name, bool value)
 {
 	reply_put(object, name, value ? "true" : "false");
 }
 
-void reply_put_time(json_t *object, const char *name, int64_t wall_ms)
+void reply_put_time(struct doc *object, const char *name, int64_t wall_ms)
 {
 	char text[21];
 
@@ -246,18 +225,18 @@ void reply_put_time(json_t *object, const char *name, int64_t wall_ms)
 	reply_put(object, name, text);
 }
 
-void reply_put_lines(json_t *object, const char *name, const char *lines)
+void reply_put_lines(struct doc *object, const char *name, const char *lines)
 {
 	scope_free char *copy = need(strdup(lines));
-	json_t *array = need(json_array());
+	struct doc *array = doc_array();
 	char *rest = copy, *line;
 
 	while ((line = strsep(&rest, "\n"))) {
-		if (line[0] && json_array_append_new(array, reply_text(line)) < 0)
-			need(NULL);
+		if (line[0])
+			doc_add_text(array, line);
 	}
-	if (json_array_size(array) > 0)
-		reply_put_new(object, name, array);
+	if (doc_count(array) > 0)
+		doc_put(object, name, array);
 	else
-		json_decref(array);
+		doc_free(array);
 }
