@@ -4,6 +4,7 @@
 
 #include "common/err.h"
 
+#include <endian.h>
 #include <limits.h>
 #include <string.h>
 
@@ -26,45 +27,40 @@ static uint8_t *reserve(struct writer *w, size_t size)
 	return place;
 }
 
-static void put_be(struct writer *w, uint64_t value, size_t size)
-{
-	uint8_t *place = reserve(w, size);
-
-	for (size_t i = 0; place && i < size; i++)
-		place[i] = (uint8_t)(value >> (8 * (size - 1 - i)));
-}
-
-void put_u8(struct writer *w, uint8_t value)
-{
-	put_be(w, value, 1);
-}
-
-void put_u16(struct writer *w, uint16_t value)
-{
-	put_be(w, value, 2);
-}
-
-void put_u32(struct writer *w, uint32_t value)
-{
-	put_be(w, value, 4);
-}
-
-void put_u64(struct writer *w, uint64_t value)
-{
-	put_be(w, value, 8);
-}
-
-void put_i64(struct writer *w, int64_t value)
-{
-	put_be(w, (uint64_t)value, 8);
-}
-
 void put_bytes(struct writer *w, const void *bytes, size_t size)
 {
 	uint8_t *place = reserve(w, size);
 
 	if (place && size > 0)
 		memcpy(place, bytes, size);
+}
+
+void put_u8(struct writer *w, uint8_t value)
+{
+	put_bytes(w, &value, sizeof(value));
+}
+
+void put_u16(struct writer *w, uint16_t value)
+{
+	value = htobe16(value);
+	put_bytes(w, &value, sizeof(value));
+}
+
+void put_u32(struct writer *w, uint32_t value)
+{
+	value = htobe32(value);
+	put_bytes(w, &value, sizeof(value));
+}
+
+void put_u64(struct writer *w, uint64_t value)
+{
+	value = htobe64(value);
+	put_bytes(w, &value, sizeof(value));
+}
+
+void put_i64(struct writer *w, int64_t value)
+{
+	put_u64(w, (uint64_t)value);
 }
 
 void put_str(struct writer *w, const char *str)
@@ -102,19 +98,22 @@ static const uint8_t *consume(struct reader *r, size_t size)
 	return place;
 }
 
-static uint64_t get_be(struct reader *r, size_t size)
+void get_bytes(struct reader *r, void *bytes, size_t size)
 {
 	const uint8_t *place = consume(r, size);
-	uint64_t value = 0;
 
-	for (size_t i = 0; place && i < size; i++)
-		value = value << 8 | place[i];
-	return value;
+	if (place)
+		memcpy(bytes, place, size);
+	else
+		memset(bytes, 0, size);
 }
 
 uint8_t get_u8(struct reader *r)
 {
-	return (uint8_t)get_be(r, 1);
+	uint8_t value;
+
+	get_bytes(r, &value, sizeof(value));
+	return value;
 }
 
 uint8_t get_enum(struct reader *r, uint8_t max)
@@ -135,32 +134,31 @@ bool get_bool(struct reader *r)
 
 uint16_t get_u16(struct reader *r)
 {
-	return (uint16_t)get_be(r, 2);
+	uint16_t value;
+
+	get_bytes(r, &value, sizeof(value));
+	return be16toh(value);
 }
 
 uint32_t get_u32(struct reader *r)
 {
-	return (uint32_t)get_be(r, 4);
+	uint32_t value;
+
+	get_bytes(r, &value, sizeof(value));
+	return be32toh(value);
 }
 
 uint64_t get_u64(struct reader *r)
 {
-	return get_be(r, 8);
+	uint64_t value;
+
+	get_bytes(r, &value, sizeof(value));
+	return be64toh(value);
 }
 
 int64_t get_i64(struct reader *r)
 {
-	return (int64_t)get_be(r, 8);
-}
-
-void get_bytes(struct reader *r, void *bytes, size_t size)
-{
-	const uint8_t *place = consume(r, size);
-
-	if (place)
-		memcpy(bytes, place, size);
-	else
-		memset(bytes, 0, size);
+	return (int64_t)get_u64(r);
 }
 
 void get_str(struct reader *r, char *str, size_t size)
