@@ -113,10 +113,20 @@ bool nonce_is_zero(const struct nonce *nonce)
 	return nonce_equal(nonce, &zero);
 }
 
+void hex_format(const uint8_t *bytes, size_t size, char *text)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < size; i++) {
+		*text++ = digits[bytes[i] >> 4];
+		*text++ = digits[bytes[i] & 15];
+	}
+	*text = '\0';
+}
+
 void nonce_format(const struct nonce *nonce, char text[static IDENT_HEX_SIZE])
 {
-	for (size_t i = 0; i < sizeof(nonce->bytes); i++)
-		snprintf(text + 2 * i, 3, "%02x", nonce->bytes[i]);
+	hex_format(nonce->bytes, sizeof(nonce->bytes), text);
 }
 
 static int hex_digit(char c)

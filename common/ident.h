@@ -7,6 +7,7 @@
 #define DBSNAP_IDENT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum {
@@ -40,6 +41,8 @@ void ident_format_id(uint64_t id, char text[static IDENT_ID_SIZE]);
 void nonce_make(struct nonce *nonce);
 bool nonce_equal(const struct nonce *a, const struct nonce *b);
 bool nonce_is_zero(const struct nonce *nonce);
+/* Lower-case hexadecimal digits, two a byte, and a NUL. */
+void hex_format(const uint8_t *bytes, size_t size, char *text);
 void nonce_format(const struct nonce *nonce, char text[static IDENT_HEX_SIZE]);
 /* Exactly 32 lower-case hexadecimal digits. 0 or ERR_INVALID. */
 int nonce_parse(const char *text, struct nonce *ret_nonce);

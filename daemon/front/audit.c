@@ -18,8 +18,7 @@ void audit_note_token(struct call *call, const char *token)
 
 	if (EVP_Digest(token, strlen(token), digest, &size, EVP_sha256(), NULL) != 1)
 		return;
-	for (size_t i = 0; i < (CALL_TOKEN_HASH_SIZE - 1) / 2; i++)
-		snprintf(call->token_hash + 2 * i, 3, "%02x", digest[i]);
+	hex_format(digest, (CALL_TOKEN_HASH_SIZE - 1) / 2, call->token_hash);
 }
 
 /* What the caller called it: an unknown name is shown cut and in ASCII, the log cleans the rest. */
