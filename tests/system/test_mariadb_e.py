@@ -260,10 +260,10 @@ def test_reload_while_held(make_cell):
     cell = make_cell({"max_freeze": "300ms"})
     # So deep down that they are not counted beforehand: it takes too long.
     os.makedirs(os.path.join(cell.server.data_dir, "filler"))
-    add_files(cell.server, FILES, os.path.join("filler", "deep"))
+    add_files(cell.server, FILES // 2, os.path.join("filler", "deep"))
     main = cell.daemon.main
     slow = subprocess.Popen(["strace", "-qq", "-o", "/dev/null", "-p", str(main.pid), "-P", cell.daemon.config_file,
-                             "-e", "trace=openat", "-e", "inject=openat:delay_enter=3000000"], stderr=subprocess.DEVNULL)
+                             "-e", "trace=openat", "-e", "inject=openat:delay_enter=2000000"], stderr=subprocess.DEVNULL)
     eventually(lambda: status_fields(main.pid)["TracerPid"] == str(slow.pid), 10, "strace attached")
     try:
         with Stills(cell.server.main.pid) as stills:
