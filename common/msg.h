@@ -282,7 +282,7 @@ struct msg_job {
 	char clone[IDENT_CLONE_SIZE];    /* CLONE, DELETE_CLONE, DELETE_QUARANTINED of a clone; VERIFY: ident_verify_clone() */
 	struct nonce nonce;              /* of what is made or deleted; VERIFY: the backup's */
 	struct nonce source;             /* CLONE, VERIFY, RESTORE: the backup's nonce */
-	uint32_t attempt;                /* from 1 */
+	uint32_t attempt;                /* from 1; RESTORE: 1 only if none was begun before */
 	int64_t accepted_ms;
 	uint8_t mode;                    /* enum msg_mode */
 	int64_t expires_ms;

@@ -487,19 +487,38 @@ static enum msg_outcome give_up(struct work *w)
 	return OUTCOME_FAILED;
 }
 
+/*
+ * Nothing of an earlier attempt was found; but where the directory is missing the disk may be that it is on, and then
+ * nobody can tell what that attempt has done.
+ */
+static bool is_unseen(struct restore *r)
+{
+	return r->job->order.attempt > 1 && !r->has_old && restore_examine(r) == ERR_OFFLINE;
+}
+
+/* Of an attempt that could not look. Only the first knows that nothing was begun. */
+static enum msg_outcome outcome_unseen(const struct restore *r)
+{
+	enum msg_outcome outcome = step_place_outcome(&r->place);
+
+	return outcome == OUTCOME_FAILED && r->job->order.attempt > 1 ? OUTCOME_UNKNOWN : outcome;
+}
+
 static enum msg_outcome run(struct work *w)
 {
 	struct restore *r = w->r;
 	int error = restore_open(r);
 
 	if (error < 0)
-		return step_place_outcome(&r->place);
+		return outcome_unseen(r);
 	job_progress(r->job, PHASE_PREPARING, 5);
 	error = settle(w);
 	if (error < 0)
 		return error == ERR_BUSY ? OUTCOME_FAILED : r->why->retry ? OUTCOME_UNKNOWN : OUTCOME_FAILED;
 	if (error > 0)
 		return OUTCOME_DONE;
+	if (is_unseen(r))
+		return OUTCOME_UNKNOWN;
 	return r->job->order.settle ? give_up(w) : attempt(w);
 }
 

@@ -214,6 +214,8 @@ static int fill_restore(struct store_txn *txn, const struct record_job *record, 
 	order->nonce = record->nonce;
 	order->source = backup.nonce;
 	order->settle = record->failures >= JOB_FAILURES_MAX;
+	/* One that was begun and whose end nobody has told may have done anything. */
+	order->attempt += record->started_ms != 0;
 	return 0;
 }
 

@@ -595,6 +595,28 @@ def test_engine_killed_after_any_change(make_files, kind):
     invariants.check_recovery(crashes.restores.daemon)
 
 
+def test_disk_is_not_there_after_a_crash(make_files, make_disk):
+    """The names are exchanged, and whether they are cannot be told until the disk is mounted again: that is no failure."""
+    other = make_disk("ext4", "300M")
+    restores = make_files("xfs", backend="copy", snapshot_dir=other.path("backups"))
+    backup = restores.api.create_and_wait("main")["BackupId"]
+    write(restores, "two")
+    restores.daemon.wait_idle()
+    with Strike(restores.daemon, "renameat2", 2, "STOP") as strike:
+        job = restores.begin(backup)
+        assert strike.wait(lambda: False)
+        restores.daemon.kill()
+        strike.detach()
+    restores.disk.umount()
+    restores.daemon.start()
+    eventually(lambda: "not mounted?" in restores.daemon.log_text(), 30, "an attempt")
+    assert restores.job(job)["State"] in ("Pending", "Running"), restores.job(job)
+    restores.disk.mount()
+    job = restores.end(job)
+    assert job["State"] == "Done" and read(restores.data_dir) == "one" and read(job["KeptPath"]) == "two", job
+    restores.check()
+
+
 @pytest.mark.parametrize("call, n, state, said", [("renameat2", 1, "Failed", "(postgres)"), ("renameat2", 2, "Done", None)])
 def test_server_started_after_a_crash(make_restores, call, n, state, said):
     """As systemd does at boot: before the exchange it is in the way, the old data stays; after it nothing is."""
