@@ -267,8 +267,13 @@ void restore_describe_parts(const struct restore *r, char *lines, size_t size)
 	for (size_t i = 0; i < r->manifest.part_count; i++) {
 		const struct manifest_part *part = &r->manifest.parts[i];
 
-		if (strcmp(part->role, "wal") == 0 && !restore_lies_inside(part->path, r->manifest.data_dir))
+		if (restore_lies_inside(part->path, r->manifest.data_dir))
+			continue;
+		if (strcmp(part->role, "wal") == 0)
 			layout_add_line(lines, size, "pg_wal becomes a folder in it; %.400s stays as it is, for the old data directory",
+					part->path);
+		if (strcmp(part->role, "binary log") == 0)
+			layout_add_line(lines, size, "the binary log in %.400s stays as it is, and goes on after what came after the backup",
 					part->path);
 	}
 }

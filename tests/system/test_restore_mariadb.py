@@ -149,6 +149,8 @@ def test_prepared_copy(make_restores, place):
     last = server.value("SELECT @@gtid_binlog_pos")
     server.stop()
     old = digest(server.data_dir)
+    said = f"the binary log in {server.data_dir}-logs stays as it is"
+    assert any(said in step for step in restores.plan(backup["BackupId"])["Steps"]) == (place == "elsewhere")
     job = restores.restore(backup["BackupId"])
     assert digest(job["KeptPath"]) == old
     assert not [n for n in os.listdir(server.data_dir) if n.startswith(("xtrabackup_", "mariadb_backup_", "backup-my"))]
