@@ -245,12 +245,6 @@ tests_unit_test_record_SOURCES = tests/unit/test_record.c
 tests_unit_test_record_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_record_LDADD = $(STORE_LIBS) $(CMOCKA_LIBS)
 
-check_PROGRAMS += tests/unit/test_doc
-TESTS += tests/unit/test_doc
-tests_unit_test_doc_SOURCES = tests/unit/test_doc.c
-tests_unit_test_doc_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS)
-tests_unit_test_doc_LDADD = $(FRONTHTTP_LIBS) libcommon.a $(CMOCKA_LIBS)
-
 check_PROGRAMS += tests/unit/test_request
 TESTS += tests/unit/test_request
 tests_unit_test_request_SOURCES = tests/unit/test_request.c

@@ -29,7 +29,6 @@ libfronthttp_a_SOURCES = \
 	daemon/front/authz.c daemon/front/authz.h \
 	daemon/front/call.h daemon/front/caller.c daemon/front/caller.h \
 	daemon/front/conn.c daemon/front/conn.h \
-	daemon/front/doc.c daemon/front/doc.h \
 	daemon/front/framing.c daemon/front/framing.h \
 	daemon/front/http.c daemon/front/http.h \
 	daemon/front/op.h \

@@ -9,6 +9,7 @@
 #include "daemon/front/reply.h"
 #include "daemon/front/sched.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { TASKS_FINISHED_SHOWN = 100 };
@@ -16,15 +17,14 @@ enum { TASKS_FINISHED_SHOWN = 100 };
 /* Collects what a list's callback is given. */
 struct collector {
 	const struct front *front;
-	struct doc *items;
+	json_t *items;
 };
 
 static int collect_backup(void *arg, const struct record_backup *backup)
 {
 	struct collector *collector = arg;
 
-	doc_add(collector->items, present_backup(collector->front, backup));
-	return 0;
+	return json_array_append_new(collector->items, present_backup(collector->front, backup)) < 0 ? ERR_NOMEM : 0;
 }
 
 /* The filter of DescribeBackups. */
@@ -85,7 +85,7 @@ void op_describe_backups(struct call *call)
 	struct param_page page;
 	uint64_t total = 0;
 	struct collector collector = {call->front, NULL};
-	struct doc *answer;
+	json_t *answer;
 	int r;
 
 	if (!read_filter(call, &filter) || !param_page(call, &page))
@@ -98,11 +98,11 @@ void op_describe_backups(struct call *call)
 		return;
 	}
 	filter.cluster = call->cluster;
-	collector.items = doc_array();
+	collector.items = json_array();
 	if (r == 0)
 		r = store_backup_list(txn, &filter, &page.store, collect_backup, &collector, &total);
 	if (r < 0) {
-		doc_free(collector.items);
+		json_decref(collector.items);
 		reply_store_error(call, r);
 		return;
 	}
@@ -111,81 +111,72 @@ void op_describe_backups(struct call *call)
 	reply_send(call, answer);
 }
 
-/* The finished ones are few, so they are there before the open ones are gone through. Both newest first. */
-struct tasks {
-	const struct front *front;
-	struct doc *items;
-	struct {
-		uint64_t id;
-		struct doc *task;
-	} finished[TASKS_FINISHED_SHOWN];
-	size_t count, added;
-};
-
-static int keep_finished(void *arg, const struct record_job *job)
+static int collect_task(void *arg, const struct record_job *job)
 {
-	struct tasks *tasks = arg;
+	struct collector *collector = arg;
 
-	tasks->finished[tasks->count].id = job->id;
-	tasks->finished[tasks->count++].task = present_task(tasks->front, job);
-	return 0;
+	return json_array_append_new(collector->items, present_task(collector->front, job)) < 0 ? ERR_NOMEM : 0;
 }
 
-static void add_finished_since(struct tasks *tasks, uint64_t id)
+static uint64_t task_id(const json_t *task)
 {
-	while (tasks->added < tasks->count && tasks->finished[tasks->added].id > id)
-		doc_add(tasks->items, tasks->finished[tasks->added++].task);
+	return strtoull(json_string_value(json_object_get(task, "BackupJobId")), NULL, 10);
 }
 
-static int add_open(void *arg, const struct record_job *job)
+/* Both newest first; the finished ones are few. Takes finished. */
+static void merge_tasks(json_t *open, json_t *finished)
 {
-	struct tasks *tasks = arg;
+	size_t at = 0, i;
+	json_t *task;
 
-	add_finished_since(tasks, job->id);
-	doc_add(tasks->items, present_task(tasks->front, job));
-	return 0;
+	json_array_foreach(finished, i, task) {
+		while (at < json_array_size(open) && task_id(json_array_get(open, at)) > task_id(task))
+			at++;
+		json_array_insert(open, at, task);
+	}
+	json_decref(finished);
 }
 
 /* All unfinished ones and the newest finished ones; one alone if asked for. */
-static int list_tasks(struct call *call, uint64_t id, uint8_t mode, struct doc *items)
+static int list_tasks(struct call *call, uint64_t id, uint8_t mode, json_t *ret_items)
 {
 	scope_store_abort struct store_txn *txn = NULL;
 	struct store_job_filter filter = {.cluster = call->cluster, .kinds = 1 << JOB_KIND_CREATE, .mode = mode, .id = id};
-	struct tasks tasks = {.front = call->front, .items = items};
+	struct collector open = {call->front, ret_items}, finished = {call->front, json_array()};
 	uint64_t total, *ret_total = mode ? NULL : &total; /* where it is counted, the list ends with the last that matches */
 	int r = store_read(call->front->store, &txn);
 
-	filter.states = 1 << JOB_DONE | 1 << JOB_FAILED | 1 << JOB_CANCELLED;
-	if (r == 0)
-		r = store_job_list(txn, &filter, &(struct store_page){.count = TASKS_FINISHED_SHOWN}, keep_finished, &tasks, ret_total);
 	filter.states = 1 << JOB_OPEN;
 	if (r == 0)
-		r = store_job_list(txn, &filter, &(struct store_page){.count = UINT32_MAX}, add_open, &tasks, ret_total);
-	add_finished_since(&tasks, 0);
+		r = store_job_list(txn, &filter, &(struct store_page){.count = UINT32_MAX}, collect_task, &open, ret_total);
+	filter.states = 1 << JOB_DONE | 1 << JOB_FAILED | 1 << JOB_CANCELLED;
+	if (r == 0)
+		r = store_job_list(txn, &filter, &(struct store_page){.count = TASKS_FINISHED_SHOWN}, collect_task, &finished, ret_total);
+	merge_tasks(ret_items, finished.items);
 	return r;
 }
 
 void op_describe_backup_tasks(struct call *call)
 {
 	static const struct param_word modes[] = {{"Manual", BACKUP_MANUAL}, {"Automated", BACKUP_AUTOMATED}, {NULL, 0}};
-	struct doc *items, *wrapped, *answer;
+	json_t *items, *wrapped, *answer;
 	uint64_t id;
 	uint8_t mode = 0;
 	int r;
 
 	if (!param_id(call, "BackupJobId", &id) || !param_word(call, "BackupMode", modes, &mode))
 		return;
-	items = doc_array();
+	items = json_array();
 	r = list_tasks(call, id, call->mode ? call->mode : mode, items);
 	if (r < 0) {
-		doc_free(items);
+		json_decref(items);
 		reply_store_error(call, r);
 		return;
 	}
-	wrapped = doc_object();
-	doc_put(wrapped, "BackupJob", items);
+	wrapped = json_object();
+	reply_put_new(wrapped, "BackupJob", items);
 	answer = reply_begin(call);
-	doc_put(answer, "Items", wrapped);
+	reply_put_new(answer, "Items", wrapped);
 	reply_send(call, answer);
 }
 

@@ -16,7 +16,7 @@
 enum { CHECK_WAIT_MS = 30000, CUTS_MAX = 5, BACKUPS_READ = 50 };
 
 /* What was not measured is not said to be 0. */
-static void put_size(const struct msg_checked_part *part, struct doc *object)
+static void put_size(const struct msg_checked_part *part, json_t *object)
 {
 	if (part->measured == PART_NOT_MEASURED)
 		return;
@@ -30,9 +30,9 @@ static void put_size(const struct msg_checked_part *part, struct doc *object)
 	reply_put_bool(object, "MoreExtents", part->more_extents);
 }
 
-static struct doc *present_part(const struct msg_checked_part *part)
+static json_t *present_part(const struct msg_checked_part *part)
 {
-	struct doc *object = doc_object();
+	json_t *object = json_object();
 
 	reply_put(object, "Role", part->role);
 	reply_put(object, "Path", part->path);
@@ -45,12 +45,12 @@ static struct doc *present_part(const struct msg_checked_part *part)
 	return object;
 }
 
-static struct doc *present_parts(const struct sched_answer *answer)
+static json_t *present_parts(const struct sched_answer *answer)
 {
-	struct doc *parts = doc_array();
+	json_t *parts = json_array();
 
 	for (size_t i = 0; i < answer->part_count; i++)
-		doc_add(parts, present_part(&answer->parts[i]));
+		json_array_append_new(parts, present_part(&answer->parts[i]));
 	return parts;
 }
 
@@ -96,10 +96,10 @@ static uint64_t median(uint64_t *values, size_t count)
 	return values[(count - 1) / 2];
 }
 
-static void put_expected(const struct call *call, const struct msg_checked *checked, struct doc *answer)
+static void put_expected(const struct call *call, const struct msg_checked *checked, json_t *answer)
 {
 	struct cuts cuts = {.checked = checked};
-	struct doc *object = doc_object();
+	json_t *object = json_object();
 	char from[64];
 
 	read_cuts(call, &cuts);
@@ -115,16 +115,16 @@ static void put_expected(const struct call *call, const struct msg_checked *chec
 			present_milliseconds(object, "FreezeMs", (uint64_t)checked->freeze_us);
 		reply_put(object, "From", checked->expected);
 	}
-	if (checked->ok && doc_count(object))
-		doc_put(answer, "Expected", object);
+	if (checked->ok && json_object_size(object))
+		reply_put_new(answer, "Expected", object);
 	else
-		doc_free(object);
+		json_decref(object);
 }
 
 static void reply_checked(struct call *call, const struct sched_answer *found)
 {
 	const struct msg_checked *checked = found->checked;
-	struct doc *answer = reply_begin(call);
+	json_t *answer = reply_begin(call);
 
 	reply_put(answer, "DBClusterId", call->cluster);
 	reply_put_bool(answer, "Ok", checked->ok);
@@ -134,7 +134,7 @@ static void reply_checked(struct call *call, const struct sched_answer *found)
 	reply_put(answer, "DatabaseType", checked->database);
 	reply_put(answer, "DatabaseVersion", present_version(checked->server));
 	reply_put(answer, "SnapshotDir", checked->snapshot_dir);
-	doc_put(answer, "Parts", present_parts(found));
+	reply_put_new(answer, "Parts", present_parts(found));
 	put_expected(call, checked, answer);
 	reply_put_lines(answer, "Warnings", checked->warnings);
 	reply_put_lines(answer, "Weakened", checked->weakened);

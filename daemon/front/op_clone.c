@@ -49,7 +49,7 @@ static int read_token(const struct call *call, const char *cluster, struct clone
 /* Where a clone of this cluster lies, or will lie: its record knows, if it was accepted. */
 static void reply_clone(struct call *call, uint64_t job, const char *path)
 {
-	struct doc *answer = reply_begin(call);
+	json_t *answer = reply_begin(call);
 
 	call->about_job = job;
 	reply_put_number(answer, "JobId", job);
@@ -221,7 +221,7 @@ struct collector {
 	const struct view *view;
 	const struct store_page *page;
 	uint64_t seen; /* so far, on whichever page */
-	struct doc *items;
+	json_t *items;
 };
 
 static int collect(void *arg, const struct record_clone *clone)
@@ -233,24 +233,23 @@ static int collect(void *arg, const struct record_clone *clone)
 	collector->seen++;
 	if (collector->seen <= collector->page->skip || collector->seen - collector->page->skip > collector->page->count)
 		return 0;
-	doc_add(collector->items, present_clone(clone, sched_serve_answers(collector->sched, clone->name)));
-	return 0;
+	return json_array_append_new(collector->items, present_clone(clone, sched_serve_answers(collector->sched, clone->name))) < 0 ? ERR_NOMEM : 0;
 }
 
-static int list_one(const struct call *call, struct store_txn *txn, const char *name, struct doc *items, uint64_t *ret_total)
+static int list_one(const struct call *call, struct store_txn *txn, const char *name, json_t *items, uint64_t *ret_total)
 {
 	struct record_clone clone;
 	int r = store_clone_get(txn, name, &clone);
 
 	if (r == 0)
-		doc_add(items, present_clone(&clone, sched_serve_answers(call->front->sched, name)));
+		r = json_array_append_new(items, present_clone(&clone, sched_serve_answers(call->front->sched, name))) < 0 ? ERR_NOMEM : 0;
 	if (r == 0)
 		*ret_total = 1;
 	return r;
 }
 
 /* A page of those that the caller may see. */
-static int list_all(const struct call *call, struct store_txn *txn, const struct store_page *page, struct doc *items,
+static int list_all(const struct call *call, struct store_txn *txn, const struct store_page *page, json_t *items,
 		    uint64_t *ret_total)
 {
 	static const struct store_page everything = {.count = UINT32_MAX};
@@ -264,7 +263,7 @@ static int list_all(const struct call *call, struct store_txn *txn, const struct
 	return r;
 }
 
-static int list(struct call *call, const char *name, const struct store_page *page, struct doc *items, uint64_t *ret_total)
+static int list(struct call *call, const char *name, const struct store_page *page, json_t *items, uint64_t *ret_total)
 {
 	scope_store_abort struct store_txn *txn = NULL;
 	int r = store_read(call->front->store, &txn);
@@ -279,15 +278,15 @@ void op_describe_clones(struct call *call)
 	struct param_page page;
 	const char *name;
 	uint64_t total = 0;
-	struct doc *items, *answer;
+	json_t *items, *answer;
 	int r;
 
 	if (!param_clone(call, &name) || !param_page(call, &page))
 		return;
-	items = doc_array();
+	items = json_array();
 	r = list(call, name, &page.store, items, &total);
 	if (r < 0 && r != ERR_NOT_FOUND) {
-		doc_free(items);
+		json_decref(items);
 		reply_store_error(call, r);
 		return;
 	}

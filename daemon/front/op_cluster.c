@@ -17,9 +17,9 @@ static const char *type_name(const char *database)
 	return strcmp(database, "mariadb") == 0 ? "MariaDB" : "";
 }
 
-static struct doc *present_cluster(const struct front *front, const struct cluster *cluster)
+static json_t *present_cluster(const struct front *front, const struct cluster *cluster)
 {
-	struct doc *object = doc_object();
+	json_t *object = json_object();
 
 	reply_put(object, "DBClusterId", cluster->id);
 	reply_put(object, "DBClusterDescription", cluster->conf.description);
@@ -27,7 +27,7 @@ static struct doc *present_cluster(const struct front *front, const struct clust
 	reply_put(object, "DBVersion", present_version(cluster->server));
 	reply_put(object, "DBClusterStatus", cluster->registered ? "Running" : NULL);
 	reply_put(object, "RegionId", front->conf.region_id);
-	doc_put_number(object, "StorageUsed", cluster->size);
+	reply_put_new(object, "StorageUsed", json_integer((json_int_t)cluster->size));
 	return object;
 }
 
@@ -48,7 +48,7 @@ void op_describe_db_clusters(struct call *call)
 {
 	const struct front *front = call->front;
 	const char *wanted = request_get(&call->request, "DBClusterIds");
-	struct doc *items, *wrapped, *answer;
+	json_t *items, *wrapped, *answer;
 	scope_view struct view view = {0};
 	struct param_page page;
 	uint64_t total = 0;
@@ -56,22 +56,22 @@ void op_describe_db_clusters(struct call *call)
 	if (!param_page(call, &page))
 		return;
 	view_make(call, &view);
-	items = doc_array();
+	items = json_array();
 	for (size_t i = 0; i < view.count; i++) {
 		const struct cluster *cluster = view.clusters[i];
 
 		if (wanted && !is_listed(wanted, cluster->id))
 			continue;
 		if (total >= page.store.skip && total - page.store.skip < page.store.count)
-			doc_add(items, present_cluster(front, cluster));
+			json_array_append_new(items, present_cluster(front, cluster));
 		total++;
 	}
 	answer = reply_begin(call);
-	doc_put_number(answer, "TotalRecordCount", total);
-	doc_put_number(answer, "PageRecordCount", doc_count(items));
-	doc_put_number(answer, "PageNumber", page.number);
-	wrapped = doc_object();
-	doc_put(wrapped, "DBCluster", items);
-	doc_put(answer, "Items", wrapped);
+	reply_put_new(answer, "TotalRecordCount", json_integer((json_int_t)total));
+	reply_put_new(answer, "PageRecordCount", json_integer((json_int_t)json_array_size(items)));
+	reply_put_new(answer, "PageNumber", json_integer((json_int_t)page.number));
+	wrapped = json_object();
+	reply_put_new(wrapped, "DBCluster", items);
+	reply_put_new(answer, "Items", wrapped);
 	reply_send(call, answer);
 }

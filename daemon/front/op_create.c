@@ -156,7 +156,7 @@ static int read_create(const struct call *call, struct create *ret_create)
 
 static void reply_job(struct call *call, uint64_t job)
 {
-	struct doc *answer = reply_begin(call);
+	json_t *answer = reply_begin(call);
 
 	call->about_job = job;
 	call->about_backup = job;

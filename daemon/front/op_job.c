@@ -15,15 +15,14 @@
 
 struct collector {
 	const struct front *front;
-	struct doc *items;
+	json_t *items;
 };
 
 static int collect(void *arg, const struct record_job *job)
 {
 	struct collector *collector = arg;
 
-	doc_add(collector->items, present_job(collector->front, job));
-	return 0;
+	return json_array_append_new(collector->items, present_job(collector->front, job)) < 0 ? ERR_NOMEM : 0;
 }
 
 /* The newest ids of all clusters together: which of them make up the page is known only after sorting. */
@@ -69,7 +68,7 @@ static int gather_ids(const struct view *view, struct store_txn *txn, uint64_t c
 	return r;
 }
 
-static int list_all(struct call *call, struct store_txn *txn, const struct store_page *page, struct doc *items, uint64_t *ret_total)
+static int list_all(struct call *call, struct store_txn *txn, const struct store_page *page, json_t *items, uint64_t *ret_total)
 {
 	scope_view struct view view = {0};
 	struct ids ids = {0};
@@ -95,7 +94,7 @@ static int list_all(struct call *call, struct store_txn *txn, const struct store
 	return r;
 }
 
-static int list_one(struct call *call, struct store_txn *txn, uint64_t id, struct doc *items, uint64_t *ret_total)
+static int list_one(struct call *call, struct store_txn *txn, uint64_t id, json_t *items, uint64_t *ret_total)
 {
 	struct collector collector = {call->front, items};
 	struct record_job job;
@@ -108,7 +107,7 @@ static int list_one(struct call *call, struct store_txn *txn, uint64_t id, struc
 	return r;
 }
 
-static int list(struct call *call, uint64_t id, const struct store_page *page, struct doc *items, uint64_t *ret_total)
+static int list(struct call *call, uint64_t id, const struct store_page *page, json_t *items, uint64_t *ret_total)
 {
 	scope_store_abort struct store_txn *txn = NULL;
 	struct store_job_filter filter = {.cluster = call->cluster};
@@ -128,15 +127,15 @@ void op_describe_jobs(struct call *call)
 {
 	struct param_page page;
 	uint64_t id, total = 0;
-	struct doc *items, *answer;
+	json_t *items, *answer;
 	int r;
 
 	if (!param_id(call, "JobId", &id) || !param_page(call, &page))
 		return;
-	items = doc_array();
+	items = json_array();
 	r = list(call, id, &page.store, items, &total);
 	if (r < 0 && r != ERR_NOT_FOUND) {
-		doc_free(items);
+		json_decref(items);
 		reply_store_error(call, r);
 		return;
 	}

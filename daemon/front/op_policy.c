@@ -32,7 +32,7 @@ static const char *word_of(const struct param_word *words, unsigned value)
 
 /* ---- the policy itself ---- */
 
-static void put_days(struct doc *answer, const char *name, uint8_t days)
+static void put_days(json_t *answer, const char *name, uint8_t days)
 {
 	char text[80] = "";
 	size_t used = 0;
@@ -44,7 +44,7 @@ static void put_days(struct doc *answer, const char *name, uint8_t days)
 	reply_put(answer, name, text);
 }
 
-static void put_policy(struct doc *answer, const struct schedule *policy)
+static void put_policy(json_t *answer, const struct schedule *policy)
 {
 	const char *frequency = word_of(op_policy_frequencies, policy->every_hours);
 	char hour[32], level2[16];
@@ -53,7 +53,7 @@ static void put_policy(struct doc *answer, const struct schedule *policy)
 	snprintf(level2, sizeof(level2), "%d", policy->level2_days);
 	reply_put(answer, "PreferredBackupTime", hour);
 	put_days(answer, "PreferredBackupPeriod", policy->days);
-	doc_put_number(answer, "BackupRetentionPeriod", policy->level1_days);
+	reply_put_new(answer, "BackupRetentionPeriod", json_integer(policy->level1_days));
 	reply_put_number(answer, "DataLevel1BackupRetentionPeriod", policy->level1_days);
 	reply_put(answer, "DataLevel2BackupRetentionPeriod", level2);
 	reply_put(answer, "BackupFrequency", frequency);
@@ -65,7 +65,7 @@ static void put_policy(struct doc *answer, const struct schedule *policy)
 	reply_put(answer, "AdvancedPolicyOption", "notSupport");
 }
 
-static void put_minute(struct doc *object, const char *name, int64_t wall_ms)
+static void put_minute(json_t *object, const char *name, int64_t wall_ms)
 {
 	char text[18];
 
@@ -91,7 +91,7 @@ static const char *result_of(const struct record_job *job)
 	}
 }
 
-static void put_last(const struct call *call, struct doc *extra, const struct sched_auto_view *view)
+static void put_last(const struct call *call, json_t *extra, const struct sched_auto_view *view)
 {
 	scope_store_abort struct store_txn *txn = NULL;
 	struct record_job job;
@@ -114,7 +114,7 @@ static void put_last(const struct call *call, struct doc *extra, const struct sc
 	reply_put(extra, "Remedy", job.failure.remedy);
 }
 
-static void put_pause(struct doc *extra, const struct sched_auto_view *view)
+static void put_pause(json_t *extra, const struct sched_auto_view *view)
 {
 	char text[REASON_SIZE];
 
@@ -162,11 +162,11 @@ static void write_removal(const struct schedule_event *event, const struct sched
 		 policy->level2_days ? "level 2" : "level 1", more);
 }
 
-static struct doc *present_event(const struct sched_auto_event *event, const struct schedule *policy,
+static json_t *present_event(const struct sched_auto_event *event, const struct schedule *policy,
 			     const struct sched_auto_view *view, int64_t now_ms)
 {
 	const struct schedule_event *e = &event->event;
-	struct doc *object = doc_object();
+	json_t *object = json_object();
 	char reason[REASON_SIZE];
 
 	put_minute(object, "Time", e->at_ms);
@@ -183,10 +183,10 @@ static struct doc *present_event(const struct sched_auto_event *event, const str
 	return object;
 }
 
-static int put_plan(const struct call *call, struct doc *extra, const struct schedule *policy, const struct sched_auto_view *view)
+static int put_plan(const struct call *call, json_t *extra, const struct schedule *policy, const struct sched_auto_view *view)
 {
 	scope_free struct sched_auto_event *events = NULL;
-	struct doc *plan = doc_array();
+	json_t *plan = json_array();
 	size_t count = 0, sooner = 0;
 	int64_t now_ms = clock_wall_ms();
 	int r = sched_auto_plan(call->front->sched, call->cluster, policy, &events, &count);
@@ -194,9 +194,9 @@ static int put_plan(const struct call *call, struct doc *extra, const struct sch
 	for (size_t i = 0; i < count; i++) {
 		sooner += events[i].sooner;
 		if (i < PLAN_SHOWN)
-			doc_add(plan, present_event(&events[i], policy, view, now_ms));
+			json_array_append_new(plan, present_event(&events[i], policy, view, now_ms));
 	}
-	doc_put(extra, "Plan", plan);
+	reply_put_new(extra, "Plan", plan);
 	reply_put_number(extra, "PlanTotal", count);
 	reply_put_number(extra, "SoonerTotal", sooner);
 	return r;
@@ -204,7 +204,7 @@ static int put_plan(const struct call *call, struct doc *extra, const struct sch
 
 void op_policy_reply(struct call *call, const struct schedule *policy, bool dry_run)
 {
-	struct doc *answer = reply_begin(call), *extra = doc_object();
+	json_t *answer = reply_begin(call), *extra = json_object();
 	struct sched_auto_view view;
 	int r = 0;
 
@@ -223,12 +223,12 @@ void op_policy_reply(struct call *call, const struct schedule *policy, bool dry_
 	}
 	if (policy->enabled)
 		put_pause(extra, &view);
-	doc_put(answer, "Dbsnap", extra);
+	reply_put_new(answer, "Dbsnap", extra);
 	if (r == 0) {
 		reply_send(call, answer);
 		return;
 	}
-	doc_free(answer);
+	json_decref(answer);
 	reply_store_error(call, r);
 }
 

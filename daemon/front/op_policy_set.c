@@ -5,7 +5,6 @@
 #include "daemon/front/reply.h"
 #include "daemon/front/sched_auto.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -25,7 +25,7 @@ struct listing {
 	const char *name;    /* NULL: all */
 	const struct store_page *page;
 	uint64_t total;
-	struct doc *items;
+	json_t *items;
 };
 
 static int list_one(struct store_txn *txn, struct listing *listing, const struct cluster *cluster,
@@ -38,8 +38,8 @@ static int list_one(struct store_txn *txn, struct listing *listing, const struct
 	if (at < listing->page->skip || at - listing->page->skip >= listing->page->count)
 		return 0;
 	r = quarantine_look(txn, stranger, &view);
-	if (r == 0)
-		doc_add(listing->items, quarantine_present(cluster, stranger, &view));
+	if (r == 0 && json_array_append_new(listing->items, quarantine_present(cluster, stranger, &view)) < 0)
+		r = ERR_NOMEM;
 	return r;
 }
 
@@ -65,21 +65,21 @@ static int list(struct call *call, struct listing *listing)
 }
 
 /* Clusters whose disk cannot be looked at now: what is listed of them is as last seen, or nothing. */
-static struct doc *list_unseen(const struct view *view)
+static json_t *list_unseen(const struct view *view)
 {
-	struct doc *items = doc_array();
+	json_t *items = json_array();
 
 	for (size_t i = 0; i < view->count; i++) {
 		const struct cluster *cluster = view->clusters[i];
-		struct doc *object;
+		json_t *object;
 
 		if (cluster->place == PLACE_ONLINE)
 			continue;
-		object = doc_object();
+		object = json_object();
 		reply_put(object, "DBClusterId", cluster->id);
 		reply_put(object, "Reason", cluster->cause[0] ? cluster->cause : "its disk has not been looked at yet");
 		reply_put(object, "Remedy", cluster->remedy);
-		doc_add(items, object);
+		json_array_append_new(items, object);
 	}
 	return items;
 }
@@ -89,27 +89,27 @@ void op_describe_quarantine(struct call *call)
 	scope_view struct view view = {0};
 	struct listing listing = {.view = &view};
 	struct param_page page;
-	struct doc *answer, *unseen;
+	json_t *answer, *unseen;
 	int r;
 
 	if (!param_name(call, &listing.name) || !param_page(call, &page))
 		return;
 	view_make(call, &view);
 	listing.page = &page.store;
-	listing.items = doc_array();
+	listing.items = json_array();
 	r = list(call, &listing);
 	if (r < 0) {
-		doc_free(listing.items);
+		json_decref(listing.items);
 		reply_store_error(call, r);
 		return;
 	}
 	answer = reply_begin(call);
 	present_page(answer, &page, listing.total, "Quarantined", listing.items);
 	unseen = list_unseen(&view);
-	if (doc_count(unseen) > 0)
-		doc_put(answer, "Unseen", unseen);
+	if (json_array_size(unseen) > 0)
+		reply_put_new(answer, "Unseen", unseen);
 	else
-		doc_free(unseen);
+		json_decref(unseen);
 	reply_send(call, answer);
 }
 
@@ -224,7 +224,7 @@ static int accept_delete(struct call *call, const struct cluster_stranger *stran
 
 static void reply_accepted(struct call *call, uint64_t job)
 {
-	struct doc *answer = reply_begin(call);
+	json_t *answer = reply_begin(call);
 
 	call->about_job = job;
 	reply_put_number(answer, "JobId", job);

@@ -45,7 +45,7 @@ static void reply_refusal(struct call *call, uint64_t backup, int error)
 
 static void reply_plan(struct call *call, const struct msg_checked *checked)
 {
-	struct doc *answer = reply_begin(call);
+	json_t *answer = reply_begin(call);
 
 	reply_put(answer, "DBClusterId", call->cluster);
 	reply_put_number(answer, "BackupId", call->about_backup);
@@ -119,7 +119,7 @@ static void begin(struct call *call, uint64_t backup)
 {
 	struct sched *sched = call->front->sched;
 	struct record_job job;
-	struct doc *answer;
+	json_t *answer;
 	int r = put(call, backup, &job);
 
 	if (r == ERR_EXISTS && job.backup == backup)

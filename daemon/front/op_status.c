@@ -13,9 +13,9 @@
 #include "daemon/front/store.h"
 #include "daemon/front/view.h"
 
-static struct doc *present_quota(const struct quota_left *left)
+static json_t *present_quota(const struct quota_left *left)
 {
-	struct doc *object = doc_object();
+	json_t *object = json_object();
 
 	reply_put_number(object, "RetainedLeft", left->retained);
 	reply_put_number(object, "PerDayLeft", left->per_day);
@@ -37,14 +37,14 @@ static uint64_t count_listed(const struct record_counts *counts)
 	return sum;
 }
 
-static int present_cluster(const struct front *front, struct store_txn *txn, const struct cluster *cluster, struct doc *items)
+static int present_cluster(const struct front *front, struct store_txn *txn, const struct cluster *cluster, json_t *items)
 {
 	struct quota_limits limits = front_quota_limits(front);
 	struct quota_counts quota;
 	struct quota_left left;
 	struct record_counts counts;
 	const char *reason, *remedy;
-	struct doc *object;
+	json_t *object;
 	int r = store_counts_get(txn, cluster->id, &counts);
 
 	if (r == 0)
@@ -52,7 +52,7 @@ static int present_cluster(const struct front *front, struct store_txn *txn, con
 	if (r < 0)
 		return r;
 	left = quota_left(&limits, &quota);
-	object = doc_object();
+	object = json_object();
 	reply_put(object, "DBClusterId", cluster->id);
 	reply_put(object, "State", standing_state(cluster, &reason, &remedy));
 	reply_put(object, "Reason", reason);
@@ -63,13 +63,12 @@ static int present_cluster(const struct front *front, struct store_txn *txn, con
 	}
 	reply_put_number(object, "Backups", count_listed(&counts));
 	if (cluster->registered)
-		doc_put(object, "QuotaLeft", present_quota(&left));
+		reply_put_new(object, "QuotaLeft", present_quota(&left));
 	reply_put_number(object, "Quarantine", cluster->stranger_count);
-	doc_add(items, object);
-	return 0;
+	return json_array_append_new(items, object) < 0 ? ERR_NOMEM : 0;
 }
 
-static int present_clusters(const struct front *front, const struct view *view, struct doc *items)
+static int present_clusters(const struct front *front, const struct view *view, json_t *items)
 {
 	scope_store_abort struct store_txn *txn = NULL;
 	int r = store_read(front->store, &txn);
@@ -79,9 +78,9 @@ static int present_clusters(const struct front *front, const struct view *view, 
 	return r;
 }
 
-static struct doc *present_jobs(const struct front *front, const struct view *view)
+static json_t *present_jobs(const struct front *front, const struct view *view)
 {
-	struct doc *object = doc_object();
+	json_t *object = json_object();
 	uint32_t pending = 0, running = 0;
 
 	for (size_t i = 0; i < view->count; i++)
@@ -94,13 +93,13 @@ static struct doc *present_jobs(const struct front *front, const struct view *vi
 void op_describe_status(struct call *call)
 {
 	scope_view struct view view = {0};
-	struct doc *items = doc_array(), *answer;
+	json_t *items = json_array(), *answer;
 	int r;
 
 	view_make(call, &view);
 	r = present_clusters(call->front, &view, items);
 	if (r < 0) {
-		doc_free(items);
+		json_decref(items);
 		reply_store_error(call, r);
 		return;
 	}
@@ -108,7 +107,7 @@ void op_describe_status(struct call *call)
 	reply_put(answer, "Version", PACKAGE_VERSION);
 	reply_put_number(answer, "Uptime",
 			 (uint64_t)((clock_running_ms() - call->front->started_running_ms) / CLOCK_MS_PER_S));
-	doc_put(answer, "Clusters", items);
-	doc_put(answer, "Jobs", present_jobs(call->front, &view));
+	reply_put_new(answer, "Clusters", items);
+	reply_put_new(answer, "Jobs", present_jobs(call->front, &view));
 	reply_send(call, answer);
 }

@@ -39,7 +39,7 @@ static bool check_place(struct call *call, const struct cluster *cluster)
 
 static void reply_job(struct call *call, uint64_t job)
 {
-	struct doc *answer = reply_begin(call);
+	json_t *answer = reply_begin(call);
 
 	call->about_job = job;
 	reply_put_number(answer, "JobId", job);

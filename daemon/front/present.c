@@ -39,13 +39,13 @@ const char *present_mode(enum backup_mode mode)
 	return mode == BACKUP_AUTOMATED ? "Automated" : "Manual";
 }
 
-static void put_failure(struct doc *object, const struct record_failure *failure, const char *last_error)
+static void put_failure(json_t *object, const struct record_failure *failure, const char *last_error)
 {
 	reply_put(object, "Cause", failure->cause[0] ? failure->cause : last_error);
 	reply_put(object, "Remedy", failure->remedy);
 }
 
-void present_milliseconds(struct doc *object, const char *name, uint64_t us)
+void present_milliseconds(json_t *object, const char *name, uint64_t us)
 {
 	char text[32];
 
@@ -53,25 +53,25 @@ void present_milliseconds(struct doc *object, const char *name, uint64_t us)
 	reply_put(object, name, text);
 }
 
-static void put_verified(struct doc *object, const struct record_verified *verified)
+static void put_verified(json_t *object, const struct record_verified *verified)
 {
-	struct doc *inner;
+	json_t *inner;
 
 	if (verified->result == RECORD_UNVERIFIED)
 		return;
-	inner = doc_object();
+	inner = json_object();
 	reply_put_time(inner, "At", verified->at_ms);
 	reply_put(inner, "By", verified->by);
 	reply_put(inner, "Result", verified->result == RECORD_VERIFIED_GOOD ? "Good" : "Bad");
 	reply_put(inner, "Checked", verified->checked);
 	reply_put_lines(inner, "Found", verified->found);
-	doc_put(object, "Verified", inner);
+	reply_put_new(object, "Verified", inner);
 }
 
 /* Our own fields, apart from the cloud's. */
-static struct doc *backup_extra(const struct front *front, const struct record_backup *backup)
+static json_t *backup_extra(const struct front *front, const struct record_backup *backup)
 {
-	struct doc *object = doc_object();
+	json_t *object = json_object();
 
 	reply_put(object, "State", backup_state_name(shown_state(front, backup)));
 	put_failure(object, &backup->failure, backup->last_error);
@@ -94,7 +94,7 @@ static struct doc *backup_extra(const struct front *front, const struct record_b
 }
 
 /* By the policy in force: what changes there changes what is shown of every backup. */
-static void put_expiry(const struct front *front, const struct record_backup *backup, struct doc *object)
+static void put_expiry(const struct front *front, const struct record_backup *backup, json_t *object)
 {
 	int64_t goes_ms = sched_auto_expires(front->sched, backup);
 
@@ -104,9 +104,9 @@ static void put_expiry(const struct front *front, const struct record_backup *ba
 		  goes_ms == SCHEDULE_NEVER ? "NEVER" : goes_ms > clock_wall_ms() ? "EXPIRE" : "EXPIRED");
 }
 
-struct doc *present_backup(const struct front *front, const struct record_backup *backup)
+json_t *present_backup(const struct front *front, const struct record_backup *backup)
 {
-	struct doc *object = doc_object();
+	json_t *object = json_object();
 
 	reply_put_number(object, "BackupId", backup->id);
 	reply_put(object, "DBClusterId", backup->cluster);
@@ -123,7 +123,7 @@ struct doc *present_backup(const struct front *front, const struct record_backup
 	reply_put(object, "BackupsLevel", "Level-1");
 	reply_put(object, "IsAvail", backup->state == BACKUP_AVAILABLE ? "1" : "0");
 	put_expiry(front, backup, object);
-	doc_put(object, "Dbsnap", backup_extra(front, backup));
+	reply_put_new(object, "Dbsnap", backup_extra(front, backup));
 	return object;
 }
 
@@ -157,9 +157,9 @@ static void view_job(const struct front *front, const struct record_job *job, st
 		sched_view_job(front->sched, job->id, ret_view);
 }
 
-struct doc *present_task(const struct front *front, const struct record_job *job)
+json_t *present_task(const struct front *front, const struct record_job *job)
 {
-	struct doc *object = doc_object();
+	json_t *object = json_object();
 	struct sched_view view;
 
 	view_job(front, job, &view);
@@ -208,7 +208,7 @@ static const char *state_name(const struct record_job *job, const struct sched_v
 	}
 }
 
-static void put_progress(struct doc *object, const struct record_job *job, const struct sched_view *view)
+static void put_progress(json_t *object, const struct record_job *job, const struct sched_view *view)
 {
 	uint64_t done = view->running ? view->bytes_done : job->bytes;
 
@@ -219,9 +219,9 @@ static void put_progress(struct doc *object, const struct record_job *job, const
 		reply_put_number(object, "BytesTotal", view->bytes_total);
 }
 
-struct doc *present_job(const struct front *front, const struct record_job *job)
+json_t *present_job(const struct front *front, const struct record_job *job)
 {
-	struct doc *object = doc_object();
+	json_t *object = json_object();
 	struct sched_view view;
 
 	view_job(front, job, &view);
@@ -279,7 +279,7 @@ static void shell_word(FILE *out, const char *word)
 	fputc('\'', out);
 }
 
-static void put_connect(struct doc *object, const struct record_clone *clone)
+static void put_connect(json_t *object, const struct record_clone *clone)
 {
 	scope_free char *text = NULL;
 	size_t size;
@@ -300,9 +300,9 @@ static void put_connect(struct doc *object, const struct record_clone *clone)
 	reply_put(object, "Connect", text);
 }
 
-struct doc *present_clone(const struct record_clone *clone, bool running)
+json_t *present_clone(const struct record_clone *clone, bool running)
 {
-	struct doc *object = doc_object();
+	json_t *object = json_object();
 
 	reply_put(object, "CloneName", clone->name);
 	reply_put(object, "DBClusterId", clone->cluster);
@@ -319,15 +319,15 @@ struct doc *present_clone(const struct record_clone *clone, bool running)
 	return object;
 }
 
-void present_page(struct doc *object, const struct param_page *page, uint64_t total, const char *kind, struct doc *items)
+void present_page(json_t *object, const struct param_page *page, uint64_t total, const char *kind, json_t *items)
 {
-	struct doc *wrapped = doc_object();
+	json_t *wrapped = json_object();
 
 	reply_put_number(object, "TotalRecordCount", total);
-	reply_put_number(object, "PageRecordCount", doc_count(items));
+	reply_put_number(object, "PageRecordCount", json_array_size(items));
 	reply_put_number(object, "PageNumber", page->number);
-	doc_put(wrapped, kind, items);
-	doc_put(object, "Items", wrapped);
+	reply_put_new(wrapped, kind, items);
+	reply_put_new(object, "Items", wrapped);
 }
 
 const char *present_version(const char *server)

@@ -7,22 +7,22 @@
 #include "daemon/front/param.h"
 #include "daemon/front/store.h"
 
-#include "daemon/front/doc.h"
+#include <jansson.h>
 
 /* "3.071" of microseconds. */
-void present_milliseconds(struct doc *object, const char *name, uint64_t us);
+void present_milliseconds(json_t *object, const char *name, uint64_t us);
 /* "Manual", "Automated": static. */
 const char *present_mode(enum backup_mode mode);
-struct doc *present_backup(const struct front *front, const struct record_backup *backup);
+json_t *present_backup(const struct front *front, const struct record_backup *backup);
 /* An item of DescribeBackupTasks. job: a create. */
-struct doc *present_task(const struct front *front, const struct record_job *job);
+json_t *present_task(const struct front *front, const struct record_job *job);
 /* An item of DescribeJobs. */
-struct doc *present_job(const struct front *front, const struct record_job *job);
+json_t *present_job(const struct front *front, const struct record_job *job);
 /* running: its server answers. */
-struct doc *present_clone(const struct record_clone *clone, bool running);
+json_t *present_clone(const struct record_clone *clone, bool running);
 
 /* Puts the three counts (as strings) and Items.<kind>; takes items. */
-void present_page(struct doc *object, const struct param_page *page, uint64_t total, const char *kind, struct doc *items);
+void present_page(json_t *object, const struct param_page *page, uint64_t total, const char *kind, json_t *items);
 /* The part of "PostgreSQL 15.18" behind the name; "" if there is none. Borrowed from server. */
 const char *present_version(const char *server);
 

@@ -82,7 +82,7 @@ int quarantine_look(struct store_txn *txn, const struct cluster_stranger *strang
 	return 0;
 }
 
-static void put_manifest(struct doc *object, const struct cluster_stranger *stranger)
+static void put_manifest(json_t *object, const struct cluster_stranger *stranger)
 {
 	if (stranger->mode == MODE_NONE)
 		return;
@@ -94,10 +94,10 @@ static void put_manifest(struct doc *object, const struct cluster_stranger *stra
 		reply_put_number(object, "BackupSetSize", stranger->size);
 }
 
-struct doc *quarantine_present(const struct cluster *cluster, const struct cluster_stranger *stranger,
+json_t *quarantine_present(const struct cluster *cluster, const struct cluster_stranger *stranger,
 			   const struct quarantine_view *view)
 {
-	struct doc *object = doc_object();
+	json_t *object = json_object();
 	const char *reason, *remedy;
 	char path[MSG_PATH_SIZE + MSG_NAME_SIZE];
 

@@ -6,7 +6,7 @@
 #include "daemon/front/cluster.h"
 #include "daemon/front/store.h"
 
-#include "daemon/front/doc.h"
+#include <jansson.h>
 
 /* NULL where it can be done; else why not, static. */
 struct quarantine_view {
@@ -19,7 +19,7 @@ struct quarantine_view {
 /* What the catalogue says to it. 0 or a code of the store. */
 int quarantine_look(struct store_txn *txn, const struct cluster_stranger *stranger, struct quarantine_view *ret_view);
 
-struct doc *quarantine_present(const struct cluster *cluster, const struct cluster_stranger *stranger,
+json_t *quarantine_present(const struct cluster *cluster, const struct cluster_stranger *stranger,
 			   const struct quarantine_view *view);
 
 #endif

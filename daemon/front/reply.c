@@ -78,18 +78,20 @@ static void *need(void *memory)
 	front_die("answering a request", ERR_NOMEM);
 }
 
-static void finish(struct call *call, struct doc *object, const char *code, struct call_answer *answer)
+static void finish(struct call *call, json_t *object, const char *code, struct call_answer *answer)
 {
-	scope_free char *text = need(doc_end(object, &answer->size));
+	scope_free char *text = need(json_dumps(object, JSON_COMPACT));
 
+	json_decref(object);
 	answer->text = text;
+	answer->size = strlen(text);
 	audit_call(call, code);
 	call->answer(call, answer);
 }
 
-static struct doc *error_object(const char *request_id, const char *code, const char *message)
+static json_t *error_object(const char *request_id, const char *code, const char *message)
 {
-	struct doc *object = doc_object();
+	json_t *object = need(json_object());
 
 	reply_put(object, "RequestId", request_id);
 	reply_put(object, "HostId", HOST_ID);
@@ -167,26 +169,26 @@ void reply_store_error(struct call *call, int error)
 char *reply_error_text(enum reply_code code, int *ret_status)
 {
 	char request_id[IDENT_UUID_SIZE];
-	struct doc *object;
-	size_t size;
+	json_t *object;
 	char *text;
 
 	uuid_make(request_id);
 	object = error_object(request_id, codes[code].code, codes[code].message);
-	text = need(doc_end(object, &size));
+	text = need(json_dumps(object, JSON_COMPACT));
+	json_decref(object);
 	*ret_status = codes[code].status;
 	return text;
 }
 
-struct doc *reply_begin(const struct call *call)
+json_t *reply_begin(const struct call *call)
 {
-	struct doc *object = doc_object();
+	json_t *object = need(json_object());
 
 	reply_put(object, "RequestId", call->request_id);
 	return object;
 }
 
-void reply_send(struct call *call, struct doc *object)
+void reply_send(struct call *call, json_t *object)
 {
 	finish(call, object, NULL, &(struct call_answer){.status = 200});
 }
@@ -196,13 +198,32 @@ void reply_done(struct call *call)
 	reply_send(call, reply_begin(call));
 }
 
-void reply_put(struct doc *object, const char *name, const char *value)
+json_t *reply_text(const char *value)
 {
-	if (value && value[0])
-		doc_put_text(object, name, value);
+	json_t *text = json_string(value);
+	scope_free char *clean = NULL;
+
+	if (text)
+		return text;
+	clean = need(strdup(value));
+	for (char *c = clean; *c; c++)
+		*c = *c < 0 ? '?' : *c;
+	return need(json_string(clean));
 }
 
-void reply_put_number(struct doc *object, const char *name, uint64_t value)
+void reply_put_new(json_t *object, const char *name, json_t *value)
+{
+	if (json_object_set_new(object, name, value) < 0)
+		need(NULL);
+}
+
+void reply_put(json_t *object, const char *name, const char *value)
+{
+	if (value && value[0])
+		reply_put_new(object, name, reply_text(value));
+}
+
+void reply_put_number(json_t *object, const char *name, uint64_t value)
 {
 	char text[IDENT_ID_SIZE];
 
@@ -210,12 +231,12 @@ void reply_put_number(struct doc *object, const char *name, uint64_t value)
 	reply_put(object, name, text);
 }
 
-void reply_put_bool(struct doc *object, const char *name, bool value)
+void reply_put_bool(json_t *object, const char *name, bool value)
 {
 	reply_put(object, name, value ? "true" : "false");
 }
 
-void reply_put_time(struct doc *object, const char *name, int64_t wall_ms)
+void reply_put_time(json_t *object, const char *name, int64_t wall_ms)
 {
 	char text[21];
 
@@ -225,18 +246,18 @@ void reply_put_time(struct doc *object, const char *name, int64_t wall_ms)
 	reply_put(object, name, text);
 }
 
-void reply_put_lines(struct doc *object, const char *name, const char *lines)
+void reply_put_lines(json_t *object, const char *name, const char *lines)
 {
 	scope_free char *copy = need(strdup(lines));
-	struct doc *array = doc_array();
+	json_t *array = need(json_array());
 	char *rest = copy, *line;
 
 	while ((line = strsep(&rest, "\n"))) {
-		if (line[0])
-			doc_add_text(array, line);
+		if (line[0] && json_array_append_new(array, reply_text(line)) < 0)
+			need(NULL);
 	}
-	if (doc_count(array) > 0)
-		doc_put(object, name, array);
+	if (json_array_size(array) > 0)
+		reply_put_new(object, name, array);
 	else
-		doc_free(array);
+		json_decref(array);
 }

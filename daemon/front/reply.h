@@ -7,8 +7,8 @@
 #define DBSNAP_FRONT_REPLY_H
 
 #include "daemon/front/call.h"
-#include "daemon/front/doc.h"
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -67,19 +67,23 @@ void reply_store_error(struct call *call, int error);
 /* The body of an error without a call: for a connection that is refused before it says anything. The caller frees it. */
 char *reply_error_text(enum reply_code code, int *ret_status);
 
-/* A new object that begins with RequestId. */
-struct doc *reply_begin(const struct call *call);
-/* Status 200; takes the object. Out of memory ends the process: every answer would be a lie. */
-void reply_send(struct call *call, struct doc *object);
+/* A new object that begins with RequestId. Never NULL (out of memory ends the process: every answer would be a lie). */
+json_t *reply_begin(const struct call *call);
+/* Status 200; takes the object. */
+void reply_send(struct call *call, json_t *object);
 /* RequestId only. */
 void reply_done(struct call *call);
 
-/* A field without a value (NULL or "") is left out. */
-void reply_put(struct doc *object, const char *name, const char *value);
-void reply_put_number(struct doc *object, const char *name, uint64_t value); /* as a string */
-void reply_put_bool(struct doc *object, const char *name, bool value);       /* as a string */
-void reply_put_time(struct doc *object, const char *name, int64_t wall_ms);  /* left out when 0 */
+/* A field without a value (NULL or "") is left out; bytes that are not UTF-8 become '?'. */
+void reply_put(json_t *object, const char *name, const char *value);
+void reply_put_number(json_t *object, const char *name, uint64_t value); /* as a string */
+void reply_put_bool(json_t *object, const char *name, bool value);       /* as a string */
+void reply_put_time(json_t *object, const char *name, int64_t wall_ms);  /* left out when 0 */
 /* An array of the lines; left out when there are none. */
-void reply_put_lines(struct doc *object, const char *name, const char *lines);
+void reply_put_lines(json_t *object, const char *name, const char *lines);
+/* Takes value. */
+void reply_put_new(json_t *object, const char *name, json_t *value);
+/* A string for an array or object, bytes as above. */
+json_t *reply_text(const char *value);
 
 #endif

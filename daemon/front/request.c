@@ -4,7 +4,6 @@
 
 #include "common/err.h"
 #include "common/scope.h"
-#include "common/utf8.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -18,6 +17,38 @@ static int fail(char *why, int code, const char *what, const char *name)
 	snprintf(why, REQUEST_WHY_SIZE, "%s%s%.*s%s", what, name ? " \"" : "", name ? REQUEST_NAME_MAX : 0,
 		 name ? name : "", name ? "\"." : ".");
 	return code;
+}
+
+/* The length of the UTF-8 sequence that begins here, or 0: there is none (overlong, surrogate, beyond U+10FFFF, cut off). */
+static size_t sequence_length(const uint8_t *at, size_t left)
+{
+	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+	size_t length = at[0] < 0x80 ? 1 : (at[0] & 0xe0) == 0xc0 ? 2 : (at[0] & 0xf0) == 0xe0 ? 3 : (at[0] & 0xf8) == 0xf0 ? 4 : 0;
+	uint32_t point;
+
+	if (length < 2 || length > left)
+		return length == 1 ? 1 : 0;
+	point = at[0] & (0x7fu >> length);
+	for (size_t i = 1; i < length; i++) {
+		if ((at[i] & 0xc0) != 0x80)
+			return 0;
+		point = point << 6 | (at[i] & 0x3f);
+	}
+	return point < least[length] || point > 0x10ffff || (point >= 0xd800 && point < 0xe000) ? 0 : length;
+}
+
+static bool is_text(const char *text, size_t size)
+{
+	const uint8_t *at = (const uint8_t *)text, *end = at + size;
+
+	while (at < end) {
+		size_t length = *at ? sequence_length(at, (size_t)(end - at)) : 0;
+
+		if (length == 0)
+			return false;
+		at += length;
+	}
+	return true;
 }
 
 static int hex_value(char c)
@@ -51,7 +82,7 @@ static char *decode(const char *text, size_t size, int *ret_code)
 		out[used++] = (char)(high << 4 | low);
 		i += 2;
 	}
-	if (!out || memchr(out, '\0', used) || !utf8_is_valid(out, used))
+	if (!out || !is_text(out, used))
 		return NULL;
 	out[used] = '\0';
 	return scope_take_ptr(out);
