@@ -15,7 +15,6 @@ libcommon_a_SOURCES = \
 	common/conf_reload.c \
 	common/conf_resolve.c \
 	common/cursor.c common/cursor.h \
-	common/crc32c.c common/crc32c.h \
 	common/err.c common/err.h \
 	common/grow.h \
 	common/ident.c common/ident.h \

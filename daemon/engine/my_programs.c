@@ -21,7 +21,7 @@ int my_find_server(const struct worker_job *job, const char *recorded, char ret_
 /* Beside the server, or in bin beside the server's sbin. */
 int my_find_client(const struct worker_job *job, const char *bindir, char ret_path[static MSG_PATH_SIZE], struct reason *why)
 {
-	static const char *const programs[] = {"mariadb", NULL};
+	static const char *const programs[] = {"mariadb", "innochecksum", NULL};
 	char path[MSG_PATH_SIZE + 8];
 	int error = bindir_check(job, bindir, programs, ret_path, why);
 
@@ -29,6 +29,6 @@ int my_find_client(const struct worker_job *job, const char *bindir, char ret_pa
 		return error;
 	snprintf(path, sizeof(path), "%s/../bin", bindir);
 	error = bindir_check(job, path, programs, ret_path, why);
-	return error == ERR_NOT_FOUND ? reason_set(why, error, "install MariaDB's client programs (mariadb-client)",
-						   "there is no program mariadb in %.400s, nor in bin beside it", bindir) : error;
+	return error == ERR_NOT_FOUND ? reason_set(why, error, "install MariaDB's programs (mariadb-client, mariadb-server-core)",
+						   "there are no mariadb and innochecksum in %.400s, nor in bin beside it", bindir) : error;
 }

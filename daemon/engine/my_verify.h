@@ -4,6 +4,7 @@
 #define DBSNAP_ENGINE_MY_VERIFY_H
 
 #include "daemon/engine/db.h"
+#include "daemon/engine/examine.h"
 #include "daemon/engine/job.h"
 
 #include <stdint.h>
@@ -26,9 +27,9 @@ struct my_verify {
 int my_verify_run(const void *arg, const int *fds, void *answer, struct reason *why);
 
 /*
- * Of InnoDB's files, in the folder of a server that was stopped cleanly: adds pages with a wrong checksum to found, as
- * lines. 0 with the number of files whose pages have checksums of the kind that is known; or a code with why.
+ * Looks, in the cell, at the checksums of all pages of InnoDB's files in the clone's folder, whose server was stopped cleanly;
+ * says what is wrong by examine. 0 with the number of those files; or a code with why.
  */
-int my_verify_pages(int root_fd, char *found, size_t size, unsigned *ret_files, struct reason *why);
+int my_verify_pages(const struct my_verify *question, struct examine *examine, int root_fd, unsigned *ret_files);
 
 #endif

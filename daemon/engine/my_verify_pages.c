@@ -1,200 +1,126 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * CHECK TABLE reads indexes. What lies beside them (long columns, undo logs, the system tablespace's own pages) has nothing
- * but its pages' checksums, which are looked at here as the server itself does when it reads a page.
+ * but its pages' checksums, at which the server's own innochecksum looks in every file of InnoDB's.
  *
- * Known are files with full_crc32, the default since 10.5. A file's first page tells its kind and how far it is in use; of
- * every extent a descriptor tells which of its pages are. The others hold whatever was left in them.
+ * Free pages hold whatever was left in them, and are skipped. So are the second and third extent of the system tablespace:
+ * that is where the server puts its doublewrite buffer, copies of other pages, which innochecksum takes for damaged ones
+ * (seen with 10.11).
  */
 #include "daemon/engine/my_verify.h"
 
-#include "common/crc32c.h"
 #include "common/err.h"
-#include "common/scope.h"
+#include "daemon/engine/cell.h"
+#include "daemon/engine/db_mariadb.h"
 #include "daemon/engine/layout.h"
 #include "daemon/engine/tree.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum {
-	DATA = 38,           /* where a page's header ends */
-	AT_TYPE = 24,
-	TYPE_COMPRESSED = 0x8000,
-	AT_SIZE = DATA + 8,   /* pages that it has */
-	AT_LIMIT = DATA + 12, /* those from here on were never used; may be over its size */
-	AT_FLAGS = DATA + 16,
-	FULL_CRC32 = 0x10,
-	COMPRESSED = 0xe0,
-	DESCRIPTORS = DATA + 112, /* of extents, in the first of every page_size pages */
-	AT_BITMAP = 24,      /* in a descriptor: two bits a page, the lower one says that it is free */
-	SYSTEM_PAGE = 5,     /* of the system tablespace: names where the doublewrite buffer is */
-	DOUBLEWRITE = 200,   /* before its end */
-	DOUBLEWRITE_MAGIC = 536853855,
-	PAGE_MAX = 65536,
-	SHOWN_MAX = 5        /* of a file's pages, by number */
+	PAGE_USUAL = 16384,
+	EXTENT_BYTES = 1 << 20, /* of pages of up to PAGE_USUAL; of larger ones an extent is */
+	EXTENT_PAGES = 64
 };
 
 struct pages {
-	char *found;
-	size_t size;
+	const struct my_verify *question;
+	struct examine *x;
 	unsigned files;
-	struct crc32c table;
-	uint8_t page[PAGE_MAX], descriptors[PAGE_MAX];
 };
 
-/* Of one file. */
-struct space {
-	int fd;
-	const char *path;
-	uint32_t page_size, extent;
-	uint32_t limit; /* pages that may be in use */
-	uint32_t doublewrite[2]; /* the first page of each of two extents that are copies of others; 0: none */
-};
+static char *const env[] = {"LC_ALL=C", "HOME=/nonexistent", NULL};
 
-static uint32_t u32_at(const uint8_t *at)
+static bool is_numbered(const char *name, const char *kind)
 {
-	return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+	size_t length = strlen(kind);
+
+	return strncmp(name, kind, length) == 0 && name[length] && strspn(name + length, "0123456789") == strlen(name + length);
 }
 
-static bool is_innodb(const char *name)
+/* A table's, in its database's folder; one of an undo log; of a system tablespace the first, which alone says what its pages are. */
+static bool is_innodb(const struct tree_entry *entry)
 {
-	size_t length = strlen(name);
+	const char *slash = strchr(entry->path, '/');
+	size_t length = strlen(entry->name);
 
-	return (length > 4 && strcmp(name + length - 4, ".ibd") == 0) || strncmp(name, "ibdata", 6) == 0 ||
-	       (strncmp(name, "undo", 4) == 0 && strspn(name + 4, "0123456789") == length - 4 && length > 4);
-}
-
-static bool read_page(const struct space *space, uint32_t number, uint8_t *page)
-{
-	return pread(space->fd, page, space->page_size, (off_t)number * space->page_size) == (ssize_t)space->page_size;
-}
-
-static bool is_empty(const uint8_t *page, size_t size)
-{
-	return page[0] == 0 && memcmp(page, page + 1, size - 1) == 0;
-}
-
-static bool is_sound(const struct pages *pages, const uint8_t *page, uint32_t size)
-{
-	return is_empty(page, size) || crc32c_of(&pages->table, page, size - 4) == u32_at(page + size - 4);
-}
-
-/* False: of a kind that is not known, or no file of InnoDB's at all. */
-static bool open_space(struct pages *pages, struct space *space)
-{
-	static const uint32_t extent_bytes = 1 << 20;
-	uint32_t flags, size;
-
-	if (pread(space->fd, pages->page, DATA + 20, 0) != DATA + 20)
+	if (!S_ISREG(entry->st.st_mode))
 		return false;
-	flags = u32_at(pages->page + AT_FLAGS);
-	if (!(flags & FULL_CRC32) || flags & COMPRESSED || (flags & 15) < 3 || (flags & 15) > 7)
-		return false;
-	space->page_size = UINT32_C(512) << (flags & 15);
-	size = u32_at(pages->page + AT_SIZE);
-	space->limit = u32_at(pages->page + AT_LIMIT);
-	if (space->limit > size)
-		space->limit = size;
-	space->extent = space->page_size > 16384 ? 64 : extent_bytes / space->page_size;
-	return true;
+	if (slash)
+		return !strchr(slash + 1, '/') && length > 4 && strcmp(entry->name + length - 4, ".ibd") == 0;
+	return strcmp(entry->name, "ibdata1") == 0 || is_numbered(entry->name, "undo");
 }
 
-static void find_doublewrite(struct pages *pages, struct space *space)
+static void hear(void *arg, const char *line)
 {
-	const uint8_t *at = pages->page + space->page_size - DOUBLEWRITE;
+	struct examine *x = arg;
 
-	if (strncmp(space->path, "ibdata1", 7) != 0 || !read_page(space, SYSTEM_PAGE, pages->page) ||
-	    u32_at(at + 10) != DOUBLEWRITE_MAGIC)
-		return;
-	space->doublewrite[0] = u32_at(at + 14);
-	space->doublewrite[1] = u32_at(at + 18);
+	examine_take_trouble(x, line);
+	layout_add_line(x->said, sizeof(x->said), "%.400s", line);
 }
 
-static bool is_copy(const struct space *space, uint32_t number)
+/* first and last: numbers of pages; NULL: from its beginning, to its end. */
+static int look_at(struct pages *pages, const char *path, const char *first, const char *last)
 {
-	for (int i = 0; i < 2; i++) {
-		if (space->doublewrite[i] && number >= space->doublewrite[i] && number - space->doublewrite[i] < space->extent)
-			return true;
+	char file[MSG_PATH_SIZE], what[MSG_PATH_SIZE + 32];
+	char *argv[8] = {NULL, "--skip-freed-pages"};
+	size_t count = 2;
+	int error;
+
+	if (first) {
+		argv[count++] = "--start-page";
+		argv[count++] = (char *)(uintptr_t)first;
 	}
-	return false;
-}
-
-static bool is_free(const struct pages *pages, const struct space *space, uint32_t number)
-{
-	uint32_t in_page = number % space->page_size, bit = in_page % space->extent * 2;
-	size_t entry = AT_BITMAP + (space->extent * 2 + 7) / 8;
-
-	return pages->descriptors[DESCRIPTORS + in_page / space->extent * entry + AT_BITMAP + bit / 8] >> bit % 8 & 1;
-}
-
-/* A page that cannot be read is missing: the file was longer. */
-static bool look_at(struct pages *pages, const struct space *space, uint32_t number)
-{
-	if (!read_page(space, number, pages->page))
-		return false;
-	if (number % space->page_size == 0)
-		memcpy(pages->descriptors, pages->page, space->page_size);
-	else if (is_copy(space, number) || is_free(pages, space, number))
-		return true;
-	return (pages->page[AT_TYPE] << 8 & TYPE_COMPRESSED) || is_sound(pages, pages->page, space->page_size);
-}
-
-static void look_through(struct pages *pages, const struct space *space)
-{
-	char shown[128] = "";
-	size_t used = 0;
-	unsigned bad = 0;
-
-	for (uint32_t number = 0; number < space->limit; number++) {
-		if (look_at(pages, space, number))
-			continue;
-		if (bad++ < SHOWN_MAX)
-			used += (size_t)snprintf(shown + used, sizeof(shown) - used, " %" PRIu32, number);
-		/* What follows is missing as well, or is judged by a descriptor that cannot be relied on. */
-		if (number % space->page_size == 0)
-			break;
+	if (last) {
+		argv[count++] = "--end-page";
+		argv[count++] = (char *)(uintptr_t)last;
 	}
-	if (bad)
-		layout_add_line(pages->found, pages->size, "%.200s: %u pages with a wrong checksum:%s%s", space->path, bad, shown,
-				bad > SHOWN_MAX ? " ..." : "");
+	snprintf(file, sizeof(file), CELL_ROOT "/%s", path);
+	argv[count] = file;
+	error = examine_run_tool(pages->x, pages->question->client_dir, "innochecksum", argv, env, NULL, hear, pages->x);
+	if (error < 0 || program_succeeded(&pages->x->tool))
+		return error;
+	if (pages->x->trouble[0])
+		return examine_refuse_trouble(pages->x, NULL);
+	snprintf(what, sizeof(what), "%.200s: a page's checksum is wrong", path);
+	return examine_judge_tool(pages->x, what);
+}
+
+/* Without its doublewrite buffer. */
+static int look_at_system(struct pages *pages, const char *path)
+{
+	char value[ASK_PATH_SIZE], last[16], first[16];
+	uint32_t page = PAGE_USUAL, extent;
+	int error;
+
+	if (my_find_setting(pages->question->settings, "innodb-page-size", value))
+		page = (uint32_t)strtoul(value, NULL, 10);
+	extent = page > 0 && page <= PAGE_USUAL ? EXTENT_BYTES / page : EXTENT_PAGES;
+	snprintf(last, sizeof(last), "%" PRIu32, extent - 1);
+	snprintf(first, sizeof(first), "%" PRIu32, 3 * extent);
+	error = look_at(pages, path, NULL, last);
+	return error == 0 ? look_at(pages, path, first, NULL) : error;
 }
 
 static int visit(void *arg, const struct tree_entry *entry, struct reason *why)
 {
 	struct pages *pages = arg;
-	scope_close int fd = -1;
-	struct space space = {.path = entry->path};
 
 	(void)why;
-	if (!S_ISREG(entry->st.st_mode) || !is_innodb(entry->name))
+	if (!is_innodb(entry))
 		return 0;
-	fd = tree_open(entry->dir_fd, entry->name, O_RDONLY, 0);
-	space.fd = fd;
-	if (fd < 0 || !open_space(pages, &space))
-		return 0;
-	find_doublewrite(pages, &space);
-	look_through(pages, &space);
 	pages->files++;
-	return 0;
+	return strcmp(entry->path, "ibdata1") == 0 ? look_at_system(pages, entry->path) : look_at(pages, entry->path, NULL, NULL);
 }
 
-int my_verify_pages(int root_fd, char *found, size_t size, unsigned *ret_files, struct reason *why)
+int my_verify_pages(const struct my_verify *question, struct examine *x, int root_fd, unsigned *ret_files)
 {
-	scope_free struct pages *pages = calloc(1, sizeof(*pages));
-	int error;
+	struct pages pages = {.question = question, .x = x};
+	int error = tree_walk(root_fd, visit, &pages, x->why);
 
-	if (!pages)
-		return reason_set_retry(why, ERR_NOMEM, NULL, "out of memory");
-	pages->found = found;
-	pages->size = size;
-	crc32c_init(&pages->table);
-	error = tree_walk(root_fd, visit, pages, why);
-	if (error == 0)
-		*ret_files = pages->files;
+	*ret_files = pages.files;
 	return error;
 }

@@ -519,7 +519,7 @@ static int check_stopped(struct run *run)
 
 	examine_set_done(&run->x, 90);
 	if (error == 0 && program_succeeded(&run->x.server))
-		error = my_verify_pages(run->root, run->x.answer->found, sizeof(run->x.answer->found), &run->files, run->x.why);
+		error = my_verify_pages(run->question, &run->x, run->root, &run->files);
 	return error;
 }
 
