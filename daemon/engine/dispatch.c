@@ -78,9 +78,11 @@ static int on_ready(struct engine *engine, const struct msg *msg)
 	if (engine->keeper.ready)
 		return ERR_INVALID;
 	engine->keeper.ready = true;
-	if (!engine->ready)
+	/* One that comes after another's death has what a reload brought. */
+	if (!engine->ready || engine->reload_ping)
 		notify_ready();
 	engine->ready = true;
+	engine->reload_ping = 0;
 	for (size_t i = 0; i < engine->listens.count; i++)
 		log_info("the front serves at %s", engine->listens.at[i].path);
 	return 0;
@@ -366,6 +368,11 @@ static int on_pong(struct engine *engine, const struct msg *msg)
 	if (msg->u.ping.number <= keeper->ponged || msg->u.ping.number > keeper->pinged)
 		return ERR_INVALID;
 	keeper->ponged = msg->u.ping.number;
+	if (engine->reload_ping && keeper->ponged >= engine->reload_ping) {
+		engine->reload_ping = 0;
+		if (!engine->stopping)
+			notify_ready();
+	}
 	return 0;
 }
 

@@ -66,10 +66,35 @@ static void log_warnings(const struct conf *conf)
 		log_warning("%s", conf->warnings.lines[i]);
 }
 
+static void ping_front(struct engine *engine)
+{
+	struct msg ping = {.type = MSG_PING};
+
+	ping.u.ping.number = ++engine->keeper.pinged;
+	keeper_send(engine, &ping);
+}
+
+/*
+ * Ready again: what was asked for is in force for whoever comes now. The front has it when it answers what was sent after it; one
+ * that is yet to begin or to recover gets it first.
+ */
+static void end_reload(struct engine *engine, bool taken)
+{
+	if (!taken && engine->reload_ping)
+		return;
+	if (!taken || engine->keeper.link < 0) {
+		notify_ready();
+		return;
+	}
+	ping_front(engine);
+	engine->reload_ping = engine->keeper.pinged;
+}
+
 /* A server that stands still does not wait for files on whatever disk, nor for a name service that may be its own client. */
 static void reload_if_due(struct engine *engine)
 {
 	struct conf *next;
+	bool taken = false;
 
 	if (!engine->reload_due || hold_is_any(engine))
 		return;
@@ -85,12 +110,12 @@ static void reload_if_due(struct engine *engine)
 		engine->generation++;
 		notes_update(engine);
 		engine_send_config(engine);
+		taken = true;
 		log_warnings(next);
 		log_notice("configuration reloaded, %zu clusters", next->cluster_count);
 	}
-	/* A front that is still recovering says READY by itself. */
 	if (engine->ready)
-		notify_ready();
+		end_reload(engine, taken);
 }
 
 static void begin_stop(struct engine *engine)
@@ -151,7 +176,6 @@ static void check_watchdog(struct engine *engine, int64_t now)
 {
 	struct notify *notify = &engine->notify;
 	struct keeper *keeper = &engine->keeper;
-	struct msg ping = {.type = MSG_PING};
 
 	if (!notify->interval_ms || now < notify->next_ms)
 		return;
@@ -159,10 +183,8 @@ static void check_watchdog(struct engine *engine, int64_t now)
 	if (keeper->hello && keeper->pinged != keeper->ponged)
 		return;
 	notify_alive(notify);
-	if (!keeper->hello)
-		return;
-	ping.u.ping.number = ++keeper->pinged;
-	keeper_send(engine, &ping);
+	if (keeper->hello)
+		ping_front(engine);
 }
 
 /* At a stop, when the last worker is gone: the end of its link is the front's end. */

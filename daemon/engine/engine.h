@@ -41,6 +41,7 @@ struct engine {
 	bool ready;    /* a front has said READY */
 	bool stopping;
 	bool reload_due; /* once no server is held */
+	uint64_t reload_ping; /* its answer says that the front has taken the configuration; 0: none is awaited */
 	bool failed;   /* the exit status is 1 */
 };
 

@@ -299,16 +299,25 @@ def test_check_option_tells_every_error(engine):
     assert engine.run("--rebuild").returncode == 2
 
 
+def reload(engine, front):
+    """Until it is in force, which the front's answer to what came after it says; what it was told, by name."""
+    front.seen.clear()
+    engine.notify.drain()
+    engine.notify.lines.clear()
+    engine.main.signal(signal.SIGHUP)
+    front.send("PONG", number=front.wait("PING").number)
+    engine.notify.wait("READY=1", engine.main, 30)
+    return {told.name: told for told in front.seen}
+
+
 def test_reload_whole_or_not_at_all(engine, front):
     engine.configure(jobs={"max_running": 3})
-    engine.reload()
-    assert front.wait("CONFIG").max_running == 3
-    assert front.wait("CONFIG_END").generation == 2
+    told = reload(engine, front)
+    assert told["CONFIG"].max_running == 3 and told["CONFIG_END"].generation == 2
     engine.configure(jobs={"max_running": 4}, nonsense=1)
     engine.reload()
     engine.configure(jobs={"max_running": 5})
-    engine.reload()
-    assert front.wait("CONFIG").max_running == 5
+    assert reload(engine, front)["CONFIG"].max_running == 5
     assert "nonsense" in engine.log_text()
 
 
@@ -320,8 +329,7 @@ def test_reload_keeps_a_cluster_with_a_job(engine, start, front):
         engine.reload()
         assert "has a job in flight" in engine.log_text()
     assert front.result(1).outcome == msgs.DONE
-    engine.reload()
-    assert front.wait("CONFIG_END").clusters == 0
+    assert reload(engine, front)["CONFIG_END"].clusters == 0
     assert front.create("c1", 2).outcome == msgs.FAILED
     os.rename(engine.state_dir + ".engine/c1.json", engine.state_dir + ".engine/c1.away")
     engine.kill()
@@ -907,7 +915,7 @@ def test_a_lost_place_is_offline_never_made_anew(engine, front):
 
 def test_top_of_a_mount_has_no_place_beside_it(engine, front, btrfs):
     engine.add_cluster("c2", btrfs.mnt, database={"type": "none"})
-    engine.reload()
+    reload(engine, front)
     probed, _ = front.probe("c2")
     assert probed.place == msgs.REFUSED and "top of its mount" in probed.cause and "snapshot_dir" in probed.remedy
     assert front.create("c2", 1).outcome == msgs.FAILED
@@ -916,7 +924,7 @@ def test_top_of_a_mount_has_no_place_beside_it(engine, front, btrfs):
 def test_a_new_place_on_another_file_system_waits_for_its_mount(engine, front, btrfs, folder):
     data = btrfs.subvolume("other")
     engine.add_cluster("c2", data, database={"type": "none"}, snapshot_dir=os.path.join(folder, "s"))
-    engine.reload()
+    reload(engine, front)
     probed, _ = front.probe("c2")
     assert probed.place == msgs.OFFLINE and "not mounted yet" in probed.cause
     assert os.listdir(folder) == []
@@ -929,7 +937,7 @@ def test_read_only_and_full(engine, front, btrfs):
     btrfs.remount("rw")
     assert front.create("c1", 1).outcome == msgs.DONE
     engine.add_cluster("c1", btrfs.path("data"), database={"type": "none"}, min_free="90%")
-    engine.reload()
+    reload(engine, front)
     os.truncate(btrfs.path("data", "content"), 0)
     btrfs.fill(1 << 30)
     result = front.create("c1", 2)

@@ -2,6 +2,7 @@
 """Signed requests to the whole daemon: keys from their file, rights from a policy, backups on disk."""
 import json
 import os
+import signal
 import time
 
 import pytest
@@ -115,6 +116,27 @@ def test_reload(keyed):
     assert v1(keyed, "DescribeStatus", Signer("other", "y"))[1]["Code"] == "Forbidden.RAM"
     assert "access_keys.secret: expected" in keyed.log_text()
     assert SECRET not in keyed.log_text()
+
+
+def reloaded(keyed, times):
+    eventually(lambda: keyed.log_text().count("configuration reloaded") == times, what="the engine has read it")
+
+
+def test_reload_is_over_when_it_is_in_force(keyed):
+    """Whoever waits for READY=1 (systemctl reload) finds the new keys: not while the front has yet to take them."""
+    keyed.notify.lines.clear()
+    os.kill(keyed.front(), signal.SIGSTOP)
+    try:
+        write_keys(keyed, {"id": "other", "secret": "y"})
+        for times in (1, 2):     # by the second one the first has said what it had to say
+            keyed.main.signal(signal.SIGHUP)
+            reloaded(keyed, times)
+        keyed.notify.drain()
+        assert "READY=1" not in keyed.notify.lines and "RELOADING=1" in keyed.notify.lines
+    finally:
+        os.kill(keyed.front(), signal.SIGCONT)
+    keyed.notify.wait("READY=1", keyed.main, 30)
+    assert v1(keyed, "DescribeStatus", Signer("other", "y"))[1]["Code"] == "Forbidden.RAM"
 
 
 def test_many_keys(keyed):
