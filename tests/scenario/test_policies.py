@@ -389,6 +389,7 @@ def allow_and_hold(policed, *statements):
     looks = engine.count("CHECK", cluster="pc-a", depth=msgs.LAYOUT)
     policed.allow(*statements)
     engine.wait_for(lambda: engine.count("CHECK", cluster="pc-a", depth=msgs.LAYOUT) > looks, what="looked at")
+    engine.ping()     # the front has the answer, whatever the time is afterwards
     engine.hold("CHECK")
 
 
