@@ -33,8 +33,8 @@ from world import World  # noqa: E402
 import clones  # noqa: E402
 import gigabyte  # noqa: E402
 import held  # noqa: E402
+import judgements  # noqa: E402
 import peers  # noqa: E402
-import policies  # noqa: E402
 import ram  # noqa: E402
 import walks  # noqa: E402
 
@@ -610,9 +610,9 @@ def bench_clone_start(bed):
 
 def bench_policy(_):
     """The judgement by 1,000 statements that say nothing of the request, one policy of each make."""
-    for what, ns in policies.rows():
+    for what, ns in judgements.rows():
         line(f"1,000 statements, {what}", ns / 1000, "us", "<= 20")
-        line("  a statement", ns / policies.STATEMENTS, "ns")
+        line("  a statement", ns / judgements.STATEMENTS, "ns")
 
 
 BENCHES = {"ack": bench_ack, "acks": bench_acks, "reads": bench_reads, "signed": bench_signed, "create": bench_create,
