@@ -121,10 +121,10 @@ static int make_folders(int root_fd, const char *path, struct reason *why)
 static int write_state(int root_fd, const char *path, const char *gtids, struct reason *why)
 {
 	scope_close int fd = tree_open(root_fd, path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-	ssize_t done = fd < 0 ? -1 : write(fd, gtids, strlen(gtids));
 
-	return done == (ssize_t)strlen(gtids) ? 0 :
-	       reason_set_errno(why, done < 0 ? errno : ENOSPC, "cannot write %.400s in the copy", path);
+	if (fd < 0 || dprintf(fd, "%s\n", gtids) < 0)
+		return reason_set_errno(why, errno, "cannot write %.400s in the copy", path);
+	return 0;
 }
 
 /*
@@ -143,10 +143,9 @@ static int begin_binlog(int root_fd, const char *folder, struct reason *why)
 	*strrchr(base, '.') = '\0';
 	for (char *c = gtids; *c; c++)
 		*c = *c == ',' ? '\n' : *c;
-	strcat(gtids, "\n");
 	snprintf(path, sizeof(path), "%.1000s%s%s.state", folder, folder[0] ? "/" : "", base);
 	error = make_folders(root_fd, folder, why);
-	return error == 0 && gtids[1] ? write_state(root_fd, path, gtids, why) : error;
+	return error == 0 && gtids[0] ? write_state(root_fd, path, gtids, why) : error;
 }
 
 /* Of a process that is no more: whoever has its number now would keep mysqld_safe from starting. */

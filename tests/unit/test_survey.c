@@ -157,11 +157,12 @@ static void test_too_deep(void **state)
 	struct layout *layout = layout_of(NULL, 0);
 	struct reason why = {0};
 	struct survey *survey;
-	char path[1024] = "d";
+	char path[1024] = "";
+	size_t used = 0;
 
 	for (int depth = 0; depth <= TREE_DEPTH_MAX + 3; depth++) {
+		used += (size_t)snprintf(path + used, sizeof(path) - used, "%sd", depth ? "/" : "");
 		make_folder(folder, path);
-		strcat(path, "/d");
 	}
 	folder_write(folder, "file", "x");
 	survey = look(folder, layout, LONG_MS);
