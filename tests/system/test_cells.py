@@ -235,15 +235,15 @@ def plan(usual):
 
 def cut_and_check(cell, name, usual, start_clone, kind=Cut):
     """A few at a time, as disks are small; the name is the tally's."""
-    tally, todo = Tally(name), [(number, *each) for number, each in enumerate(plan(usual))]
+    tally, waiting = Tally(name), [(number, *each) for number, each in enumerate(plan(usual))]
 
     def check(number, cut):
         about = f"{number} of seed {SEED}, {cut.way} at {cut.where}"
         if tally.attempt(about, lambda: cut.check(f"c{number}", start_clone) or True):
             tally.good(about, cut.backup["Dbsnap"]["CutMs"], cut.backup["Dbsnap"]["FreezeMs"])
 
-    while todo:
-        batch, todo = todo[:BATCH], todo[BATCH:]
+    while waiting:
+        batch, waiting = waiting[:BATCH], waiting[BATCH:]
         with Pgbench(cell.server, clients=4), Acked(cell.server, synchronous_commit="off") as ids:
             ids.wait_more(100)
             first = cell.finish(cell.create())

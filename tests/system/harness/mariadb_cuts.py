@@ -62,7 +62,7 @@ def cut_and_check(cell, name, count, create, start_clone, see=nothing, look=noth
     So many cuts, a few at a time, as disks are small. The name is the tally's; see(backup) looks at each one's
     record, look(clone) at its server; plain: the load has tables without transactions as well.
     """
-    tally, todo = Tally(name), list(range(count))
+    tally, waiting = Tally(name), list(range(count))
 
     def check(number, cut):
         def both():
@@ -72,8 +72,8 @@ def cut_and_check(cell, name, count, create, start_clone, see=nothing, look=noth
         if tally.attempt(number, both):
             tally.good(number, cut.backup["Dbsnap"]["CutMs"], cut.backup["Dbsnap"]["FreezeMs"])
 
-    while todo:
-        batch, todo = todo[:BATCH], todo[BATCH:]
+    while waiting:
+        batch, waiting = waiting[:BATCH], waiting[BATCH:]
         with Load(cell.server, plain) as load:
             cuts = [(number, tally.attempt(number, Cut, load, create, number)) for number in batch]
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
