@@ -2,6 +2,7 @@
 """A clone of every cell, run by the daemon beside its busy source: written to and crashed, the source crashed after it.
 Neither has what is the other's, value by value."""
 import contextlib
+import os
 import subprocess
 
 import pytest
@@ -24,6 +25,7 @@ CELLS = {
     "postgresql-g": ("PostgreSQL", "btrfs", "G"),
     "mariadb-d": ("MariaDB", "btrfs", "D"),
     "mariadb-e": ("MariaDB", "xfs", "E"),
+    "mariadb-f": ("Copied", "ext4", "F"),
     "mariadb-g": ("MariaDB", "ext4", "G"),
 }
 # The same by a daemon, and with a server, of an ordinary user's.
@@ -33,7 +35,7 @@ OWN_CELLS = {name: CELLS[name] for name in ("postgresql-a", "postgresql-b-copy",
 class PostgreSQL:
     """A server, what must stay in it, and what a clone of it is made to do."""
 
-    tables = ["still"]
+    owner, tables = postgres.USER, ["still"]
 
     def __init__(self, cell, user, data_dir):
         self.user = user
@@ -93,15 +95,18 @@ class Apart(PostgreSQL):
 class MariaDB:
     """With tables without transactions, but where the server stands still for the cut of a user's own."""
 
-    tables = ["t_InnoDB", "t_MyISAM", "t_Aria"]
+    owner, tables = mariadb.USER, ["t_InnoDB", "t_MyISAM", "t_Aria"]
 
     def __init__(self, cell, user, data_dir):
         self.user = user
-        self.server = cell.make_mariadb(data_dir, user)
+        self.server = cell.make_mariadb(data_dir, user, **self.settings(cell))
         mariadb_load.create(self.server, plain=True)
         for table in self.tables:
             self.server.sql(f"CREATE TABLE shop.{table} (i INT PRIMARY KEY, v CHAR(32)) ENGINE={table[2:]} AS "
                             f"SELECT seq AS i, MD5(seq) AS v FROM shop.seq_1_to_{ROWS}")
+
+    def settings(self, _):
+        return {}
 
     def add_to(self, daemon, **settings):
         daemon.add_mariadb("main", self.server, **settings)
@@ -113,18 +118,23 @@ class MariaDB:
 
     def content(self):
         assert self.server.value("SELECT COUNT(*) FROM information_schema.tables WHERE table_name LIKE 'own%%'") == 0
-        return [self.server.sql(f"SELECT * FROM shop.{table} ORDER BY i") for table in self.tables]
+        oldest, *_ = self.server.sql("SHOW BINARY LOGS")
+        return [oldest[0], *(self.server.sql(f"SELECT * FROM shop.{table} ORDER BY i") for table in self.tables)]
 
     def ask(self, clone, sql):
         return ask(clone, sql, self.user, "--batch --skip-column-names shop")
 
     def write_to(self, clone):
-        """Into every table, into new ones, and its binary log is ended and purged."""
+        """Into every table and into new ones, and its binary log is ended and purged."""
         for table in self.tables:
             self.ask(clone, f"UPDATE {table} SET v = 'clone'; DELETE FROM {table} WHERE i % 2 = 0;"
                      f"CREATE TABLE own_{table} ENGINE={table[2:]} AS SELECT 1 AS i")
             assert self.ask(clone, f"SELECT COUNT(*), SUM(v = 'clone') FROM {table}") == f"{ROWS // 2}\t{ROWS // 2}"
         self.ask(clone, f"DELETE FROM {mariadb_load.IDS}; FLUSH BINARY LOGS; FLUSH TABLES")
+        self.purge(clone)
+
+    def purge(self, clone):
+        """Of its own binary log all but the newest."""
         newest = self.ask(clone, "SHOW BINARY LOGS").splitlines()[-1].split("\t")[0]
         self.ask(clone, f"PURGE BINARY LOGS TO '{newest}'")
 
@@ -142,7 +152,20 @@ class MariaDB:
         self.server.check()
 
 
-SOURCES = {each.__name__: each for each in (PostgreSQL, Apart, MariaDB)}
+class Copied(MariaDB):
+    """By mariadb-backup, with a binary log that lies elsewhere: a clone has none."""
+
+    def settings(self, cell):
+        if mariadb.program("mariadb-backup") is None:
+            pytest.skip("needs mariadb-backup")
+        return {"log_bin": os.path.join(cell.disk.subvolume("log", self.user), "mysql-bin")}
+
+    def purge(self, clone):
+        """It has nothing to purge, nor to write to."""
+        assert self.ask(clone, "SELECT @@log_bin") == "0"
+
+
+SOURCES = {each.__name__: each for each in (PostgreSQL, Apart, MariaDB, Copied)}
 
 
 class Cell:
@@ -153,7 +176,7 @@ class Cell:
         source, kind, self.procedure = CELLS[name]
         self.disk = request.getfixturevalue("make_disk")(kind, "3G")
         self.daemon = self.make_daemon(quota=QUOTA)
-        self.source = SOURCES[source](self, *self.place("mysql" if source == "MariaDB" else "postgres"))
+        self.source = SOURCES[source](self, *self.place(SOURCES[source].owner))
         self.source.add_to(self.daemon, **self.settings())
         self.daemon.start()
 
@@ -170,8 +193,8 @@ class Cell:
     def make_postgresql(self, data_dir, _):
         return self.request.getfixturevalue("make_server")(data_dir)
 
-    def make_mariadb(self, data_dir, user):
-        return self.request.getfixturevalue("make_mariadb")(data_dir, user=user)
+    def make_mariadb(self, data_dir, user, **settings):
+        return self.request.getfixturevalue("make_mariadb")(data_dir, user=user, **settings)
 
     def create(self):
         backup = self.daemon.api.create_and_wait("main", timeout=120)
@@ -214,8 +237,8 @@ class OwnCell(Cell):
         server.sql(f"CREATE ROLE {user} SUPERUSER LOGIN")   # as if by her own initdb
         return server
 
-    def make_mariadb(self, data_dir, user):
-        server = super().make_mariadb(data_dir, user)
+    def make_mariadb(self, data_dir, user, **settings):
+        server = super().make_mariadb(data_dir, user, **settings)
         server.sql(f"CREATE USER {user}@localhost IDENTIFIED VIA unix_socket")
         server.sql(f"GRANT ALL ON *.* TO {user}@localhost")
         return server
