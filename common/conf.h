@@ -164,6 +164,11 @@ int conf_default_path(char *path, size_t size);
 int conf_load(const char *path, struct conf_errors *errors, struct conf **ret_conf);
 /* The same without a look at clusters_dir and access_keys: no cluster and no key is in it. */
 int conf_load_policies(const char *path, struct conf_errors *errors, struct conf **ret_conf);
+/*
+ * Only path's own keys, whatever is wrong with it or elsewhere: what cannot be read is the default. For listens[], of which there
+ * is one at least. 0 or ERR_NOMEM.
+ */
+int conf_load_listens(const char *path, struct conf **ret_conf);
 /* The number of a user or group of this host. 0, ERR_NOT_FOUND, ERR_NOMEM, ERR_IO. Blocks on name services. */
 int conf_resolve_id(const char *name, bool group, uint32_t *ret_id);
 

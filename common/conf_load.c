@@ -131,3 +131,28 @@ int conf_load_policies(const char *path, struct conf_errors *errors, struct conf
 {
 	return load(path, true, errors, ret_conf);
 }
+
+int conf_load_listens(const char *path, struct conf **ret_conf)
+{
+	char default_path[CONF_PATH_SIZE];
+	struct conf_errors ignored = {0};
+	struct conf_draft draft = {.path = path ? path : default_path, .errors = &ignored};
+	int error = 0;
+
+	draft.conf = calloc(1, sizeof(*draft.conf));
+	if (!draft.conf)
+		return ERR_NOMEM;
+	conf_set_defaults(draft.conf);
+	if (path || conf_default_path(default_path, sizeof(default_path)) == 0)
+		error = read_daemon(&draft, true);
+	conf_errors_clear(&ignored);
+	if (error < 0) {
+		conf_free(draft.conf);
+		return error;
+	}
+	/* A list of which nothing could be read: the first is the default still. */
+	if (draft.conf->listen_count == 0)
+		draft.conf->listen_count = 1;
+	*ret_conf = draft.conf;
+	return 0;
+}

@@ -252,6 +252,13 @@ static bool has_news(const struct watch *watch)
 	return false;
 }
 
+/* Also what a daemon has left that was started with the sockets in another order. */
+static void thaw_all(const struct engine *engine)
+{
+	for (size_t i = 0; i < engine->listens.count; i++)
+		freeze_thaw_all(engine->listens.at[i].path);
+}
+
 static void turn(struct engine *engine, struct watch *watch)
 {
 	int64_t now;
@@ -260,7 +267,7 @@ static void turn(struct engine *engine, struct watch *watch)
 	if (poll(watch->fds, watch->count, timeout_of(engine)) < 0 && errno != EINTR) {
 		/* Without it nothing can be watched any more: the kernel ends front and workers with us. */
 		log_error("poll: %s", strerror(errno));
-		freeze_thaw_all(engine->listens.at[0].path);
+		thaw_all(engine);
 		exit(EXIT_FAILURE);
 	}
 	if (!engine->ready && has_news(watch))
@@ -344,7 +351,7 @@ static int open_all(struct engine *engine)
 		error = listens_open(engine->conf, &engine->listens);
 	/* Nobody else serves these sockets. Whatever fails from here on, or hangs, no server waits for it. */
 	if (error == 0)
-		freeze_thaw_all(engine->listens.at[0].path);
+		thaw_all(engine);
 	/* After what another daemon, or a wrong path, makes fail: that start leaves no new folder behind. */
 	if (error == 0)
 		error = statedir_prepare(engine->conf, &front);

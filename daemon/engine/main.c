@@ -54,18 +54,23 @@ static struct conf *load(const char *path)
 	return conf;
 }
 
-/* Must work after anything, so a configuration that cannot be read now is no reason not to. */
+/*
+ * Must work after anything, so what is wrong with the configuration is no reason not to. Whichever of the sockets was the
+ * first when the daemon started: the file may have been changed since.
+ */
 static int thaw(const char *path)
 {
-	struct conf_errors errors = {0};
 	struct conf *conf = NULL;
-	int count;
+	int failed = conf_load_listens(path, &conf);
 
-	conf_load(path, &errors, &conf);
-	count = freeze_thaw_all(conf ? conf->listens[0].path : "/run/dbsnap/dbsnapd.sock");
-	conf_errors_clear(&errors);
+	if (failed < 0)
+		fprintf(stderr, "dbsnapd: the configuration cannot be read: %s\n", err_text(failed));
+	for (size_t i = 0; conf && i < conf->listen_count; i++) {
+		if (freeze_thaw_all(conf->listens[i].path) < 0)
+			failed = ERR_STATE;
+	}
 	conf_free(conf);
-	return count < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return failed < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 /* -1: go on; else the exit status. */

@@ -994,6 +994,47 @@ def start_time(pid):
         return int(file.read().rpartition(")")[2].split()[19])
 
 
+class HeldStill:
+    """A process that is stopped, with a daemon's note of it in a folder."""
+
+    def __init__(self, folder):
+        self.process = subprocess.Popen(["sleep", "1000"])
+        self.process.send_signal(signal.SIGSTOP)
+        eventually(lambda: status_fields(self.process.pid)["State"].startswith("T"))
+        os.makedirs(folder, 0o700)
+        with open(os.path.join(folder, "c1"), "w", encoding="ascii") as file:
+            file.write(f"{self.process.pid} {start_time(self.process.pid)}\n")
+
+    def __enter__(self):
+        return self
+
+    def wait_runs(self):
+        eventually(lambda: status_fields(self.process.pid)["State"].startswith("S"), what="it runs again")
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.mark.parametrize("by", ["--thaw", "start"])
+def test_thaw_beside_every_socket(engine, by):
+    """The file names the sockets in another order than when the daemon was started, which noted it beside the first; and
+    another file is broken now."""
+    second = os.path.join(engine.folder, "second")
+    engine.configure(listen=[{"path": engine.socket}, {"path": os.path.join(second, "sock"), "group": "root"}])
+    with HeldStill(os.path.join(engine.run_dir, "frozen")) as first, HeldStill(os.path.join(second, "frozen")) as other:
+        if by == "start":
+            with open(engine.state_dir, "w", encoding="ascii"):
+                pass
+            assert engine.run().returncode == 1
+        else:
+            engine.write(os.path.join(engine.clusters_dir, "broken.yaml"), "id: [")
+            assert engine.run("--thaw").returncode == 0
+        first.wait_runs()
+        other.wait_runs()
+    assert os.listdir(os.path.join(engine.run_dir, "frozen")) == os.listdir(os.path.join(second, "frozen")) == []
+
+
 def test_thaw_lets_only_the_noted_process_run(engine):
     assert engine.run("--thaw").returncode == 0
     folder = os.path.join(engine.run_dir, "frozen")
@@ -1018,22 +1059,13 @@ def test_thaw_lets_only_the_noted_process_run(engine):
 def test_a_start_that_fails_has_thawed(engine):
     """Where nobody else calls --thaw: a server does not wait until somebody has mounted the disk of the state."""
     folder = os.path.join(engine.run_dir, "frozen")
-    os.mkdir(folder)
-    with open(engine.state_dir, "w", encoding="ascii"):
-        pass
-    server = subprocess.Popen(["sleep", "1000"])
-    try:
-        server.send_signal(signal.SIGSTOP)
-        eventually(lambda: status_fields(server.pid)["State"].startswith("T"))
-        with open(os.path.join(folder, "c1"), "w", encoding="ascii") as file:
-            file.write(f"{server.pid} {start_time(server.pid)}\n")
+    with HeldStill(folder) as server:
+        with open(engine.state_dir, "w", encoding="ascii"):
+            pass
         done = engine.run()
         assert done.returncode == 1 and "is not a directory" in done.stderr, done
-        eventually(lambda: status_fields(server.pid)["State"].startswith("S"))
+        server.wait_runs()
         assert os.listdir(folder) == []
-    finally:
-        server.kill()
-        server.wait()
 
 
 def capabilities(*numbers):
