@@ -29,7 +29,16 @@ struct work {
 	int fd; /* the folder, by whichever name; -1 */
 	struct intent intent;
 	bool has_paper, has_data;
+	bool exchanged; /* data_dir is the copy, or what was there before it lies here as data: this restore cannot fail any more */
+	bool over;      /* nothing is left to finish or to undo, though it was not done */
 };
+
+static bool exists(struct restore *r, const char *name)
+{
+	struct stat st;
+
+	return fstatat(r->parent_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
 
 static int rename_to(struct work *w, int from_fd, const char *from, int to_fd, const char *to, unsigned flags)
 {
@@ -126,19 +135,24 @@ static int remove_making(struct work *w)
 	return error == 0 ? remove_folder(w, w->r->names.making) : error;
 }
 
-/* Is what name shows below dir_fd the copy? */
-static bool is_copy(const struct work *w, int dir_fd, const char *name)
+/* Is what name shows below dir_fd the copy? 1, 0; or a code with why: it cannot be told. */
+static int is_copy(const struct work *w, int dir_fd, const char *name)
 {
 	scope_close int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	struct snap_identity identity;
-	struct reason ignored = {0};
 	struct stat st, parent;
+	int error;
 
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
+		return 0;
 	if (fd < 0 || fstat(fd, &st) < 0 || fstat(w->r->parent_fd, &parent) < 0)
-		return false;
-	if (w->intent.subvolume_uuid[0])
-		return snap_btrfs_identify(fd, &identity, &ignored) == 0 && strcmp(identity.uuid, w->intent.subvolume_uuid) == 0;
-	return st.st_ino == w->intent.inode && st.st_dev == parent.st_dev;
+		return reason_set_errno(w->r->why, errno, "cannot look at %s, which may be the copy", name);
+	if (!w->intent.subvolume_uuid[0])
+		return st.st_ino == w->intent.inode && st.st_dev == parent.st_dev;
+	error = snap_btrfs_identify(fd, &identity, w->r->why);
+	if (error < 0)
+		return error == ERR_LAYOUT ? 0 : error; /* no subvolume */
+	return strcmp(identity.uuid, w->intent.subvolume_uuid) == 0;
 }
 
 /* ---- after the exchange ---- */
@@ -172,6 +186,7 @@ static int check_exchange(struct work *w)
 	if (found != 0)
 		return found < 0 ? found : 0;
 	found = rename_to(w, w->fd, "data", r->parent_fd, r->base, RENAME_EXCHANGE);
+	w->exchanged = found < 0;
 	if (found == 0)
 		found = sync_names(w);
 	if (found < 0)
@@ -188,21 +203,34 @@ static int finish(struct work *w)
 
 	if (error == 0)
 		error = restore_release_parts(r, w->fd);
-	if (error == 0 && w->has_data)
+	if (error == 0 && w->has_data) {
 		error = rename_to(w, w->fd, "data", r->parent_fd, r->names.kept, RENAME_NOREPLACE);
+		w->has_data = error < 0;
+	}
 	if (error == 0)
 		error = sync_names(w);
 	return error == 0 ? remove_folder(w, r->names.ready) : error;
 }
 
-/* ---- what earlier attempts left ---- */
-
-static bool exists(struct restore *r, const char *name)
+/* Whoever is told why it cannot be finished is told first where the data is that he would miss. */
+static enum msg_outcome stay_exchanged(struct work *w)
 {
-	struct stat st;
+	struct restore *r = w->r;
+	struct reason said = *r->why;
+	char path[MSG_PATH_SIZE], where[MSG_PATH_SIZE];
 
-	return fstatat(r->parent_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	restore_path(r, w->has_data ? r->names.ready : r->names.kept, path);
+	snprintf(where, sizeof(where), "%.1000s%s", path, w->has_data ? "/data" : "");
+	if (w->has_data || exists(r, r->names.kept))
+		reason_set(r->why, said.code, said.remedy, "what was in data_dir before is %s; the restore cannot be finished yet: %s",
+			   where, said.cause);
+	else
+		reason_set(r->why, said.code, said.remedy, "the restore cannot be finished yet: %s", said.cause);
+	r->why->retry = said.retry;
+	return OUTCOME_UNKNOWN;
 }
+
+/* ---- what earlier attempts left ---- */
 
 /*
  * Was the old directory given its name by an earlier attempt of this job, whose end was not told? A rename changes the
@@ -227,28 +255,46 @@ static int undo_ready(struct work *w)
 	return error == 0 ? remove_making(w) : error;
 }
 
+/* Neither of the two is the copy: somebody has moved one. As long as data is here it is the old one. */
+static int refuse_moved(struct work *w)
+{
+	struct restore *r = w->r;
+
+	w->exchanged = w->has_data;
+	w->over = !w->has_data;
+	return reason_set(r->why, ERR_MISMATCH, "look at both, and move the right one to data_dir",
+			  "neither %s nor %s/%s/data is the copy that was made", r->job->cluster->data_dir, r->parent,
+			  r->names.ready);
+}
+
+static int settle_exchanged(struct work *w)
+{
+	int error;
+
+	w->exchanged = true;
+	error = finish(w);
+	if (error < 0 && !w->exchanged)
+		w->over = undo_ready(w) == 0;
+	return error < 0 ? error : 1;
+}
+
 /* 1: done; 0: undone; or a code. */
 static int settle_ready(struct work *w)
 {
 	struct restore *r = w->r;
-	int error;
+	int error, copy;
 
 	if (!w->has_paper) {
 		error = remove_folder(w, r->names.ready);
 		return error < 0 ? error : 1;
 	}
-	if (is_copy(w, r->parent_fd, r->base)) {
-		error = finish(w);
-		/* Exchanged back: undone, but for the copy. */
-		if (error == ERR_BUSY && is_copy(w, w->fd, "data") && undo_ready(w) == 0)
-			return error;
-		return error < 0 ? error : 1;
-	}
-	if (!w->has_data || !is_copy(w, w->fd, "data"))
-		return reason_set(r->why, ERR_MISMATCH, "look at both, and move the right one to data_dir",
-				  "neither %s nor %s/%s/data is the copy that was made", r->job->cluster->data_dir, r->parent,
-				  r->names.ready);
-	return undo_ready(w);
+	copy = is_copy(w, r->parent_fd, r->base);
+	if (copy != 0)
+		return copy < 0 ? copy : settle_exchanged(w);
+	copy = w->has_data ? is_copy(w, w->fd, "data") : 0;
+	if (copy != 0)
+		return copy < 0 ? copy : undo_ready(w);
+	return refuse_moved(w);
 }
 
 static int settle(struct work *w)
@@ -470,13 +516,13 @@ static enum msg_outcome attempt(struct work *w)
 	if (error < 0)
 		return undo(w);
 	w->has_data = w->r->has_old;
+	w->exchanged = true;
 	error = sync_names(w);
 	if (error == 0)
 		error = finish(w);
-	close_work(w);
-	if (error == ERR_BUSY)
+	if (error < 0 && !w->exchanged)
 		return undo(w);
-	return error < 0 ? OUTCOME_UNKNOWN : OUTCOME_DONE;
+	return error < 0 ? stay_exchanged(w) : OUTCOME_DONE;
 }
 
 /* After attempts that ended in the dark: there will be no other. */
@@ -504,6 +550,19 @@ static enum msg_outcome outcome_unseen(const struct restore *r)
 	return outcome == OUTCOME_FAILED && r->job->order.attempt > 1 ? OUTCOME_UNKNOWN : outcome;
 }
 
+/*
+ * What an earlier attempt has made can be neither finished nor undone. It has failed only if nothing of it is left; the first
+ * attempt has made nothing.
+ */
+static enum msg_outcome outcome_unsettled(struct work *w)
+{
+	const struct restore *r = w->r;
+
+	if (w->exchanged)
+		return stay_exchanged(w);
+	return !w->over && (r->why->retry || r->job->order.attempt > 1) ? OUTCOME_UNKNOWN : OUTCOME_FAILED;
+}
+
 static enum msg_outcome run(struct work *w)
 {
 	struct restore *r = w->r;
@@ -514,7 +573,7 @@ static enum msg_outcome run(struct work *w)
 	job_progress(r->job, PHASE_PREPARING, 5);
 	error = settle(w);
 	if (error < 0)
-		return error == ERR_BUSY ? OUTCOME_FAILED : r->why->retry ? OUTCOME_UNKNOWN : OUTCOME_FAILED;
+		return outcome_unsettled(w);
 	if (error > 0)
 		return OUTCOME_DONE;
 	if (is_unseen(r))

@@ -424,12 +424,17 @@ static void end_busy(struct sched_job *job)
 	job->view = (struct sched_view){0};
 }
 
-static void begin_unknown(struct sched_job *job, int code, const char *cause)
+static void begin_unknown(struct sched_job *job, int code, const char *cause, const char *remedy)
 {
 	struct log_about about = sched_job_about(job);
 
 	sched_queue_move(job, SCHED_UNKNOWN);
 	job->code = code == ERR_TIMEOUT ? ERR_TIMEOUT : ERR_UNKNOWN;
+	free(job->dark);
+	/* What the engine says in the place of a worker that has ended holds only until the disk was looked at. */
+	job->dark = code == job->code ? NULL : malloc(sizeof(*job->dark));
+	if (job->dark)
+		outcome_failure(job->dark, job->code, cause, remedy);
 	job->view = (struct sched_view){0};
 	job->place->settle = true;
 	log_about(LOG_LEVEL_WARNING, &about, "its outcome is unknown, looking at the disk first: %s",
@@ -468,11 +473,11 @@ void sched_end_take(struct sched *sched, const struct msg_result *result)
 		return;
 	}
 	if (result->outcome == OUTCOME_UNKNOWN) {
-		begin_unknown(job, (int)result->code, result->cause);
+		begin_unknown(job, (int)result->code, result->cause, result->remedy);
 		return;
 	}
 	if (!is_ours(sched, job, result)) {
-		begin_unknown(job, ERR_MISMATCH, "the engine finished something else");
+		begin_unknown(job, ERR_MISMATCH, "the engine finished something else", "");
 		return;
 	}
 	job->partial = job->whole = false;
@@ -494,10 +499,14 @@ void sched_end_unknown(struct sched *sched, struct sched_job *job)
 {
 	struct msg_result result = {.job = job->id, .attempt = job->attempt, .outcome = OUTCOME_UNKNOWN, .retry = true,
 				    .code = job->code};
+	scope_free struct record_failure *dark = scope_take_ptr(job->dark);
 
 	outcome_copy(result.cause, sizeof(result.cause),
+		     dark		      ? dark->cause :
 		     job->code == ERR_TIMEOUT ? "the attempt took too long and was ended" :
 						"the attempt's worker ended without a result");
+	if (dark)
+		outcome_copy(result.remedy, sizeof(result.remedy), dark->remedy);
 	if (job->recordless)
 		end_recordless(sched, job, &result);
 	else

@@ -74,6 +74,7 @@ struct sched_job {
 	bool whole;        /* and that lacks only the last step: never given up or cancelled */
 	bool cancelled;    /* somebody asked for it while it ran */
 	int code;          /* UNKNOWN: enum err */
+	struct record_failure *dark; /* UNKNOWN: what its worker said of it; owned; NULL: nothing */
 	struct msg_result *result; /* ENDING; owned */
 	struct sched_view view;
 };

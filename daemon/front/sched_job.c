@@ -77,6 +77,7 @@ static struct sched_job *insert(struct sched *sched, struct sched_place *place, 
 void sched_job_free(struct sched_job *job)
 {
 	free(job->result);
+	free(job->dark);
 	free(job);
 }
 

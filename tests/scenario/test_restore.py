@@ -171,6 +171,23 @@ def test_ended_in_the_dark(world, done):
     assert job_of(world, job)["State"] == ("Done" if done else "Failed")
 
 
+def test_what_keeps_it_open_is_told(world):
+    """The worker could not finish: until it can, the job is open and says why."""
+    number = held(world)
+    engine = world.engine
+    job = begin(world, number)
+    engine.result(order_of(engine), msgs.UNKNOWN, code=msgs.ERR_EXISTS, cause="the old data is there", remedy="move it")
+    engine.wait_for(lambda: engine.count("PROBE") > 1, what="a look")
+    engine.settle()
+    shown = job_of(world, job)
+    assert (shown["State"], shown["Cause"], shown["Remedy"]) == ("Pending", "the old data is there", "move it"), shown
+    world.advance(1000)
+    engine.done(order_of(engine, attempt=2))
+    world.wait_jobs()
+    shown = job_of(world, job)
+    assert shown["State"] == "Done" and "Cause" not in shown, shown
+
+
 def test_cancelled_before_it_began(world):
     number = held(world)
     world.create()

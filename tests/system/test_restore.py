@@ -414,6 +414,63 @@ def test_name_is_taken(make_files, killed):
     assert read(restores.data_dir) == "one"
 
 
+@pytest.mark.parametrize("kind, killed", [("xfs", False), ("btrfs", True)])
+def test_kept_name_is_taken_after_the_exchange(make_files, kind, killed):
+    """Nothing is undone any more, and nothing has failed: it waits for the name, says where the old data is, and ends then."""
+    restores = make_files(kind)
+    backup = restores.api.create_and_wait("main")["BackupId"]
+    write(restores, "two")
+    restores.daemon.wait_idle()
+    number = str(int(backup) + 1)
+    kept = f"{restores.data_dir}.before-{number}"
+    work = os.path.join(os.path.dirname(restores.data_dir), ".dbsnap-restore-" + number)
+    with (Strike if killed else Pause)(restores.daemon, "renameat2", 3) as hold:
+        job = restores.begin(backup)
+        assert job == number
+        if killed:
+            assert hold.wait(lambda: False)
+        else:
+            hold.wait()
+        os.mkdir(kept)
+
+    def tried():
+        shown = restores.job(job)
+        return shown if int(shown["Attempts"]) >= 3 or "EndTime" in shown else None
+    shown = eventually(tried, 60, "attempts")
+    assert shown["State"] in ("Pending", "Running") and f"before is {work}/data; " in shown["Cause"], shown
+    assert read(restores.data_dir) == "one" and read(os.path.join(work, "data")) == "two"
+    os.rmdir(kept)
+    job = restores.end(job, 300)
+    assert (job["State"], job["KeptPath"]) == ("Done", kept) and read(kept) == "two", job
+    assert restores.beside() == [os.path.basename(kept)]
+    restores.check()
+
+
+def test_copy_is_moved_away_after_the_exchange(make_files):
+    """By somebody, before the old directory has its own name: it is told where that is, for as long as it is."""
+    restores = make_files("xfs")
+    backup = restores.api.create_and_wait("main")["BackupId"]
+    write(restores, "two")
+    restores.daemon.wait_idle()
+    with Strike(restores.daemon, "renameat2", 2, "STOP") as strike:
+        job = restores.begin(backup)
+        assert strike.wait(lambda: False)
+        restores.daemon.kill()
+        strike.detach()
+    away = restores.disk.path("away")
+    os.rename(restores.data_dir, away)
+    os.mkdir(restores.data_dir)
+    restores.daemon.start()
+    eventually(lambda: restores.job(job).get("Cause"), 60, "what it waits for")
+    shown = restores.job(job)
+    assert shown["State"] in ("Pending", "Running") and f"/.dbsnap-restore-{job}/data; " in shown["Cause"], shown
+    os.rmdir(restores.data_dir)
+    os.rename(away, restores.data_dir)
+    job = restores.end(job)
+    assert job["State"] == "Done" and read(restores.data_dir) == "one" and read(job["KeptPath"]) == "two", job
+    restores.check()
+
+
 def test_off(make_files):
     """As the cluster's file says, and a reload changes it."""
     restores = make_files()
