@@ -17,6 +17,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The intent of the last restore whose copy was whole. It stays: that data_dir is that copy says that the restore was done. */
+#define PLACE_RESTORE "restore.json"
+
 enum place_lock { PLACE_SHARED, PLACE_EXCLUSIVE };
 
 struct place {

@@ -184,6 +184,17 @@ static int list_clones(struct probe *p)
 	return error;
 }
 
+static bool is_ours(const char *name)
+{
+	static const char *const names[] = {"clones", "marker.json", "marker.json.new", PLACE_RESTORE, PLACE_RESTORE ".new"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
 static int list_folders(struct probe *p)
 {
 	scope_closedir DIR *dir = names_open(p->place.fd);
@@ -191,8 +202,7 @@ static int list_folders(struct probe *p)
 	const char *name;
 
 	while (error == 0 && dir && (more = names_next(dir, &name)) > 0) {
-		if (strcmp(name, "clones") != 0 && strcmp(name, "marker.json") != 0 &&
-		    strcmp(name, "marker.json.new") != 0)
+		if (!is_ours(name))
 			error = tell_folder(p, name);
 	}
 	if (error == 0 && more < 0)

@@ -233,15 +233,26 @@ static enum msg_outcome stay_exchanged(struct work *w)
 /* ---- what earlier attempts left ---- */
 
 /*
- * Was the old directory given its name by an earlier attempt of this job, whose end was not told? A rename changes the
- * time at which what is renamed was changed; what was there before this job says nothing of it, whatever it is called.
+ * Is data_dir the copy that an earlier attempt of this job made, when nothing else of it is left? Then it was done, and its end was
+ * not told. 1, 0; or a code with why. Neither a time nor a name says so: a clock may be set back, and the name of what is
+ * kept may be anybody's.
  */
-static bool was_kept(struct restore *r)
+static int was_done(struct work *w)
 {
-	struct stat st;
+	struct restore *r = w->r;
+	scope_free char *text = NULL;
+	struct intent intent;
+	size_t size;
+	int error = place_read_file(r->place.fd, PLACE_RESTORE, &text, &size);
 
-	return fstatat(r->parent_fd, r->names.kept, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       st.st_ctim.tv_sec * INT64_C(1000) + st.st_ctim.tv_nsec / 1000000 >= r->job->order.accepted_ms;
+	if (error == 0)
+		error = intent_decode(text, size, &intent);
+	if (error == ERR_IO || error == ERR_NOMEM)
+		return reason_set_retry(r->why, error, NULL, "cannot read %.900s/" PLACE_RESTORE ": %s", r->place.path, err_text(error));
+	if (error < 0 || !nonce_equal(&intent.nonce, &r->job->order.nonce))
+		return 0;
+	w->intent = intent;
+	return is_copy(w, r->parent_fd, r->base);
 }
 
 /* Back to the name of one in the making, so that no folder without intent is ever taken for one that is done. */
@@ -310,8 +321,8 @@ static int settle(struct work *w)
 	there = open_work(w, r->names.ready);
 	if (there > 0)
 		there = settle_ready(w);
-	else if (there == 0 && r->has_old && was_kept(r))
-		there = 1;
+	else if (there == 0)
+		there = was_done(w);
 	close_work(w);
 	return there;
 }
@@ -337,6 +348,16 @@ static void fill_intent(struct work *w)
 	};
 	memcpy(w->intent.cluster, order->cluster, sizeof(w->intent.cluster));
 	snprintf(w->intent.backend, sizeof(w->intent.backend), "%s", w->r->snap->name);
+}
+
+/* What the copy is, where it is found after nothing else of the restore is left. There is room for it, or nothing is exchanged. */
+static int write_note(struct work *w)
+{
+	scope_free char *text = intent_encode(&w->intent);
+
+	if (!text)
+		return reason_set_retry(w->r->why, ERR_NOMEM, NULL, "out of memory");
+	return place_write_file(w->r->place.fd, PLACE_RESTORE, text, w->r->why);
 }
 
 /* Before the intent: with that the folders that it names may be there. */
@@ -442,6 +463,8 @@ static int make_copy(struct work *w)
 	w->intent.made_ms = clock_wall_ms();
 	if (error == 0)
 		error = write_paper(w);
+	if (error == 0)
+		error = write_note(w);
 	if (error == 0)
 		error = rename_to(w, r->parent_fd, r->names.making, r->parent_fd, r->names.ready, RENAME_NOREPLACE);
 	return error == 0 ? place_sync(r->parent_fd, r->why) : error;

@@ -414,6 +414,39 @@ def test_name_is_taken(make_files, killed):
     assert read(restores.data_dir) == "one"
 
 
+def test_name_is_taken_before_its_turn(make_files):
+    """After the job was accepted, in the old directory's time: that says nothing either."""
+    restores = make_files("xfs")
+    backup = restores.api.create_and_wait("main")["BackupId"]
+    write(restores, "two")
+    restores.daemon.wait_idle()
+    with Pause(restores.daemon, "flock", 1) as pause:
+        job = restores.begin(backup)
+        pause.wait()
+        os.mkdir(f"{restores.data_dir}.before-{job}")
+    job = restores.end(job)
+    assert job["State"] == "Failed" and ".before-" in job["Cause"], job
+    assert read(restores.data_dir) == "two"
+    restores.check()
+
+
+@pytest.mark.parametrize("kind, lost", [("btrfs", True), ("xfs", True), ("xfs", False)])
+def test_killed_before_it_tells(make_files, kind, lost):
+    """Nothing is left of it but the copy, which says by itself that the restore is done, whatever a clock or a name says."""
+    restores = make_files(kind)
+    backup = restores.api.create_and_wait("main")["BackupId"]
+    if lost:
+        os.rename(restores.data_dir, restores.disk.path("away"))
+    restores.daemon.wait_idle()
+    # The copy, the exchange, the old directory's name, the folder that is gone.
+    with Strike(restores.daemon, "syncfs", 4) as strike:
+        job = restores.begin(backup)
+        assert strike.wait(lambda: False)
+    job = restores.end(job)
+    assert job["State"] == "Done" and ("KeptPath" not in job) == lost and job["Attempts"] == "2", job
+    restores.check()
+
+
 @pytest.mark.parametrize("kind, killed", [("xfs", False), ("btrfs", True)])
 def test_kept_name_is_taken_after_the_exchange(make_files, kind, killed):
     """Nothing is undone any more, and nothing has failed: it waits for the name, says where the old data is, and ends then."""

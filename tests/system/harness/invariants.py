@@ -234,7 +234,7 @@ def check_folder(cluster, store, snapshots):
     if not os.path.isdir(snapshots):
         assert not backups and not there
         return
-    names = set(os.listdir(snapshots)) - {"marker.json", "clones"}
+    names = set(os.listdir(snapshots)) - {"marker.json", "clones", "restore.json"}
     assert names == backups, f"{cluster}: on disk {sorted(names)}, in records {sorted(backups)}"
     folder = os.path.join(snapshots, "clones")
     on_disk = set(os.listdir(folder)) if os.path.isdir(folder) else set()
