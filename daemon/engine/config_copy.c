@@ -77,13 +77,17 @@ int config_copy(struct worker_job *job, int config_fd, const char *path, struct 
 {
 	struct log_about about = job_about(job);
 	scope_free struct copy *copy = malloc(sizeof(*copy));
-	char name[CONFIG_PATH_SIZE];
+	char name[NAME_MAX + 1];
 	struct reason unread = {0};
 
 	if (!copy)
 		return reason_set(why, ERR_NOMEM, NULL, "out of memory");
-	if (!is_outside(job, path) || strlen(path) >= sizeof(name))
+	if (!is_outside(job, path))
 		return 0;
+	if (strlen(path) > sizeof(name)) {
+		log_about(LOG_LEVEL_WARNING, &about, "configuration file %s is not copied: its path has more than %d bytes", path, NAME_MAX + 1);
+		return 0;
+	}
 	if (walker_run(job, read_outside, path, NULL, 0, copy, sizeof(*copy), &unread) < 0 ||
 	    copy->size > BYTES_MAX) {
 		log_about(LOG_LEVEL_WARNING, &about, "configuration file %s is not copied: %s", path, unread.cause);

@@ -9,11 +9,15 @@
 
 #include "daemon/engine/job.h"
 
-enum { CONFIG_FILES_MAX = 32, CONFIG_PATH_SIZE = 256 };
+#include <limits.h>
+
+/* A server cannot have opened one whose path is longer. */
+enum { CONFIG_FILES_MAX = 32, CONFIG_PATH_SIZE = PATH_MAX };
 
 /*
  * Copies the file path into the folder config_fd, its name with a '%' for each '/'. One inside data_dir, or copied
- * already, is passed over. 0; or a code with why only where the copy could not be written.
+ * already, is passed over; one that cannot be copied is logged. 0; or a code with why only where the copy could not be
+ * written.
  */
 int config_copy(struct worker_job *job, int config_fd, const char *path, struct reason *why);
 

@@ -5,6 +5,7 @@
  */
 #include "daemon/engine/db_mariadb.h"
 
+#include "common/log.h"
 #include "common/scope.h"
 #include "daemon/engine/config_copy.h"
 #include "daemon/engine/names.h"
@@ -21,16 +22,21 @@ enum { FILE_MAX = 65536 };
 
 struct files {
 	uint32_t count;
+	uint32_t missed; /* that were more than fit */
 	char paths[CONFIG_FILES_MAX][CONFIG_PATH_SIZE];
 };
 
 static void add(struct files *files, const char *path)
 {
-	if (path[0] != '/' || strlen(path) >= CONFIG_PATH_SIZE || files->count >= CONFIG_FILES_MAX)
+	if (path[0] != '/' || strlen(path) >= CONFIG_PATH_SIZE)
 		return;
 	for (uint32_t i = 0; i < files->count; i++) {
 		if (strcmp(files->paths[i], path) == 0)
 			return;
+	}
+	if (files->count >= CONFIG_FILES_MAX) {
+		files->missed++;
+		return;
 	}
 	snprintf(files->paths[files->count++], CONFIG_PATH_SIZE, "%s", path);
 }
@@ -38,7 +44,7 @@ static void add(struct files *files, const char *path)
 static void add_folder(struct files *files, const char *path)
 {
 	scope_closedir DIR *dir = opendir(path);
-	char file[2 * CONFIG_PATH_SIZE];
+	char file[CONFIG_PATH_SIZE];
 	const char *name;
 
 	while (dir && names_next(dir, &name) > 0) {
@@ -124,6 +130,22 @@ void my_list_config(const struct db_mariadb *my, struct layout *layout)
 	}
 }
 
+static int copy(struct db_mariadb *my, int config_fd, struct files *files, struct reason *why)
+{
+	struct log_about about = job_about(my->job);
+	int error = 0;
+
+	for (uint32_t i = 0; error == 0 && i < files->count && i < CONFIG_FILES_MAX; i++) {
+		files->paths[i][CONFIG_PATH_SIZE - 1] = '\0';
+		if (ask_is_clean(files->paths[i], false) && files->paths[i][0] == '/')
+			error = config_copy(my->job, config_fd, files->paths[i], why);
+	}
+	if (error == 0 && files->missed)
+		log_about(LOG_LEVEL_WARNING, &about, "%u configuration files are not copied: there are more than %d", (unsigned)files->missed,
+			  CONFIG_FILES_MAX);
+	return error;
+}
+
 int my_save_config(struct db_mariadb *my, int config_fd, struct reason *why)
 {
 	struct files first = {0}, files;
@@ -133,10 +155,5 @@ int my_save_config(struct db_mariadb *my, int config_fd, struct reason *why)
 		return 0;
 	begin(my, &first);
 	error = walker_run(my->job, find, &first, NULL, 0, &files, sizeof(files), why);
-	for (uint32_t i = 0; error == 0 && i < files.count && i < CONFIG_FILES_MAX; i++) {
-		files.paths[i][CONFIG_PATH_SIZE - 1] = '\0';
-		if (ask_is_clean(files.paths[i], false) && files.paths[i][0] == '/')
-			error = config_copy(my->job, config_fd, files.paths[i], why);
-	}
-	return error;
+	return error == 0 ? copy(my, config_fd, &files, why) : error;
 }

@@ -187,18 +187,23 @@ def test_option_files_are_kept(make_cell, folder):
     os.mkdir(more, 0o755)
     texts = {os.path.join(more, "a.cnf"): "[mysqld]\nmax-connections = 33\n", os.path.join(more, "b.txt"): "no",
              os.path.join(folder, "one.cnf"): f"[mysqld]\n!includedir {more}/\n"}
+    # One whose copy's name just fits into a folder, and one that is longer by a byte.
+    fits, longer = [os.path.join(folder, (256 + n - len(folder) - 5) * "x" + ".cnf") for n in (0, 1)]
+    for path in (fits, longer):
+        texts[path] = "[mysqld]\n"
     for path, text in texts.items():
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
     with open(server.config, "a", encoding="utf-8") as file:
-        file.write(f"!include {folder}/one.cnf\n")
+        file.write(f"!include {folder}/one.cnf\n!include {fits}\n!include {longer}\n")
     server.start()
     assert server.value("SELECT @@max_connections") == 33
     kept = os.path.join(cell.create()["Dbsnap"]["Path"], "config")
-    wanted = [server.config, os.path.join(folder, "one.cnf"), os.path.join(more, "a.cnf")]
+    wanted = [server.config, os.path.join(folder, "one.cnf"), os.path.join(more, "a.cnf"), fits]
     assert sorted(os.listdir(kept)) == sorted(path[1:].replace("/", "%") for path in wanted)
     with open(os.path.join(kept, wanted[2][1:].replace("/", "%")), encoding="utf-8") as file:
         assert file.read() == texts[wanted[2]]
+    assert f"configuration file {longer} is not copied: its path has more than 256 bytes" in cell.daemon.log_text()
 
 
 def test_position_is_the_clones(make_cell, start_mariadb_clone):
