@@ -47,6 +47,13 @@ static int rename_to(struct work *w, int from_fd, const char *from, int to_fd, c
 	return reason_set_errno(w->r->why, errno, "cannot rename %s to %s in %s", from, to, w->r->parent);
 }
 
+static int commit(struct work *w)
+{
+	if (syncfs(w->r->parent_fd) == 0)
+		return 0;
+	return reason_set_errno(w->r->why, errno, "the file system of %s did not commit", w->r->parent);
+}
+
 /* Whatever was done so far to names in both folders survives a power cut. */
 static int sync_names(struct work *w)
 {
@@ -54,9 +61,7 @@ static int sync_names(struct work *w)
 
 	if (error == 0)
 		error = place_sync(w->r->parent_fd, w->r->why);
-	if (error == 0 && syncfs(w->r->parent_fd) < 0)
-		error = reason_set_errno(w->r->why, errno, "the file system of %s did not commit", w->r->parent);
-	return error;
+	return error == 0 ? commit(w) : error;
 }
 
 static int refuse_work(struct work *w, const char *name)
@@ -132,6 +137,9 @@ static int remove_making(struct work *w)
 	error = w->has_paper ? restore_remove_parts(w->r, w->fd, w->intent.backend) : 0;
 	if (error == 0 && w->has_data)
 		error = snap->destroy(w->r->job, w->fd, "data", w->r->why);
+	/* Before the folder may go, whichever attempt destroyed what was in it: remnant.c says why. */
+	if (error == 0 && w->has_paper)
+		error = commit(w);
 	return error == 0 ? remove_folder(w, w->r->names.making) : error;
 }
 

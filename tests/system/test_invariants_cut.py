@@ -40,13 +40,13 @@ def disk(root, scratch, make_server):
 
 @pytest.fixture
 def make_cut_disk(root, scratch):
-    """make_cut_disk(kind): a recorded disk with the plain files `data` on it."""
+    """make_cut_disk(kind): a recorded disk with the plain files `data` on it, or with what prepare(disk) puts there."""
     made = []
 
-    def make(kind):
+    def make(kind, prepare=lambda plain: plain.files("data")):
         if cut.missing() or shutil.which(f"mkfs.{kind}") is None:
             pytest.skip(cut.missing() or f"needs mkfs.{kind}")
-        made.append(cut.CutDisk(scratch.folder("cut"), lambda plain: plain.files("data"), kind))
+        made.append(cut.CutDisk(scratch.folder("cut"), prepare, kind))
         return made[-1]
     yield make
     for disk in made:

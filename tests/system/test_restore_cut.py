@@ -5,11 +5,14 @@ DBSNAP_CUTS: how many (16) on each file system, at the ends of what the disk was
 """
 import os
 import random
+import signal
 
 import pytest
 
 from harness.cut import records
 from harness.source import digest
+from harness.process import Pid
+from harness.steps import Pause, Strike
 from test_invariants_cut import make_cut_disk  # noqa: F401 (a fixture)
 from test_restore import CELLS, OWNER, QUOTA, Restores, write
 
@@ -62,4 +65,53 @@ def test_power_cut(make_cut_disk, make_disk, make_daemon, kind, backend):  # noq
         seen.add(found)
         disk.umount()
     assert seen == {old, new}
+    disk.mount()
+
+
+def in_a_folder(plain):
+    """A sync of the folder that names were removed from writes all of them out."""
+    os.mkdir(plain.path("db"), 0o755)
+    plain.files("db/data")
+
+
+def hold_back(daemon, begin):
+    """A restore whose copy is made and not yet taken: (what begin() gave, its worker, which is stopped)."""
+    with Pause(daemon, "syncfs", 1) as pause:
+        job = begin()
+        worker = Pid(pause.wait())
+        worker.signal(signal.SIGSTOP)
+    return job, worker
+
+
+def test_power_cut_within_an_undone_restore(make_cut_disk, make_daemon):  # noqa: F811
+    """Right after each name that it removes again, when somebody else's fsync has just written that down."""
+    disk = make_cut_disk("btrfs", in_a_folder)
+    data = disk.path("db", "data")
+    daemon = make_daemon(quota=QUOTA)
+    daemon.add_cluster("main", data, database={"type": "none"}, min_free="0%", restore="in-place",
+                       snapshot_dir=disk.path(".dbsnap", "main"))
+    daemon.start()
+    restores = Restores(daemon, disk, data)
+    backup = restores.api.create_and_wait("main")["BackupId"]
+    old = digest(data)
+    for n in range(1, 30):
+        job, worker = hold_back(daemon, lambda: restores.begin(backup))
+        with open(data + "/letter", encoding="ascii"), Strike(daemon, "unlinkat", n, "STOP", pid=worker.pid) as strike:
+            strike.release()
+            struck = strike.wait(lambda: restores.job(job)["State"] not in ("Pending", "Running"))
+            if struck:
+                disk.sync_a_file()
+                disk.mark(f"removed {n}")
+                strike.detach()
+                worker.signal(signal.SIGCONT)
+            assert "/letter open" in restores.end(job)["Cause"] and restores.beside() == []
+        if not struck:
+            break
+    daemon.stop()
+    disk.end()
+    assert len(disk.marks) >= 5
+    for position, _ in disk.marks:
+        disk.cut(position)  # and mounts it
+        assert digest(data) == old
+        disk.umount()
     disk.mount()

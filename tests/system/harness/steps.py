@@ -60,6 +60,12 @@ class Strike:
             select.select([self.process.stderr], [], [], 0.01)
         return True
 
+    def release(self):
+        """Of a process that was stopped before: from here on it runs."""
+        eventually(self.struck, what=f"{self.pid} is stopped")
+        self.text = ""
+        os.kill(self.pid, signal.SIGCONT)
+
     def detach(self):
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
