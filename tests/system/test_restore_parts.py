@@ -24,6 +24,16 @@ from test_restore import QUOTA, Crashes, Restores, make_server_of
 CUTS = int(os.environ.get("DBSNAP_CUTS", "0"))
 
 
+def set_apart(server, disk, place):
+    """The WAL of a running server goes to a folder of its own on disk, a tablespace to one on place: (space, wal)."""
+    wal = disk.subvolume("wal", USER)
+    move_wal(server, wal)
+    os.mkdir(place.path("spaces"), 0o755)
+    space = place.subvolume("spaces/space", USER)
+    server.oid = add_space(server, space)
+    return space, wal
+
+
 class Parts(Restores):
     """With a tablespace at `space`, and the WAL at `wal`, which its pg_wal is a link to."""
 
@@ -38,6 +48,23 @@ class Parts(Restores):
     def old(self):
         return [digest(path) for path in (self.space, self.wal)]
 
+    def state(self):
+        """Of all but the name of the tablespace's folder, which is the job's."""
+        found = hashlib.sha256()
+        for name in sorted(os.listdir(self.data_dir)):
+            path = os.path.join(self.data_dir, name)
+            if name == "tablespace_map":
+                with open(path, encoding="ascii") as file:
+                    place, = (line.split(" ", 1)[1].strip() for line in file)
+                found.update(digest(place).encode())
+                assert os.path.dirname(place) in self.made()
+            elif os.path.isdir(path):
+                found.update(digest(path).encode())
+            elif not os.path.islink(path):
+                with open(path, "rb") as file:
+                    found.update(name.encode() + file.read())
+        return found.hexdigest()
+
 
 @pytest.fixture
 def make_parts(make_disk, make_server, make_daemon):
@@ -45,12 +72,7 @@ def make_parts(make_disk, make_server, make_daemon):
     def make(kind, far=None, **settings):
         disk = make_disk(kind)
         server = make_server(disk.subvolume("pg", USER))
-        wal = disk.subvolume("wal", USER)
-        move_wal(server, wal)
-        place = make_disk(far, "600M") if far else disk
-        os.mkdir(place.path("spaces"), 0o755)
-        space = place.subvolume("spaces/space", USER)
-        server.oid = add_space(server, space)
+        space, wal = set_apart(server, disk, make_disk(far, "600M") if far else disk)
         daemon = make_daemon(quota=QUOTA)
         daemon.add_server("main", server, **{"snapshot_dir": disk.path(".dbsnap", "main"), "min_free": "0%",
                                              "restore": "in-place", **settings})
@@ -181,26 +203,8 @@ class PartCrashes(Crashes):
         parts.server.stop()
         self.space = parts.old()
         parts.restore(self.backup)
-        self.new = self.state()
+        self.new = parts.state()
         self.begin()
-
-    def state(self):
-        """Of all but the name of the tablespace's folder, which is the job's."""
-        found = hashlib.sha256()
-        data = self.restores.data_dir
-        for name in sorted(os.listdir(data)):
-            path = os.path.join(data, name)
-            if name == "tablespace_map":
-                with open(path, encoding="ascii") as file:
-                    place, = (line.split(" ", 1)[1].strip() for line in file)
-                found.update(digest(place).encode())
-                assert os.path.dirname(place) in self.restores.made()
-            elif os.path.isdir(path):
-                found.update(digest(path).encode())
-            elif not os.path.islink(path):
-                with open(path, "rb") as file:
-                    found.update(name.encode() + file.read())
-        return found.hexdigest()
 
     def begin(self):
         for path in self.restores.made():
@@ -209,17 +213,17 @@ class PartCrashes(Crashes):
         shutil.chown(os.path.join(self.restores.data_dir, "file"), USER, USER)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(os.path.join(self.restores.data_dir, "tablespace_map"))
-        self.old, self.old_digest = self.state(), digest(self.restores.data_dir)
+        self.old, self.old_digest = self.restores.state(), digest(self.restores.data_dir)
 
     def check_whole(self):
-        assert self.state() in (self.old, self.new)
+        assert self.restores.state() in (self.old, self.new)
         assert self.restores.old() == self.space
 
     def check_end(self):
         eventually(self.ended, 60, "the restore ends")
         job = self.restores.job(self.job)
         assert job["State"] == "Done", job
-        assert self.state() == self.new and digest(job["KeptPath"]) == self.old_digest
+        assert self.restores.state() == self.new and digest(job["KeptPath"]) == self.old_digest
         assert self.restores.beside() == [os.path.basename(job["KeptPath"])]
         made, = self.restores.made()
         assert made.endswith(f".restored-{job['JobId']}") and os.listdir(made) == [str(self.restores.server.oid)]
