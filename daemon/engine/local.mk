@@ -78,6 +78,7 @@ libengine_a_SOURCES = \
 	daemon/engine/restore_parts.c daemon/engine/restore_parts.h \
 	daemon/engine/sandbox.c daemon/engine/sandbox.h \
 	daemon/engine/serve.c daemon/engine/serve.h \
+	daemon/engine/serve_log.c daemon/engine/serve_log.h \
 	daemon/engine/server.c daemon/engine/server.h daemon/engine/server_search.c \
 	daemon/engine/session.c daemon/engine/session.h \
 	daemon/engine/snap.c daemon/engine/snap.h \

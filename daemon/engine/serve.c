@@ -11,6 +11,7 @@
 #include "common/proc.h"
 #include "common/scope.h"
 #include "daemon/engine/cell.h"
+#include "daemon/engine/serve_log.h"
 #include "daemon/engine/tree.h"
 #include "daemon/engine/walker.h"
 
@@ -33,12 +34,11 @@ enum {
 	END_MS = 10000,        /* after that it is ended without order */
 	HARD_MS = 15000,       /* after that it is killed */
 	ASK_PAUSE_MS = 10,
+	LOG_END_MS = 1000,     /* its last words are written long before that */
 	TAIL_SIZE = 4096,
 	LINES_SIZE = 600,
 	LINES = 3
 };
-
-static const char log_name[] = "dbsnap.log";
 
 struct child {
 	pid_t pid; /* 0: none */
@@ -47,7 +47,8 @@ struct child {
 
 struct run {
 	const struct serve *serve;
-	struct child server, asker;
+	struct child server, asker, logger;
+	int words[2];      /* the pipe from the server to the logger; -1 */
 	int64_t ends_ms;   /* running time; 0: no end */
 	int64_t ending_ms; /* since then it is being ended; 0: it is not */
 	int64_t next_ms;   /* the next signal */
@@ -55,12 +56,11 @@ struct run {
 
 /* ---- children ---- */
 
-static void open_log(int root)
+static void speak_into(int out)
 {
 	scope_close int in = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	scope_close int out = tree_open(root, log_name, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0600);
 
-	if (in < 0 || out < 0 || dup2(in, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0 || dup2(out, STDERR_FILENO) < 0)
+	if (in < 0 || dup2(in, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0 || dup2(out, STDERR_FILENO) < 0)
 		_exit(127);
 }
 
@@ -73,7 +73,7 @@ static void die_with_reader(int out)
 		_exit(127);
 }
 
-/* Both children: the database's user, in the clone, for no longer than this process. */
+/* Every child: the database's user, in the clone, for no longer than this process. */
 static void become(const struct serve *s, int alive)
 {
 	if (proc_become(&s->job->identity) < 0)
@@ -84,13 +84,14 @@ static void become(const struct serve *s, int alive)
 		_exit(127);
 }
 
-static void __attribute__((noreturn)) be_server(const struct serve *s, int alive)
+static void __attribute__((noreturn)) be_server(const struct run *run, int alive)
 {
+	const struct serve *s = run->serve;
 	char *argv[DB_SERVER_ARGS + 2] = {(char *)(uintptr_t)s->server.program};
 	char *env[] = {"PATH=/usr/bin:/bin", NULL};
 
 	become(s, alive);
-	open_log(s->root_fd);
+	speak_into(run->words[1]);
 	for (size_t i = 0; i < s->server.arg_count; i++)
 		argv[i + 1] = (char *)(uintptr_t)s->server.args[i];
 	/* Its lock goes with the last of its processes. */
@@ -99,8 +100,17 @@ static void __attribute__((noreturn)) be_server(const struct serve *s, int alive
 	_exit(127);
 }
 
-static void __attribute__((noreturn)) be_asker(const struct serve *s, int alive)
+static void __attribute__((noreturn)) be_logger(const struct run *run, int alive)
 {
+	become(run->serve, alive);
+	serve_log_keep(run->serve->root_fd, run->words[0]);
+	_exit(0);
+}
+
+static void __attribute__((noreturn)) be_asker(const struct run *run, int alive)
+{
+	const struct serve *s = run->serve;
+
 	become(s, alive);
 	while (!s->db->answers(&s->clone))
 		nanosleep(&(struct timespec){.tv_nsec = ASK_PAUSE_MS * 1000000L}, NULL);
@@ -121,18 +131,21 @@ static pid_t fork_first(const struct serve *s, const int *keep, size_t count)
 	return pid;
 }
 
-static int fork_child(const struct serve *s, void (*be)(const struct serve *, int), bool first, struct child *child,
+/* words: its end of that pipe, -1 none. */
+static int fork_child(const struct run *run, void (*be)(const struct run *, int), int words, bool first, struct child *child,
 		      struct reason *why)
 {
+	const struct serve *s = run->serve;
+	size_t count = words < 0 ? 3 : 4;
 	int ends[2];
 	pid_t pid;
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return reason_set_errno(why, errno, "cannot make a pipe");
-	pid = first ? fork_first(s, (int[]){s->root_fd, s->lock_fd, ends[1]}, 3) :
-		      proc_fork((int[]){s->root_fd, s->lock_fd, ends[1]}, 3);
+	pid = first ? fork_first(s, (int[]){s->root_fd, s->lock_fd, ends[1], words}, count) :
+		      proc_fork((int[]){s->root_fd, s->lock_fd, ends[1], words}, count);
 	if (pid == 0)
-		be(s, ends[1]);
+		be(run, ends[1]);
 	/* The reading end stays open until this process ends. */
 	close(ends[1]);
 	if (pid < 0) {
@@ -163,6 +176,37 @@ static void kill_child(struct child *child)
 		return;
 	kill(child->pid, SIGKILL);
 	reap(child);
+}
+
+/* When the server has ended: what it said is in the file, or will never be. */
+static void end_log(struct run *run)
+{
+	struct pollfd item = {.fd = run->logger.pidfd, .events = POLLIN};
+
+	if (run->logger.pid)
+		poll(&item, 1, LOG_END_MS);
+	kill_child(&run->logger);
+}
+
+static void close_words(struct run *run)
+{
+	for (size_t i = 0; i < 2; i++) {
+		if (run->words[i] >= 0)
+			close(scope_take_fd(run->words[i]));
+	}
+}
+
+static int fork_children(struct run *run, struct reason *why)
+{
+	int error;
+
+	if (pipe2(run->words, O_CLOEXEC) < 0)
+		return reason_set_errno(why, errno, "cannot make a pipe");
+	error = fork_child(run, be_logger, run->words[0], false, &run->logger, why);
+	if (error == 0)
+		error = fork_child(run, be_server, run->words[1], true, &run->server, why);
+	close_words(run); /* the logger ends with the last of those that the server has started */
+	return error == 0 ? fork_child(run, be_asker, -1, false, &run->asker, why) : error;
 }
 
 /* ---- its end ---- */
@@ -207,7 +251,7 @@ static int timeout_of(const struct run *run)
 static int read_tail(const void *arg, const int *fds, void *answer, struct reason *why)
 {
 	char bytes[TAIL_SIZE];
-	scope_close int fd = tree_open(fds[0], log_name, O_RDONLY | O_NONBLOCK, 0);
+	scope_close int fd = tree_open(fds[0], SERVE_LOG, O_RDONLY | O_NONBLOCK, 0);
 	struct stat st;
 	ssize_t got = 0;
 	char *lines = answer, *start;
@@ -277,6 +321,7 @@ static int watch(struct run *run, serve_ready_fn *ready, struct reason *why)
 		if (items[0].revents) {
 			int status = reap(&run->server);
 
+			end_log(run);
 			return run->ending_ms ? 0 : explain_end(run, status, why);
 		}
 		if (items[2].revents)
@@ -290,16 +335,15 @@ static int watch(struct run *run, serve_ready_fn *ready, struct reason *why)
 
 int serve_run(const struct serve *serve, serve_ready_fn *ready, struct reason *why)
 {
-	struct run run = {.serve = serve, .server.pidfd = -1, .asker.pidfd = -1};
+	struct run run = {.serve = serve, .server.pidfd = -1, .asker.pidfd = -1, .logger.pidfd = -1, .words = {-1, -1}};
 	int error;
 
 	run.ends_ms = serve->ttl_ms ? clock_running_ms() + serve->ttl_ms : 0;
-	error = fork_child(serve, be_server, true, &run.server, why);
-	if (error == 0)
-		error = fork_child(serve, be_asker, false, &run.asker, why);
+	error = fork_children(&run, why);
 	if (error == 0)
 		error = watch(&run, ready, why);
 	kill_child(&run.asker);
 	kill_child(&run.server);
+	end_log(&run);
 	return error;
 }

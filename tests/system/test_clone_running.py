@@ -180,6 +180,30 @@ def test_a_server_that_does_not_start_tells_why(cell):
     assert "no_such_setting_at_all" in daemon.api.clone("main", "c1")["Cause"]
 
 
+def test_its_log_is_bounded(cell):
+    """Whatever the server says, and how fast; its last words are there, and it ends as ever."""
+    daemon, _, _ = cell
+    clone = start(daemon, daemon.api.create_and_wait("main"))
+    names = [os.path.join(clone["ClonePath"], "dbsnap.log" + end) for end in ("", ".old")]
+    ask(clone, "DO $$ BEGIN FOR i IN 1..300 LOOP RAISE LOG 'word %: %', i, repeat('x', 100000); END LOOP; END $$")
+
+    def last():
+        with open(names[0], encoding="ascii", errors="replace") as file:
+            return "word 300: xxx" in file.read()
+    eventually(last, 30, "the last word is written")
+    sizes = [os.stat(name).st_size for name in names]
+    assert max(sizes) <= 8 << 20 and sum(sizes) > 8 << 20, sizes
+    assert all(os.stat(name).st_uid == os.stat(clone["ClonePath"]).st_uid for name in names)
+    daemon.stop()
+    with open(names[0], encoding="ascii", errors="replace") as file:
+        assert "database system is shut down" in file.read()
+    daemon.start()
+    clone = running(daemon)
+    assert os.stat(names[0]).st_size < 1 << 20 and not os.path.exists(names[1]), "another run's"
+    daemon.api.ok("DeleteClone", CloneName="c1")
+    gone(daemon, clone)
+
+
 def test_by_the_client(cell):
     daemon, _, _ = cell
     backup = daemon.api.create_and_wait("main")
