@@ -15,14 +15,15 @@ from harness import cut, invariants, postgres
 from harness.load import Acked
 from harness.process import Pid, eventually
 from harness.steps import Strike
+from test_restore_parts import set_apart
 
 CUTS = int(os.environ.get("DBSNAP_CUTS", "12"))
 SEED = int(os.environ.get("DBSNAP_SEED", "20260101"))
 
 
 @pytest.fixture
-def disk(root, scratch, make_server):
-    """A recorded btrfs with the data directory of a server, not running, on it."""
+def disk(request, root, scratch, make_server):
+    """A recorded btrfs with the data directory of a server, not running, on it; "apart": and its WAL and a tablespace."""
     if cut.missing():
         pytest.skip(cut.missing())
     servers = []
@@ -30,7 +31,11 @@ def disk(root, scratch, make_server):
     def prepare(plain):
         # Of its own, so that what syncs the catalogue syncs no backup by the way.
         os.chmod(plain.subvolume("lib"), 0o755)
-        servers.append(make_server(plain.subvolume("pg", postgres.USER), start=False))
+        apart = getattr(request, "param", None) == "apart"
+        servers.append(make_server(plain.subvolume("pg", postgres.USER), start=apart))
+        if apart:
+            set_apart(servers[0], plain, plain)
+            servers[0].stop()
     disk = cut.CutDisk(scratch.folder("cut"), prepare)
     disk.server = servers[0]
     yield disk
@@ -73,6 +78,10 @@ class History:
         self.deleting = set()
         self.count = 0
         self.adopted = False
+
+    def may_fail(self, _):
+        """Of what was begun before a cut."""
+        return ()
 
     def create(self, ids):
         self.count += 1
@@ -124,6 +133,29 @@ class History:
         self.delete(four)
         self.wait_gone(four)
         self.create(ids)
+
+
+class PartsHistory(History):
+    """A clone, too: what is inside of it goes with it. The server stands still after a cut, and is refused then."""
+
+    def may_fail(self, marks):
+        # Jobs of every kind have numbers: one that no mark names may be any.
+        return {str(n) for n in range(1, 100)} - {t.split()[1] for t in marks if t.startswith("available")}
+
+    def clone(self, number):
+        self.daemon.api.clone_and_wait("main", number, "c1")
+        self.disk.mark(f"cloned {number}")
+        self.api.ok("DeleteClone", DBClusterId="main", CloneName="c1")
+        eventually(lambda: not invariants.dump(self.daemon)["clone"], 30, "the clone deleted")
+        self.disk.mark(f"uncloned {number}")
+
+    def run(self, ids):
+        one = self.create(ids)
+        self.wait(one)
+        self.clone(one)
+        self.delete(one)
+        self.wait_gone(one)
+        self.wait(self.create(ids))
 
 
 def sum_of(path):
@@ -223,11 +255,11 @@ def check_disk(daemon, known, marks):
             assert not names & {number, "." + number, ".del-" + number}, (text, names)
 
 
-def check_cut(daemon, disk, known, marks):
+def check_cut(daemon, disk, known, marks, may_fail):
     check_disk(daemon, known, marks)
     daemon.start()
-    store = invariants.check(daemon, disk, known=known)
-    times = {i["BackupId"]: i["ConsistentTime"] for i in daemon.api.backups("main")}
+    store = invariants.check(daemon, disk, known=known, failed=may_fail)
+    times = {i["BackupId"]: i.get("ConsistentTime") for i in daemon.api.backups("main")}
     for text in marks:
         word, number, *rest = text.split()
         if word == "available" and number not in known.deleting:
@@ -246,8 +278,9 @@ def check_clone(daemon, history, marks, start_clone):
     server.stop()
 
 
-def test_power_cut(daemon_on, disk, start_clone):
-    daemon, history, rng = daemon_on, History(daemon_on, disk), random.Random(SEED)
+def cut_and_check(daemon, disk, history, chosen, start_clone):
+    """chosen(disk, rng): where."""
+    rng = random.Random(SEED)
     disk.server.start()
     daemon.start()
     with Acked(disk.server, sessions=1) as ids:
@@ -255,13 +288,30 @@ def test_power_cut(daemon_on, disk, start_clone):
     daemon.kill()
     disk.server.kill()
     disk.end()
-    for count, position in enumerate(positions(disk, rng)):
+    for count, position in enumerate(chosen(disk, rng)):
         seed = None if count % 2 else SEED + position
         print(f"cut after record {position}, torn by {seed}")
         marks = disk.cut(position, seed)
-        check_cut(daemon, disk, known_of(history, marks), marks)
+        check_cut(daemon, disk, known_of(history, marks), marks, history.may_fail(marks))
         if position == disk.marks[-1][0]:
             check_clone(daemon, history, marks, start_clone)
         daemon.kill()
         disk.umount()
+
+
+def test_power_cut(daemon_on, disk, start_clone):
+    history = History(daemon_on, disk)
+    cut_and_check(daemon_on, disk, history, positions, start_clone)
     assert history.adopted, "a create ends without a renameat2 now: nothing was adopted"
+
+
+def few_positions(disk, rng):
+    """The end, and a quarter as many at any time."""
+    first, *_, last = (number for number, _ in disk.marks)
+    return sorted({last, *(rng.randrange(first, last) for _ in range(CUTS // 4))})
+
+
+@pytest.mark.parametrize("disk", ["apart"], indirect=True)
+def test_power_cut_of_parts(daemon_on, disk, start_clone):
+    """Procedure C: several snapshots a backup, and subvolumes within a clone."""
+    cut_and_check(daemon_on, disk, PartsHistory(daemon_on, disk), few_positions, start_clone)
