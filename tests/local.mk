@@ -154,6 +154,12 @@ tests_unit_test_mounts_SOURCES = tests/unit/test_mounts.c
 tests_unit_test_mounts_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_mounts_LDADD = libengine.a libcommon.a $(BTRFSUTIL_LIBS) $(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/unit/test_my_ddl
+TESTS += tests/unit/test_my_ddl
+tests_unit_test_my_ddl_SOURCES = tests/unit/test_my_ddl.c
+tests_unit_test_my_ddl_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_my_ddl_LDADD = libengine.a libcommon.a $(BTRFSUTIL_LIBS) $(CMOCKA_LIBS)
+
 check_PROGRAMS += tests/unit/test_near
 TESTS += tests/unit/test_near
 tests_unit_test_near_SOURCES = tests/unit/test_near.c client/near.c client/near.h

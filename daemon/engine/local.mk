@@ -35,6 +35,7 @@ libengine_a_SOURCES = \
 	daemon/engine/my_backup.c \
 	daemon/engine/my_clone.c \
 	daemon/engine/my_config.c \
+	daemon/engine/my_ddl.c daemon/engine/my_ddl.h \
 	daemon/engine/my_connect.c \
 	daemon/engine/my_freeze.c \
 	daemon/engine/my_inspect.c daemon/engine/my_inspect.h \

@@ -10,6 +10,7 @@
 #include "common/err.h"
 #include "common/scope.h"
 #include "daemon/engine/bindir.h"
+#include "daemon/engine/my_ddl.h"
 #include "daemon/engine/program.h"
 #include "daemon/engine/tree.h"
 #include "daemon/engine/walker.h"
@@ -363,20 +364,25 @@ static int read_info(struct run *run, struct made *made, struct reason *why)
 	return size < 0 ? reason_set_retry(why, size, NULL, "%s did not say where the binary log was: %s", name, err_text(size)) : 0;
 }
 
+/* What the walker gets. */
+enum { IMAGE, SOURCE, ALIVE };
+
 /* In the walker. */
 static int make(const void *arg, const int *fds, void *answer, struct reason *why)
 {
 	const struct db_mariadb *my = arg;
 	struct made *made = answer;
-	struct run run = {.my = my, .image = fds[0]};
+	struct run run = {.my = my, .image = fds[IMAGE]};
 	int error;
 
-	run.fds[run.fd_count++] = fds[0];
-	run.fds[run.fd_count++] = fds[1];
+	run.fds[run.fd_count++] = fds[IMAGE];
+	run.fds[run.fd_count++] = fds[ALIVE];
 	if (my->job->lock_fd >= 0)
 		run.fds[run.fd_count++] = my->job->lock_fd;
 	raise_limit();
 	error = copy(&run, why);
+	if (error == 0)
+		error = my_ddl_judge(fds[SOURCE], fds[IMAGE], why);
 	if (error == 0)
 		error = prepare(&run, why);
 	if (error == 0)
@@ -402,7 +408,8 @@ int my_make_image(struct db *db, int image_fd, struct db_position *position, str
 {
 	struct db_mariadb *my = (struct db_mariadb *)db;
 	struct made made;
-	int error = walker_run_apart(my->job, make, my, &image_fd, 1, &made, sizeof(made), why);
+	int fds[] = {[IMAGE] = image_fd, [SOURCE] = my->job->data_fd};
+	int error = walker_run_apart(my->job, make, my, fds, ALIVE, &made, sizeof(made), why);
 
 	if (error == ERR_TIMEOUT)
 		return reason_set_retry(why, error, "raise jobs.timeout", "%s took longer than a job may", name);
