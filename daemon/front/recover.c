@@ -138,11 +138,14 @@ static int adopt(struct round *r, const struct recover_item *item, struct record
 static int find_again(struct round *r, struct record_backup *backup)
 {
 	struct log_about about = {.cluster = r->cluster->id, .backup = backup->id};
+	struct recover_note found = {.what = RECOVER_FOUND, .backup = backup->id};
+	int e;
 
 	backup->state = BACKUP_AVAILABLE;
 	backup->failure = (struct record_failure){0};
 	log_about(LOG_LEVEL_NOTICE, &about, "seen again");
-	return store_backup_update(r->txn, backup);
+	e = store_backup_update(r->txn, backup);
+	return e < 0 ? e : note(r, &found);
 }
 
 /* Nothing in the catalogue: was it deleted, or is the catalogue older than the disk? */

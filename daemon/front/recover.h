@@ -34,11 +34,12 @@ enum recover_standing {
 	RECOVER_SETTLING /* its last attempt's outcome is unknown, and the scheduler counts it */
 };
 
-/* What to do about a job or a leftover; told after the commit. */
+/* What to do about a job, a backup or a leftover; told after the commit. */
 enum recover_what {
 	RECOVER_JOB_ENDED,   /* its records say so now */
 	RECOVER_JOB_PARTIAL, /* its attempt left something behind; run again after pause_ms */
 	RECOVER_JOB_WHOLE,   /* its work is done but for the last step: the next attempt finishes it, whatever became of this one */
+	RECOVER_FOUND,       /* the backup was LOST and is AVAILABLE */
 	RECOVER_CLEAN        /* remove a leftover: a removal without a record */
 };
 

@@ -261,6 +261,10 @@ static void on_note(void *arg, const struct recover_note *note)
 		sched_job_add_clean(place->sched, place, note);
 		return;
 	}
+	if (note->what == RECOVER_FOUND) {
+		sched_measure_add(place->sched, place, note->backup);
+		return;
+	}
 	if (!job)
 		return;
 	if (note->what == RECOVER_JOB_ENDED) {

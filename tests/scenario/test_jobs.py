@@ -469,6 +469,19 @@ def test_sizes_not_known_at_the_start_are_measured(world):
     assert str(ask.backup) == number
 
 
+def test_one_found_again_is_measured(world):
+    engine = world.start(hold=["MEASURE"])
+    number = world.make()
+    engine.wait("MEASURE")
+    thing = world.places["pc-a"].things.pop(number)
+    world.restart()
+    world.wait_state(number, "LOST")
+    world.places["pc-a"].things[number] = thing
+    engine = world.restart(hold=["MEASURE"])
+    world.wait_state(number, "AVAILABLE")
+    assert str(engine.wait("MEASURE").backup) == number
+
+
 def test_size_known_at_the_cut_is_not_measured(world):
     place = world.places["pc-a"]
     place.size_known, place.size = True, 999
