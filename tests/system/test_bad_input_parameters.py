@@ -4,12 +4,12 @@
 Every form of every parameter, and the order of checks, is in tests/scenario/test_api_*.py
 against the real front; what is added here is the rest of the program and the disk.
 """
-import signal
 
 import pytest
 
 from harness import invariants
-from harness.process import Pid, eventually
+from harness.inject import Inject
+from harness.process import eventually
 from harness.unchanged import code_of, says, unchanged
 
 CREATE = "CreateBackup"
@@ -86,20 +86,6 @@ def test_delete_of_a_deleted_one(files, btrfs):
                                       CloneName="c")) == NO_BACKUP
 
 
-def stopped_worker(daemon, start):
-    """Starts jobs until the worker of one is caught and stopped in the middle of it."""
-    def caught():
-        start()
-        for pid in daemon.workers():
-            worker = Pid(pid)
-            worker.signal(signal.SIGSTOP)
-            if any(b["Dbsnap"]["State"] == "RUNNING" for b in daemon.api.backups("other")) or clones(daemon):
-                return worker
-            worker.signal(signal.SIGCONT)
-        return None
-    return eventually(caught, 60, "a worker that is stopped in the middle of its job")
-
-
 def clones(daemon):
     items = daemon.api.ok("DescribeClones", DBClusterId="other")["Items"]["Clone"]
     return [c for c in items if c["State"] == "Creating"]
@@ -110,28 +96,26 @@ def records(daemon):
 
 
 def test_delete_of_a_running_one(files, btrfs):
-    worker = stopped_worker(files, lambda: files.api.create("other"))
-    running = next(b["BackupId"] for b in files.api.backups("other") if b["Dbsnap"]["State"] == "RUNNING")
-    before = records(files)
-    # Not the finished one beside it either: all or none.
-    for ids in (running, f"{files.other},{running}"):
-        says(files.api.call("DeleteBackup", DBClusterId="other", BackupId=ids), STATUS, running)
-    assert records(files) == before
-    worker.signal(signal.SIGCONT)
+    with Inject(files.main.pid, "renameat2", "delay_enter=60s"):
+        running = files.api.create("other")
+        eventually(lambda: files.api.state("other", running) == "RUNNING", 60, "it runs")
+        before = records(files)
+        # Not the finished one beside it either: all or none.
+        for ids in (running, f"{files.other},{running}"):
+            says(files.api.call("DeleteBackup", DBClusterId="other", BackupId=ids), STATUS, running)
+        assert records(files) == before
     files.wait_idle()
     assert files.api.state("other", running) == "AVAILABLE"
     invariants.check(files, btrfs)
 
 
 def test_delete_of_a_pinned_one(files, btrfs):
-    names = (f"c{n}" for n in range(1000))
-    worker = stopped_worker(files, lambda: files.api.ok("CloneBackup", DBClusterId="other", BackupId=files.other,
-                                                        CloneName=next(names)))
-    assert clones(files)
-    before = records(files)
-    says(files.api.call("DeleteBackup", DBClusterId="other", BackupId=files.other), STATUS, files.other)
-    assert records(files) == before
-    worker.signal(signal.SIGCONT)
+    with Inject(files.main.pid, "renameat2", "delay_enter=60s"):
+        files.api.ok("CloneBackup", DBClusterId="other", BackupId=files.other, CloneName="c1")
+        assert clones(files)
+        before = records(files)
+        says(files.api.call("DeleteBackup", DBClusterId="other", BackupId=files.other), STATUS, files.other)
+        assert records(files) == before
     eventually(lambda: not clones(files), 60, "clones made")
     files.wait_idle()
     invariants.check(files, btrfs)

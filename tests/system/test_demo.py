@@ -84,7 +84,7 @@ def start(root, programs, folder):
     assert not after[0] - before[0]
     assert after[1] == before[1]
     assert not after[2] - before[2]
-    assert "dbsnap-demo" not in run("losetup", "--list", "--noheadings", "--output", "BACK-FILE")
+    assert tmp not in run("losetup", "--list", "--noheadings", "--output", "BACK-FILE")
 
 
 def shows(demo, backend):

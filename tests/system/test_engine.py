@@ -546,13 +546,14 @@ def test_cancel_before_the_rename_leaves_nothing(engine, front, btrfs):
 
 
 def test_jobs_timeout_makes_the_outcome_unknown(engine, start, btrfs):
-    engine.configure(jobs={"timeout": "1s"})
+    engine.configure(jobs={"timeout": "5s"})
     front = start()
     front.probe("c1")
     with Inject(engine.main.pid, "renameat2", "delay_enter=60s"):
         result = front.create("c1", 1)
     assert result.outcome == msgs.UNKNOWN and result.code == msgs.ERR_TIMEOUT
-    assert front.probe("c1", exclusive=True)[1][0].item == msgs.PARTIAL_DONE
+    # A slow machine may not have come to the cut in that time.
+    assert [item.item for item in front.probe("c1", exclusive=True)[1]] in ([msgs.PARTIAL_DONE], [])
     assert front.create("c1", 1, attempt=2).outcome == msgs.DONE
     assert names(engine) == ["1"]
 
@@ -626,10 +627,10 @@ def test_a_worker_that_cannot_be_reaped_holds_up_nobody(engine, start, btrfs):
 
 
 def test_a_disk_that_never_answers_takes_no_more_than_a_few_workers(engine, start, btrfs):
-    engine.configure(jobs={"timeout": "1s", "max_running": 4})
+    engine.configure(jobs={"timeout": "5s", "max_running": 4})
     front = start()
     front.probe("c1")
-    front.create("c1", 1)
+    assert front.create("c1", 1).outcome == msgs.DONE
     subprocess.run(["fsfreeze", "--freeze", btrfs.mnt], check=True)
     try:
         for job in range(2, 6):

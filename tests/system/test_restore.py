@@ -610,6 +610,8 @@ class Crashes:
         self.count = 0
 
     def begin(self):
+        # What is looked at after a restore must not be struck in its place.
+        self.restores.daemon.wait_idle()
         for name in self.restores.beside():
             shutil.rmtree(os.path.join(os.path.dirname(self.restores.data_dir), name))
         self.count += 1
