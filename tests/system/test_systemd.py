@@ -88,11 +88,16 @@ def guest(make_systemd, srv, make_disk, make_server):
     return guest
 
 
+def wait_active(guest):
+    """It may answer before systemd has read that it is ready."""
+    eventually(lambda: guest.system.show(SERVICE, "ActiveState") == "active", 60, "active")
+
+
 def test_a_connection_starts_it(guest):
     guest.system.systemctl("start", SOCKET)
     assert guest.system.show(SERVICE, "ActiveState") == "inactive"
     assert guest.api.ok("DescribeStatus")
-    assert guest.system.show(SERVICE, "ActiveState") == "active"
+    wait_active(guest)
     assert guest.system.show(SERVICE, "NRestarts") == "0"
 
 
@@ -211,7 +216,7 @@ def test_stop_during_a_job_loses_nothing(guest):
     assert names == {cut, done["BackupId"]}
 
 
-def test_idle_stop_takes_under_a_second_and_a_request_brings_it_back(guest):
+def test_idle_stop_takes_no_time_and_a_request_brings_it_back(guest):
     guest.system.systemctl("start", SERVICE)
     engine = Pid(guest.main_pid())
     stopper = threading.Thread(target=guest.system.systemctl, args=("stop", SERVICE))
@@ -220,7 +225,7 @@ def test_idle_stop_takes_under_a_second_and_a_request_brings_it_back(guest):
     stopper.join()
     assert guest.system.show(SERVICE, "Result") == "success"
     assert guest.api.ok("DescribeStatus")
-    assert guest.system.show(SERVICE, "ActiveState") == "active"
+    wait_active(guest)
 
 
 def test_missing_user_says_which_command_makes_it(guest):

@@ -19,8 +19,8 @@ from .client import Api
 from .disk import mount_of
 from .process import Pid, children, eventually, held, open_files, program
 
-# How long a stop with nothing to wait for may take; a build with sanitizers looks for leaks at its end.
-IDLE_STOP_S = 5.0 if reports.in_use() else 1.0
+# A stop with nothing to wait for takes milliseconds, one that waits for something 10 s and more; machines differ.
+IDLE_STOP_S = 5.0
 
 
 class Notify:
