@@ -57,30 +57,32 @@ static const char remedy[] = "make such tables InnoDB's, or drop, rename and emp
 
 /* ---- names ---- */
 
-/* As the server names files, for names of ASCII without '#', which is of names that mean a file's. */
-static bool encode(const char *name, size_t length, char *path, size_t size)
+/*
+ * Writes name as the server names files, from path[used] on: names of ASCII alone, and without '#', which begins names that are a
+ * file's. How long path is then; 0: not such a name, or too long.
+ */
+static size_t encode(const char *name, size_t length, char path[static PATH_SIZE], size_t used)
 {
-	size_t used = strlen(path);
-
 	for (size_t i = 0; i < length; i++) {
 		unsigned char c = (unsigned char)name[i];
 		bool plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_';
 
-		if (c < 0x20 || c > 0x7e || c == '#' || used + 6 > size)
-			return false;
-		used += (size_t)snprintf(path + used, size - used, plain ? "%c" : "@%04x", c);
+		if (c < 0x20 || c > 0x7e || c == '#' || used + 8 > PATH_SIZE)
+			return 0;
+		used += (size_t)snprintf(path + used, PATH_SIZE - used, plain ? "%c" : "@%04x", c);
 	}
-	return true;
+	return used;
 }
 
 /* The table's files without what comes after the dot, from the data directory: "shop/d". */
 static bool file_path(const struct table *table, char path[static PATH_SIZE])
 {
-	path[0] = '\0';
-	if (!encode(table->key, (size_t)(table->name - table->key) - 1, path, PATH_SIZE - 1))
+	size_t used = encode(table->key, (size_t)(table->name - table->key) - 1, path, 0);
+
+	if (used == 0)
 		return false;
-	strcat(path, "/");
-	return encode(table->name, strlen(table->name), path, PATH_SIZE - 8);
+	path[used++] = '/';
+	return encode(table->name, strlen(table->name), path, used) > 0;
 }
 
 static int __attribute__((format(printf, 2, 3))) distrust(struct history *history, const char *format, ...)

@@ -288,6 +288,7 @@ def test_tables_made_anew_while_it_copies(make_cell, bindir, start_mariadb_clone
         clone = start_mariadb_clone(cell.clone(backup, f"c{number}"))
         assert contents(clone) == contents(server), name
         clone.stop()
+    invariants.check(cell.daemon, cell.disk)
 
 
 # Refusals

@@ -479,17 +479,23 @@ def test_kept_name_is_taken_after_the_exchange(make_files, kind, killed):
     restores.check()
 
 
+def killed_after_the_exchange(restores, backup):
+    """A restore whose engine dies right after the names were exchanged: its job."""
+    with Strike(restores.daemon, "renameat2", 2, "STOP") as strike:
+        job = restores.begin(backup)
+        assert strike.wait(lambda: False)
+        restores.daemon.kill()
+        strike.detach()
+    return job
+
+
 def test_copy_is_moved_away_after_the_exchange(make_files):
     """By somebody, before the old directory has its own name: it is told where that is, for as long as it is."""
     restores = make_files("xfs")
     backup = restores.api.create_and_wait("main")["BackupId"]
     write(restores, "two")
     restores.daemon.wait_idle()
-    with Strike(restores.daemon, "renameat2", 2, "STOP") as strike:
-        job = restores.begin(backup)
-        assert strike.wait(lambda: False)
-        restores.daemon.kill()
-        strike.detach()
+    job = killed_after_the_exchange(restores, backup)
     away = restores.disk.path("away")
     os.rename(restores.data_dir, away)
     os.mkdir(restores.data_dir)
@@ -694,11 +700,7 @@ def test_disk_is_not_there_after_a_crash(make_files, make_disk):
     backup = restores.api.create_and_wait("main")["BackupId"]
     write(restores, "two")
     restores.daemon.wait_idle()
-    with Strike(restores.daemon, "renameat2", 2, "STOP") as strike:
-        job = restores.begin(backup)
-        assert strike.wait(lambda: False)
-        restores.daemon.kill()
-        strike.detach()
+    job = killed_after_the_exchange(restores, backup)
     restores.disk.umount()
     restores.daemon.start()
     eventually(lambda: "not mounted?" in restores.daemon.log_text(), 30, "an attempt")
