@@ -172,7 +172,7 @@ enum tree_fate my_judge_backup(const void *arg, size_t root, const char *path, c
 
 struct run {
 	const struct db_mariadb *my;
-	int image;
+	int image, source;
 	int fds[3]; /* what it gets: the image, the place's lock, and what shows that it lives */
 	size_t fd_count;
 	char first[LINE_SIZE]; /* that speaks of an error; "" none */
@@ -180,6 +180,8 @@ struct run {
 	int errno_value;         /* that it met and that has a remedy; 0: none */
 	char growing[NAME_MAX * 2]; /* the file that is being copied, from the image; "" none */
 	uint64_t done;           /* bytes of those before it */
+	bool compared;           /* with tables that the server still held: what came of it is in emptied */
+	struct reason emptied;
 };
 
 static void count(struct run *run)
@@ -227,6 +229,10 @@ static void hear(void *arg, const char *line)
 	struct run *run = arg;
 
 	take_progress(run, line);
+	if (strstr(line, "Finished BACKUP STAGE BLOCK_DDL")) {
+		my_ddl_find_emptied(run->source, run->image, &run->emptied);
+		run->compared = true;
+	}
 	if (strstr(line, "No space left on device") || strstr(line, "Disk quota exceeded"))
 		run->errno_value = ENOSPC;
 	else if (strstr(line, "Too many open files"))
@@ -364,6 +370,19 @@ static int read_info(struct run *run, struct made *made, struct reason *why)
 	return size < 0 ? reason_set_retry(why, size, NULL, "%s did not say where the binary log was: %s", name, err_text(size)) : 0;
 }
 
+/* Have tables without transactions come through? */
+static int judge(struct run *run, struct reason *why)
+{
+	int error = my_ddl_judge(run->source, run->image, why);
+
+	/* An earlier release, which copies them while they are held. */
+	if (error == 0 && !run->compared)
+		return my_ddl_find_emptied(run->source, run->image, why);
+	if (error == 0 && run->emptied.code < 0)
+		*why = run->emptied;
+	return error < 0 ? error : run->emptied.code;
+}
+
 /* What the walker gets. */
 enum { IMAGE, SOURCE, ALIVE };
 
@@ -372,7 +391,7 @@ static int make(const void *arg, const int *fds, void *answer, struct reason *wh
 {
 	const struct db_mariadb *my = arg;
 	struct made *made = answer;
-	struct run run = {.my = my, .image = fds[IMAGE]};
+	struct run run = {.my = my, .image = fds[IMAGE], .source = fds[SOURCE]};
 	int error;
 
 	run.fds[run.fd_count++] = fds[IMAGE];
@@ -382,7 +401,7 @@ static int make(const void *arg, const int *fds, void *answer, struct reason *wh
 	raise_limit();
 	error = copy(&run, why);
 	if (error == 0)
-		error = my_ddl_judge(fds[SOURCE], fds[IMAGE], why);
+		error = judge(&run, why);
 	if (error == 0)
 		error = prepare(&run, why);
 	if (error == 0)

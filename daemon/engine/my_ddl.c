@@ -318,5 +318,12 @@ int my_ddl_judge(int data_fd, int image_fd, struct reason *why)
 	if (history.error == 0)
 		twalk_r(history.tables, check_node, &history);
 	tdestroy(history.tables, free);
-	return history.error < 0 ? history.error : tree_walk(image_fd, check_length, &history, why);
+	return history.error;
+}
+
+int my_ddl_find_emptied(int data_fd, int image_fd, struct reason *why)
+{
+	struct history history = {.data_fd = data_fd, .image_fd = image_fd, .why = why};
+
+	return tree_walk(image_fd, check_length, &history, why);
 }

@@ -12,10 +12,15 @@
 #include "daemon/engine/job.h"
 
 /*
- * In the walker, right after the copy: 0 if the image has all tables as they were at its end. Otherwise, and
- * where that cannot be told, a code, and why names the table. What the server has done since may be taken for something that it did
- * before: another attempt helps.
+ * In the walker, right after the copy: 0 if the image has all tables as they were at its end, but for emptied ones. Otherwise, and
+ * where that cannot be told, a code, and why names the table: another attempt helps.
  */
 int my_ddl_judge(int data_fd, int image_fd, struct reason *why);
+
+/*
+ * In the walker, when the program has done to its copies what the log says and the server still holds writers of such tables: 0 if
+ * none of them has been emptied since it was copied, or a code with why. Later it is told by tables that are still shorter.
+ */
+int my_ddl_find_emptied(int data_fd, int image_fd, struct reason *why);
 
 #endif

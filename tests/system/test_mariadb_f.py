@@ -281,10 +281,18 @@ def test_tables_made_anew_while_it_copies(make_cell, bindir, start_mariadb_clone
         os.unlink("/srv/hold")
         for statement in statements.split("; "):
             server.sql(statement)
+        # Waits until the server lets go of such tables.
+        filling = threading.Thread(target=server.sql, args=("INSERT INTO shop.d VALUES (9)",), daemon=True)
+        if name == "emptied":
+            filling.start()
+            eventually(lambda: server.value("SELECT COUNT(*) FROM information_schema.processlist WHERE state LIKE '%backup lock%'"),
+                       60, "it waits")
         os.kill(stopped, signal.SIGCONT)
         os.unlink(trace)
         backup = cell.api.wait_final("main", backup_id, 120)
         assert backup["Dbsnap"]["State"] == "AVAILABLE", (name, backup)
+        if name == "emptied":
+            filling.join(60)
         clone = start_mariadb_clone(cell.clone(backup, f"c{number}"))
         assert contents(clone) == contents(server), name
         clone.stop()

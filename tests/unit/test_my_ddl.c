@@ -159,12 +159,15 @@ static void test_emptied(void **state)
 	struct sides sides = make_sides(*state);
 	struct reason why;
 
+	why = (struct reason){0};
 	folder_write(*state, "image/shop/d.MYD", "two rows");
-	assert_string_equal(judge(&sides, &why), "");
+	assert_int_equal(my_ddl_find_emptied(sides.data, sides.image, &why), 0);
 	folder_write(*state, "data/shop/d.MYD", "two rows, three");
-	assert_string_equal(judge(&sides, &why), "");
+	assert_int_equal(my_ddl_find_emptied(sides.data, sides.image, &why), 0);
 	folder_write(*state, "data/shop/d.MYD", "");
-	assert_non_null(strstr(judge(&sides, &why), "emptied"));
+	assert_int_equal(my_ddl_find_emptied(sides.data, sides.image, &why), ERR_DATABASE);
+	assert_non_null(strstr(why.cause, "emptied"));
+	assert_true(why.retry);
 	close_sides(&sides);
 }
 
